@@ -1,0 +1,136 @@
+import type { Decoder } from "./decode.ts";
+import { array, bytes, hexOf, integer, nothing, object, oneOf, optional, text } from "./decode.ts";
+import type * as T from "./types.ts";
+
+/**
+ * The one typed API of the node. Electron IPC, the control socket and the UI tests are three transports of it; whatever
+ * the window can do, `p2pcollab ctl` can do. Everything else (client, handlers, channel names) is derived from this object.
+ */
+
+interface Operation<Kind extends "query" | "command" | "stream", Input, Output> {
+  readonly kind: Kind;
+  readonly input: Decoder<Input>;
+  /** Carries the output type only; no value. */
+  readonly output?: Output;
+}
+
+const query = <Input, Output>(input: Decoder<Input>): Operation<"query", Input, Output> => ({ kind: "query", input });
+const command = <Input, Output>(input: Decoder<Input>): Operation<"command", Input, Output> => ({ kind: "command", input });
+const stream = <Input, Output>(input: Decoder<Input>): Operation<"stream", Input, Output> => ({ kind: "stream", input });
+
+/** Longest title or name: fits a line of any list. */
+const MAX_NAME = 200;
+/** Longest text one command may carry; the size of a large book. */
+const MAX_TEXT = 8_000_000;
+const MAX_PATH = 4_096;
+/** Invite links are 166 characters plus label and address hints. */
+const MAX_LINK = 2_000;
+/** Changes one renderer frame may hand over, each bounded like an entry's payload. */
+const MAX_CHANGES = 1_024;
+const MAX_CHANGE_BYTES = 4_194_304;
+
+const notebookId = hexOf(16);
+/** Repository id followed by the document id inside it. */
+const documentId = hexOf(32);
+const leaseId = hexOf(16);
+const name = text(1, MAX_NAME);
+const title = text(0, MAX_NAME);
+const passphrase = text(1, 1_000);
+
+const notebookInput = object({ notebook: notebookId });
+const documentInput = object({ document: documentId });
+const inviteInput = object({ id: hexOf(16) });
+
+type Input<D> = D extends Decoder<infer I> ? I : never;
+
+const identityCreate = object({ name, passphrase: optional(passphrase) });
+const vaultUnlock = object({ passphrase });
+const confirmPhrase = object({
+  words: array(object({ index: integer(0, 23), word: text(1, 20) }), 24),
+});
+const notebookCreate = object({ title: name });
+const notebookRename = object({ notebook: notebookId, title: name });
+const documentsList = object({ notebook: notebookId, deleted: optional(oneOf("include", "only")) });
+const documentsCreate = object({
+  notebook: notebookId,
+  title: optional(title),
+  markdown: optional(text(0, MAX_TEXT)),
+  folder: optional(text(0, MAX_PATH)),
+});
+const documentsEdit = object({
+  document: documentId,
+  appendMarkdown: optional(text(0, MAX_TEXT)),
+  replaceMarkdown: optional(text(0, MAX_TEXT)),
+  insert: optional(object({ at: integer(0, MAX_TEXT), text: text(0, MAX_TEXT) })),
+  delete: optional(object({ at: integer(0, MAX_TEXT), count: integer(0, MAX_TEXT) })),
+  title: optional(title),
+  folder: optional(text(0, MAX_PATH)),
+  tags: optional(array(text(1, MAX_NAME), 100)),
+});
+const documentsApply = object({ lease: leaseId, changes: array(bytes(MAX_CHANGE_BYTES), MAX_CHANGES) });
+/** Two stable positions of the editor, well below the 4 KiB of an ephemeral item. */
+const documentsPresence = object({ lease: leaseId, cursor: optional(text(0, 1_000)) });
+const invitesCreate = object({ notebook: notebookId, mode: oneOf("auto", "ask"), role: optional(oneOf("reader", "writer")) });
+const invitesJoin = object({ link: text(1, MAX_LINK) });
+const peersConnect = object({ address: text(1, 300) });
+const importMarkdown = object({ path: text(1, MAX_PATH), notebook: notebookId });
+const importCancel = object({ notebook: notebookId });
+const exportMarkdown = object({ notebook: notebookId, path: text(1, MAX_PATH) });
+const search = object({
+  query: text(0, 1_000),
+  limit: optional(integer(1, 200)),
+  notebook: optional(notebookId),
+  /** `titles` answers the quick switcher: prefix and substring of titles only. */
+  scope: optional(oneOf("everything", "titles")),
+});
+const settingsSet = object({ key: text(1, 100), value: text(0, 10_000) });
+const openExternal = object({ url: text(1, 2_000) });
+
+export const contract = {
+  "app.info": query<undefined, T.AppInfo>(nothing),
+  "vault.status": query<undefined, T.VaultStatus>(nothing),
+  "vault.unlock": command<Input<typeof vaultUnlock>, T.VaultStatus>(vaultUnlock),
+  "identity.create": command<Input<typeof identityCreate>, T.IdentityCreated>(identityCreate),
+  "identity.show": query<undefined, T.Identity>(nothing),
+  "identity.confirmPhrase": command<Input<typeof confirmPhrase>, T.Identity>(confirmPhrase),
+  "notebooks.create": command<Input<typeof notebookCreate>, T.Notebook>(notebookCreate),
+  "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),
+  "notebooks.rename": command<Input<typeof notebookRename>, T.Notebook>(notebookRename),
+  "notebooks.members": query<Input<typeof notebookInput>, readonly T.Member[]>(notebookInput),
+  "documents.create": command<Input<typeof documentsCreate>, T.DocumentSummary & T.Heads>(documentsCreate),
+  "documents.list": query<Input<typeof documentsList>, readonly T.DocumentSummary[]>(documentsList),
+  "documents.read": query<Input<typeof documentInput>, T.DocumentContent>(documentInput),
+  "documents.edit": command<Input<typeof documentsEdit>, T.Heads>(documentsEdit),
+  "documents.delete": command<Input<typeof documentInput>, T.Heads>(documentInput),
+  "documents.restore": command<Input<typeof documentInput>, T.Heads>(documentInput),
+  "documents.open": stream<Input<typeof documentInput>, T.OpenDocumentEvent>(documentInput),
+  "documents.apply": command<Input<typeof documentsApply>, T.Heads>(documentsApply),
+  "documents.presence": command<Input<typeof documentsPresence>, null>(documentsPresence),
+  "invites.create": command<Input<typeof invitesCreate>, T.InviteCreated>(invitesCreate),
+  "invites.join": command<Input<typeof invitesJoin>, T.JoinStarted>(invitesJoin),
+  "invites.pending": query<undefined, readonly T.PendingInvite[]>(nothing),
+  "invites.approve": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),
+  "invites.decline": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),
+  "peers.list": query<undefined, readonly T.Peer[]>(nothing),
+  "peers.connect": command<Input<typeof peersConnect>, T.Peer>(peersConnect),
+  "sync.status": query<undefined, T.SyncStatus>(nothing),
+  "sync.summary": query<undefined, T.SyncSummary>(nothing),
+  "import.markdown": command<Input<typeof importMarkdown>, T.ImportReport>(importMarkdown),
+  "import.cancel": command<Input<typeof importCancel>, null>(importCancel),
+  "export.markdown": command<Input<typeof exportMarkdown>, T.ExportReport>(exportMarkdown),
+  search: query<Input<typeof search>, readonly T.SearchHit[]>(search),
+  "settings.get": query<undefined, Readonly<Record<string, string>>>(nothing),
+  "settings.set": command<Input<typeof settingsSet>, null>(settingsSet),
+  "shell.pickFolder": command<undefined, string | null>(nothing),
+  "shell.openExternal": command<Input<typeof openExternal>, null>(openExternal),
+  "shell.copyText": command<{ readonly text: string }, null>(object({ text: text(0, MAX_TEXT) })),
+  "node.stop": command<undefined, null>(nothing),
+  events: stream<undefined, T.AppEvent>(nothing),
+} as const;
+
+export type Contract = typeof contract;
+export type OperationName = keyof Contract;
+export type InputOf<N extends OperationName> = Contract[N] extends Operation<infer _K, infer I, infer _O> ? I : never;
+export type OutputOf<N extends OperationName> = Contract[N] extends Operation<infer _K, infer _I, infer O> ? O : never;
+export type StreamName = { [N in OperationName]: Contract[N]["kind"] extends "stream" ? N : never }[OperationName];
+export type CallName = Exclude<OperationName, StreamName>;

@@ -1,0 +1,48 @@
+/** Every way an operation can fail, with the sentence shown when the host has none more specific. */
+export const ERROR_MESSAGES = {
+  InvalidInput: "That input is not valid.",
+  UnknownOperation: "There is no operation of that name.",
+  NoIdentity: "Create an identity first.",
+  IdentityExists: "This data folder already has an identity.",
+  PassphraseRequired: "Choose a passphrase: this computer has no keychain to protect your keys.",
+  WrongPassphrase: "That passphrase does not open your keys.",
+  VaultLocked: "Unlock your keys first.",
+  CorruptKeyFile: "The key file is damaged. Restore it from a backup, or recover with your phrase.",
+  KeychainUnavailable: "The system keychain does not answer. Log in to it and try again.",
+  WrongPhrase: "Those words are not the ones of your recovery phrase.",
+  NotebookNotFound: "There is no notebook with that id.",
+  DocumentNotFound: "There is no document with that id.",
+  NotAllowed: "Your role in this notebook does not allow that.",
+  OutOfRange: "That position lies outside the text.",
+  BadInvite: "That invite link is not complete. Copy it again.",
+  InviteExpired: "That invite has expired. Ask for a new one.",
+  InviteNotFound: "There is no such invite waiting.",
+  AlreadyMember: "You are already a member of that notebook.",
+  BadAddress: "That is not an address of the form host:port.",
+  PeerUnreachable: "Nobody answers at that address.",
+  HandshakeFailed: "The other side does not speak p2pcollab's protocol, or an older one.",
+  PortInUse: "That port is taken by another program. Choose another one.",
+  DataDirectoryInUse: "Another p2pcollab already uses this data folder.",
+  CorruptDatabase: "The database is damaged. It was set aside; restore a backup or sync from another device.",
+  DiskFull: "The disk is full. Nothing was lost; free some space and try again.",
+  FolderNotFound: "There is no such folder, or it may not be read.",
+  FolderNotEmpty: "That folder already holds other files. Choose an empty one.",
+  CannotWrite: "That folder may not be written to.",
+  ImportRunning: "An import into this notebook is already running.",
+  EngineFailed: "That document could not be computed. It was set aside and nothing was lost.",
+  BadChange: "That change does not fit the document.",
+  LeaseExpired: "The document was closed in the meantime. Open it again.",
+  Unsupported: "That is not possible in this host.",
+  Stopping: "The node is shutting down.",
+  Internal: "Something went wrong inside p2pcollab. The log says more.",
+} as const;
+
+export type ErrorType = keyof typeof ERROR_MESSAGES;
+
+/** An expected failure as it crosses the contract: a code and a sentence a person can act on. */
+export interface ContractError {
+  readonly type: ErrorType;
+  readonly message: string;
+}
+
+export const contractError = (type: ErrorType, message: string = ERROR_MESSAGES[type]): ContractError => ({ type, message });

@@ -1,0 +1,217 @@
+/** Output types of the contract: plain data that survives JSON (byte strings travel as `Uint8Array`, see the transports). */
+
+/** How the secret keys are protected at rest. `file`: only by file permissions, a headless node that was given no passphrase. */
+export type Protection = "keychain" | "passphrase" | "file";
+
+export interface AppInfo {
+  readonly version: string;
+  readonly dataDirectory: string;
+  /** `headless`, or the Electron version of the window. */
+  readonly host: string;
+}
+
+export interface VaultStatus {
+  readonly state: "absent" | "locked" | "unlocked";
+  /** What protects, or on first run would protect, the keys. `passphrase` means a passphrase must be given. */
+  readonly protection: Protection;
+}
+
+export interface Identity {
+  /** Fingerprint of the root key, 64 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly device: string;
+  readonly protection: Protection;
+  /** False until the person proved that the recovery phrase was written down. */
+  readonly phraseConfirmed: boolean;
+}
+
+export interface IdentityCreated extends Identity {
+  /** The 24 words, in order; returned by this call only and never stored. */
+  readonly phrase: readonly string[];
+}
+
+export type Role = "reader" | "writer" | "admin" | "owner";
+
+export interface Notebook {
+  readonly id: string;
+  readonly title: string;
+  readonly role: Role;
+  readonly documentCount: number;
+  readonly memberCount: number;
+  readonly updatedAt: number;
+}
+
+export interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly self: boolean;
+  readonly online: boolean;
+}
+
+export interface DocumentSummary {
+  readonly id: string;
+  readonly notebook: string;
+  readonly title: string;
+  /** Slash-separated folder inside the notebook, "" at its top. */
+  readonly folder: string;
+  readonly tags: readonly string[];
+  readonly excerpt: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly deleted: boolean;
+}
+
+export interface DocumentContent {
+  readonly id: string;
+  readonly notebook: string;
+  readonly title: string;
+  readonly text: string;
+  readonly markdown: string;
+  /** Automerge heads: hex change hashes, sorted. */
+  readonly heads: readonly string[];
+}
+
+export interface Heads {
+  readonly heads: readonly string[];
+}
+
+export interface InviteCreated {
+  readonly id: string;
+  readonly link: string;
+  readonly mode: "auto" | "ask";
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** One invite in progress, seen from either side. */
+export interface PendingInvite {
+  readonly id: string;
+  readonly direction: "incoming" | "outgoing";
+  readonly notebook: string | null;
+  /** What the link calls the notebook, or its title. */
+  readonly label: string;
+  /** The other person's name as they gave it; null before they answered. */
+  readonly name: string | null;
+  readonly state: "connecting" | "requested" | "approved" | "joined" | "declined" | "expired" | "failed";
+  /** Six digits that both people compare; null until both sides have exchanged their nonces. */
+  readonly checkString: string | null;
+  readonly message: string;
+}
+
+export interface JoinStarted {
+  readonly id: string;
+  readonly label: string;
+}
+
+export interface Peer {
+  readonly id: string;
+  /** Name of the member behind the connection; null for a stranger. */
+  readonly name: string | null;
+  readonly address: string;
+  readonly state: "connecting" | "handshaking" | "connected" | "waiting";
+  readonly found: "mdns" | "remembered" | "manual" | "incoming";
+  /** Notebooks this node and the peer share. */
+  readonly notebooks: readonly string[];
+  /** Why the connection is not up, as a sentence; "" when it is. */
+  readonly reason: string;
+}
+
+export interface SyncStatus {
+  /** host:port this node listens on. */
+  readonly listening: readonly string[];
+  readonly peers: readonly Peer[];
+  readonly notebooks: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly entries: number;
+    /** Received but not yet applicable: parents or keys are missing. */
+    readonly pending: number;
+    /** Own entries that no other device has acknowledged. */
+    readonly undelivered: number;
+    readonly connectedPeers: number;
+    readonly documents: readonly { readonly id: string; readonly title: string; readonly heads: readonly string[] }[];
+  }[];
+}
+
+/** The short form of `sync.status` behind the status line. */
+export interface SyncSummary {
+  readonly connectedPeers: readonly { readonly id: string; readonly name: string | null }[];
+  readonly visiblePeers: number;
+  readonly undelivered: number;
+  readonly pending: number;
+}
+
+export interface ImportReport {
+  readonly job: string;
+  readonly state: "done" | "cancelled";
+  readonly files: number;
+  readonly imported: number;
+  /** Already imported by an earlier run and unchanged since. */
+  readonly unchanged: number;
+  readonly failed: readonly { readonly path: string; readonly reason: string }[];
+  /** What could not be carried over one to one, by kind, with the number of places and an example. */
+  readonly dropped: readonly { readonly what: string; readonly count: number; readonly example: string }[];
+  readonly milliseconds: number;
+}
+
+export interface ExportReport {
+  readonly path: string;
+  readonly documents: number;
+  readonly bytes: number;
+}
+
+export interface SearchHit {
+  readonly id: string;
+  readonly document: string;
+  readonly notebook: string;
+  readonly title: string;
+  readonly snippet: string;
+  /** [start, end) in UTF-16 units of `snippet`. */
+  readonly highlights: readonly (readonly [number, number])[];
+  /** Higher is better. */
+  readonly score: number;
+}
+
+/** A person's caret in an open document. `cursor` is opaque to the node: the editor's own stable positions. */
+export interface Presence {
+  readonly peer: string;
+  readonly name: string;
+  readonly cursor: string | null;
+}
+
+/** What `documents.open` streams: one `opened`, then the rest in any order. */
+export type OpenDocumentEvent =
+  | {
+      readonly type: "opened";
+      readonly lease: string;
+      /** Automerge actor for local changes, 32 hex digits; exclusive to this lease. */
+      readonly actor: string;
+      readonly title: string;
+      readonly writable: boolean;
+      /** Replica snapshot (protocol/replica) to load first, null for none; then `changes` on top, in any order. */
+      readonly snapshot: Uint8Array | null;
+      readonly changes: readonly Uint8Array[];
+    }
+  | { readonly type: "changes"; readonly changes: readonly Uint8Array[] }
+  | { readonly type: "presence"; readonly present: readonly Presence[] };
+
+/** What `events` streams: which query's answer may have changed. */
+export type AppEvent =
+  | { readonly type: "identityChanged" }
+  | { readonly type: "notebooksChanged" }
+  | { readonly type: "documentsChanged"; readonly notebook: string }
+  | { readonly type: "membersChanged"; readonly notebook: string }
+  | { readonly type: "peersChanged" }
+  | { readonly type: "syncChanged"; readonly summary: SyncSummary }
+  | { readonly type: "invitesChanged" }
+  | {
+      readonly type: "importProgress";
+      readonly job: string;
+      readonly notebook: string;
+      readonly done: number;
+      readonly total: number;
+      readonly current: string;
+    }
+  | { readonly type: "problem"; readonly error: { readonly type: string; readonly message: string } };

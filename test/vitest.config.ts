@@ -1,3 +1,5 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { svelteTesting } from "@testing-library/svelte/vite";
 import { defineConfig } from "vitest/config";
 
 const project = (name: string, options: object = {}) => ({
@@ -14,6 +16,10 @@ export default defineConfig({
       project("simulation", { testTimeout: 300_000 }),
       project("integration", { testTimeout: 120_000, fileParallelism: false }),
       project("architecture", { testTimeout: 300_000, fileParallelism: false }),
+      {
+        plugins: [svelte({ configFile: "renderer/svelte.config.js" }), svelteTesting()],
+        ...project("ui", { environment: "happy-dom" }),
+      },
     ],
   },
 });

@@ -21,7 +21,8 @@ export const randomBelow = (random: RandomSource, bound: number): number => {
 };
 
 /** Uniform real in [0, 1) with 53 bits. */
-export const randomUnit = (random: RandomSource): number => (random.uint32() * 2 ** 21 + (random.uint32() >>> 11)) / 2 ** 53;
+export const randomUnit = (random: RandomSource): number =>
+  (random.uint32() * 2 ** 21 + (random.uint32() >>> 11)) / 2 ** 53;
 
 /** Uniform element of a non-empty array, `undefined` when it is empty. */
 export const pick = <T>(random: RandomSource, items: readonly T[]): T | undefined =>

@@ -17,6 +17,7 @@ export const after = (base: MonotonicMs, delay: DurationMs): MonotonicMs => (bas
 /** Earliest of the given deadlines, `undefined` when none is set. */
 export const earliest = (deadlines: Iterable<MonotonicMs | undefined>): MonotonicMs | undefined => {
   let first: MonotonicMs | undefined;
-  for (const deadline of deadlines) if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
+  for (const deadline of deadlines)
+    if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
   return first;
 };

@@ -1,0 +1,54 @@
+import type { ContractError, ErrorType } from "../../app/contract/errors.ts";
+
+/** What a failure is called in a heading; the sentence below it is the contract's own. */
+const HEADINGS: Readonly<Record<ErrorType, string>> = {
+  InvalidInput: "That did not work",
+  UnknownOperation: "This version cannot do that",
+  NoIdentity: "No identity yet",
+  IdentityExists: "There is already an identity",
+  PassphraseRequired: "A passphrase is needed",
+  WrongPassphrase: "Wrong passphrase",
+  VaultLocked: "Your keys are locked",
+  CorruptKeyFile: "The key file is damaged",
+  KeychainUnavailable: "The keychain does not answer",
+  WrongPhrase: "Those are not the words",
+  NotebookNotFound: "Notebook not found",
+  DocumentNotFound: "Note not found",
+  NotAllowed: "Not allowed",
+  OutOfRange: "That did not work",
+  BadInvite: "Not a valid invite link",
+  InviteExpired: "The invite has expired",
+  InviteNotFound: "The invite is gone",
+  AlreadyMember: "Already a member",
+  BadAddress: "Not a valid address",
+  PeerUnreachable: "Nobody answers there",
+  HandshakeFailed: "No common protocol",
+  PortInUse: "The port is taken",
+  DataDirectoryInUse: "Already running",
+  CorruptDatabase: "The database is damaged",
+  DiskFull: "The disk is full",
+  FolderNotFound: "Folder not found",
+  FolderNotEmpty: "The folder is not empty",
+  CannotWrite: "Cannot write there",
+  ImportRunning: "An import is already running",
+  EngineFailed: "The note could not be computed",
+  BadChange: "The change was refused",
+  LeaseExpired: "The note was closed",
+  Unsupported: "Not possible here",
+  Stopping: "Shutting down",
+  Internal: "Something went wrong",
+};
+
+/** Heading and sentence of a failure, ready to be shown. */
+export interface Problem {
+  readonly heading: string;
+  readonly message: string;
+}
+
+export const problemOf = (error: ContractError): Problem => ({ heading: HEADINGS[error.type], message: error.message });
+
+/** Same for a problem that the node reported by itself, whose type may be newer than this window. */
+export const problemOfReport = (error: { readonly type: string; readonly message: string }): Problem => ({
+  heading: Object.hasOwn(HEADINGS, error.type) ? HEADINGS[error.type as ErrorType] : "Something needs your attention",
+  message: error.message,
+});

@@ -15,8 +15,14 @@ interface Operation<Kind extends "query" | "command" | "stream", Input, Output> 
 }
 
 const query = <Input, Output>(input: Decoder<Input>): Operation<"query", Input, Output> => ({ kind: "query", input });
-const command = <Input, Output>(input: Decoder<Input>): Operation<"command", Input, Output> => ({ kind: "command", input });
-const stream = <Input, Output>(input: Decoder<Input>): Operation<"stream", Input, Output> => ({ kind: "stream", input });
+const command = <Input, Output>(input: Decoder<Input>): Operation<"command", Input, Output> => ({
+  kind: "command",
+  input,
+});
+const stream = <Input, Output>(input: Decoder<Input>): Operation<"stream", Input, Output> => ({
+  kind: "stream",
+  input,
+});
 
 /** Longest title or name: fits a line of any list. */
 const MAX_NAME = 200;
@@ -70,7 +76,11 @@ const documentsEdit = object({
 const documentsApply = object({ lease: leaseId, changes: array(bytes(MAX_CHANGE_BYTES), MAX_CHANGES) });
 /** Two stable positions of the editor, well below the 4 KiB of an ephemeral item. */
 const documentsPresence = object({ lease: leaseId, cursor: optional(text(0, 1_000)) });
-const invitesCreate = object({ notebook: notebookId, mode: oneOf("auto", "ask"), role: optional(oneOf("reader", "writer")) });
+const invitesCreate = object({
+  notebook: notebookId,
+  mode: oneOf("auto", "ask"),
+  role: optional(oneOf("reader", "writer")),
+});
 const invitesJoin = object({ link: text(1, MAX_LINK) });
 const peersConnect = object({ address: text(1, 300) });
 const importMarkdown = object({ path: text(1, MAX_PATH), notebook: notebookId });

@@ -70,7 +70,9 @@ export const optional = <T>(decoder: Decoder<T>): OptionalDecoder<T> => ({ optio
 
 type Fields = Readonly<Record<string, Decoder<unknown> | OptionalDecoder<unknown>>>;
 type ObjectOf<F extends Fields> = {
-  readonly [K in keyof F as F[K] extends OptionalDecoder<unknown> ? never : K]: F[K] extends Decoder<infer T> ? T : never;
+  readonly [K in keyof F as F[K] extends OptionalDecoder<unknown> ? never : K]: F[K] extends Decoder<infer T>
+    ? T
+    : never;
 } & {
   readonly [K in keyof F as F[K] extends OptionalDecoder<unknown> ? K : never]?: F[K] extends OptionalDecoder<infer T>
     ? T

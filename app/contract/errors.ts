@@ -45,4 +45,7 @@ export interface ContractError {
   readonly message: string;
 }
 
-export const contractError = (type: ErrorType, message: string = ERROR_MESSAGES[type]): ContractError => ({ type, message });
+export const contractError = (type: ErrorType, message: string = ERROR_MESSAGES[type]): ContractError => ({
+  type,
+  message,
+});

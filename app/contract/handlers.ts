@@ -24,7 +24,10 @@ export interface ContractHost {
 }
 
 /** `reportBug` receives what a handler threw: a bug of ours, answered as `Internal`. */
-export const createContractHost = (handlers: Handlers, reportBug: (name: string, cause: unknown) => void): ContractHost => ({
+export const createContractHost = (
+  handlers: Handlers,
+  reportBug: (name: string, cause: unknown) => void,
+): ContractHost => ({
   invoke: async (name, input) => {
     if (!Object.hasOwn(contract, name) || contract[name as CallName].kind === ("stream" as string))
       return err(contractError("UnknownOperation", `There is no operation "${name.slice(0, 100)}".`));

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { ensurePackages } from "./bootstrap/packages.mjs";
+import { stop } from "./bootstrap/say.mjs";
+import { NODE, ROOT } from "./run.mjs";
+
+await ensurePackages();
+const child = spawn(NODE, [path.join(ROOT, "main", "headless.ts"), ...process.argv.slice(2)], { stdio: "inherit" });
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.on("error", (error) => stop(`the node did not start: ${error.message}`));
+child.on("close", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

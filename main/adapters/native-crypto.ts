@@ -1,0 +1,229 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
+import { keyBytes, nonceBytes, signatureBytes, tagBytes } from "../../protocol/crypto/noble-provider.ts";
+import type { Aead, AeadName, CryptoProvider, DhKeyPair, HashName, SigningKey } from "../../protocol/crypto/provider.ts";
+import { failingPrimitives, type Primitive } from "../../protocol/crypto/self-test.ts";
+import { invariant } from "../../protocol/kernel/assert.ts";
+
+const hashNames: Readonly<Record<HashName, string>> = {
+  SHA256: "sha256",
+  SHA512: "sha512",
+  BLAKE2s: "blake2s256",
+  BLAKE2b: "blake2b512",
+};
+const cipherNames: Readonly<Record<AeadName, "chacha20-poly1305" | "aes-256-gcm">> = {
+  ChaChaPoly: "chacha20-poly1305",
+  AESGCM: "aes-256-gcm",
+};
+
+/**
+ * Inputs up to this many bytes go to the fallback: creating a native object costs more than the work (measured with Node 24:
+ * createHmac 20 µs against 3 µs, createCipheriv 15 µs). AES stays native at every size: noble's tables are not constant-time.
+ */
+const fallbackUpTo = { hashSha256: 64, hmacSha256: 2048, hkdf: 512, chaChaPoly: 768 } as const;
+
+/** Same bytes as a plain Uint8Array: Buffer has other `slice` semantics and must not leak out of the adapter. */
+const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+
+const totalLength = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+
+const hash = (name: HashName, ...parts: readonly Uint8Array[]): Uint8Array => {
+  const state = createHash(hashNames[name]);
+  for (const part of parts) state.update(part);
+  return plain(state.digest());
+};
+
+const hmac = (name: HashName, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array => {
+  const state = createHmac(hashNames[name], key);
+  for (const part of parts) state.update(part);
+  return plain(state.digest());
+};
+
+const aead = (name: AeadName, key: Uint8Array): Aead => {
+  invariant(key.length === keyBytes, "an AEAD key has 32 bytes");
+  const cipherName = cipherNames[name] as "chacha20-poly1305";
+  const options = { authTagLength: tagBytes };
+  const sealInto: Aead["sealInto"] = (nonce, additionalData, parts, out, at) => {
+    invariant(nonce.length === nonceBytes, "a nonce has 12 bytes");
+    const cipher = createCipheriv(cipherName, key, nonce, options);
+    if (additionalData.length > 0) cipher.setAAD(additionalData, { plaintextLength: totalLength(parts) });
+    let next = at;
+    for (const part of parts) {
+      if (part.length === 0) continue;
+      out.set(cipher.update(part), next);
+      next += part.length;
+    }
+    cipher.final();
+    out.set(cipher.getAuthTag(), next);
+  };
+  return {
+    sealInto,
+    seal: (nonce, additionalData, plaintext) => {
+      const out = new Uint8Array(plaintext.length + tagBytes);
+      sealInto(nonce, additionalData, [plaintext], out, 0);
+      return out;
+    },
+    open: (nonce, additionalData, ciphertext) => {
+      invariant(nonce.length === nonceBytes, "a nonce has 12 bytes");
+      const length = ciphertext.length - tagBytes;
+      if (length < 0) return undefined;
+      const decipher = createDecipheriv(cipherName, key, nonce, options);
+      if (additionalData.length > 0) decipher.setAAD(additionalData, { plaintextLength: length });
+      decipher.setAuthTag(ciphertext.subarray(length));
+      const plaintext = plain(decipher.update(ciphertext.subarray(0, length)));
+      try {
+        decipher.final();
+      } catch {
+        plaintext.fill(0);
+        return undefined;
+      }
+      return plaintext;
+    },
+  };
+};
+
+/** PKCS #8 of RFC 8410 section 7 up to the key itself. */
+const pkcs8 = (curve: "X25519" | "Ed25519", privateKey: Uint8Array): KeyObject => {
+  invariant(privateKey.length === keyBytes, "a private key has 32 bytes");
+  const prefix = Buffer.from(`302e020100300506032b65${curve === "X25519" ? "6e" : "70"}04220420`, "hex");
+  return createPrivateKey({ key: Buffer.concat([prefix, privateKey]), format: "der", type: "pkcs8" });
+};
+
+/** JWK import is 10 times faster than DER with OpenSSL 3; JWK export is never used, it can freeze the thread for good. */
+const importPublic = (curve: "X25519" | "Ed25519", publicKey: Uint8Array): KeyObject =>
+  createPublicKey({ key: { kty: "OKP", crv: curve, x: Buffer.from(publicKey).toString("base64url") }, format: "jwk" });
+
+const rawPublic = (key: KeyObject): Uint8Array =>
+  Uint8Array.from(createPublicKey(key).export({ format: "der", type: "spki" }).subarray(-keyBytes));
+
+const keyObjectByHandle = new WeakMap<object, KeyObject>();
+
+const dhKeyPair = (privateKey: Uint8Array): DhKeyPair => {
+  const key = pkcs8("X25519", privateKey);
+  const handle = {} as DhKeyPair["handle"];
+  keyObjectByHandle.set(handle, key);
+  return { publicKey: rawPublic(key), privateKey, handle };
+};
+
+const dh = (pair: DhKeyPair, publicKey: Uint8Array): Uint8Array | undefined => {
+  if (publicKey.length !== keyBytes) return undefined;
+  const privateKey = keyObjectByHandle.get(pair.handle) ?? pkcs8("X25519", pair.privateKey);
+  try {
+    const shared = diffieHellman({ privateKey, publicKey: importPublic("X25519", publicKey) });
+    return shared.every((byte) => byte === 0) ? undefined : plain(shared);
+  } catch {
+    return undefined;
+  }
+};
+
+const signingKey = (seed: Uint8Array): SigningKey => {
+  const key = pkcs8("Ed25519", seed);
+  return { publicKey: rawPublic(key), seed, sign: (message) => plain(sign(null, message, key)) };
+};
+
+/** y coordinates of the points of order 1, 2, 4 and 8, little-endian. */
+const smallOrderYs = new Set([
+  "0000000000000000000000000000000000000000000000000000000000000000",
+  "0100000000000000000000000000000000000000000000000000000000000000",
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+]);
+
+/** OpenSSL and BoringSSL accept y >= p and points of small order, which RFC 8032 section 5.1.3 and our strictness do not. */
+const isStrictPublicKey = (publicKey: Uint8Array): boolean => {
+  const y = Buffer.from(publicKey);
+  y[31] = (y[31] as number) & 0x7f;
+  const atLeastP = y[31] === 0x7f && (y[0] as number) >= 0xed && y.subarray(1, 31).every((byte) => byte === 0xff);
+  return !atLeastP && !smallOrderYs.has(y.toString("hex"));
+};
+
+const verifyStrictly = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
+  if (publicKey.length !== keyBytes || signature.length !== signatureBytes || !isStrictPublicKey(publicKey)) return false;
+  try {
+    return verify(null, message, importPublic("Ed25519", publicKey), signature);
+  } catch {
+    return false;
+  }
+};
+
+const nodeProvider: CryptoProvider = {
+  hash,
+  hmac,
+  hkdfSha256: (ikm, salt, info, length) => new Uint8Array(hkdfSync("sha256", ikm, salt, info, length)),
+  aead,
+  dhKeyPair,
+  dh,
+  signingKey,
+  verify: verifyStrictly,
+};
+
+const chaChaPolyBySize = (key: Uint8Array, fallback: CryptoProvider): Aead => {
+  const large = aead("ChaChaPoly", key);
+  const small = fallback.aead("ChaChaPoly", key);
+  const forLength = (length: number): Aead => (length <= fallbackUpTo.chaChaPoly ? small : large);
+  return {
+    seal: (nonce, ad, plaintext) => forLength(plaintext.length).seal(nonce, ad, plaintext),
+    sealInto: (nonce, ad, parts, out, at) => forLength(totalLength(parts)).sealInto(nonce, ad, parts, out, at),
+    open: (nonce, ad, ciphertext) => forLength(ciphertext.length).open(nonce, ad, ciphertext),
+  };
+};
+
+/**
+ * node:crypto for each primitive that this runtime has and computes rightly (found by trying, since Electron's BoringSSL
+ * lacks ChaCha20-Poly1305 and BLAKE2), `fallback` for the others and for inputs too short to be worth a native call.
+ */
+export const createNativeProvider = (fallback: CryptoProvider): CryptoProvider => {
+  const failing = new Set<Primitive>(failingPrimitives(nodeProvider));
+  const chosen = (primitive: Primitive): CryptoProvider => (failing.has(primitive) ? fallback : nodeProvider);
+  const hashBy = {
+    SHA256: chosen("hash:SHA256"),
+    SHA512: chosen("hash:SHA512"),
+    BLAKE2s: chosen("hash:BLAKE2s"),
+    BLAKE2b: chosen("hash:BLAKE2b"),
+  };
+  const hmacBy = {
+    SHA256: chosen("hmac:SHA256"),
+    SHA512: chosen("hmac:SHA512"),
+    BLAKE2s: chosen("hmac:BLAKE2s"),
+    BLAKE2b: chosen("hmac:BLAKE2b"),
+  };
+  const chaChaPolyIsNative = !failing.has("aead:ChaChaPoly");
+  const gcm = chosen("aead:AESGCM");
+  const hkdf = chosen("hkdfSha256");
+  const curve = chosen("x25519");
+  const signer = chosen("ed25519");
+  return {
+    hash: (name, ...parts) => {
+      const short = name === "SHA256" && totalLength(parts) <= fallbackUpTo.hashSha256;
+      return (short ? fallback : hashBy[name]).hash(name, ...parts);
+    },
+    hmac: (name, key, ...parts) => {
+      const short = name === "SHA256" && totalLength(parts) <= fallbackUpTo.hmacSha256;
+      return (short ? fallback : hmacBy[name]).hmac(name, key, ...parts);
+    },
+    hkdfSha256: (ikm, salt, info, length) => {
+      const short = ikm.length + salt.length + info.length + length <= fallbackUpTo.hkdf;
+      return (short ? fallback : hkdf).hkdfSha256(ikm, salt, info, length);
+    },
+    aead: (name, key) => {
+      if (name === "ChaChaPoly") return chaChaPolyIsNative ? chaChaPolyBySize(key, fallback) : fallback.aead(name, key);
+      return gcm.aead(name, key);
+    },
+    dhKeyPair: curve.dhKeyPair,
+    dh: curve.dh,
+    signingKey: signer.signingKey,
+    verify: signer.verify,
+  };
+};

@@ -32,7 +32,13 @@ const BLOCK_DOMAIN = ascii("BF1");
 export const BLOOM_ELEMENT_BYTES = 32;
 
 export const areBloomParametersValid = ({ bits, hashes }: BloomParameters): boolean =>
-  Number.isInteger(bits) && bits >= MIN_BITS && bits <= MAX_BITS && bits % 8 === 0 && Number.isInteger(hashes) && hashes >= 1 && hashes <= MAX_HASHES;
+  Number.isInteger(bits) &&
+  bits >= MIN_BITS &&
+  bits <= MAX_BITS &&
+  bits % 8 === 0 &&
+  Number.isInteger(hashes) &&
+  hashes >= 1 &&
+  hashes <= MAX_HASHES;
 
 /** The `hashes` bit positions of one element; repetitions are possible. */
 export const bloomIndices = (
@@ -42,7 +48,10 @@ export const bloomIndices = (
   element: Uint8Array,
 ): readonly number[] => {
   invariant(areBloomParametersValid(parameters), "Bloom parameters out of range");
-  invariant(context.length === BLOOM_ELEMENT_BYTES && element.length === BLOOM_ELEMENT_BYTES, "Bloom context and elements have 32 bytes");
+  invariant(
+    context.length === BLOOM_ELEMENT_BYTES && element.length === BLOOM_ELEMENT_BYTES,
+    "Bloom context and elements have 32 bytes",
+  );
   const indices: number[] = [];
   let words: DataView | undefined;
   for (let i = 0; i < parameters.hashes; i++) {
@@ -94,7 +103,8 @@ export const decodeBloomFilter = (
   context: Uint8Array,
   bytes: Uint8Array,
 ): Result<BloomFilter, BloomRejected> => {
-  if (!areBloomParametersValid(parameters) || context.length !== BLOOM_ELEMENT_BYTES) return err({ type: "BloomRejected", rule: "BLM-1" });
+  if (!areBloomParametersValid(parameters) || context.length !== BLOOM_ELEMENT_BYTES)
+    return err({ type: "BloomRejected", rule: "BLM-1" });
   if (bytes.length !== parameters.bits / 8) return err({ type: "BloomRejected", rule: "BLM-4" });
   return ok({ parameters, context, bytes: Uint8Array.from(bytes) });
 };

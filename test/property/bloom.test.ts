@@ -16,7 +16,10 @@ import { createSeededRandom } from "../support/seeded-random.ts";
 
 const crypto = createNobleProvider();
 const element = fc.uint8Array({ minLength: 32, maxLength: 32 });
-const parameters = fc.record({ bits: fc.integer({ min: 8, max: 128 }).map((n) => 8 * n), hashes: fc.integer({ min: 1, max: 32 }) });
+const parameters = fc.record({
+  bits: fc.integer({ min: 8, max: 128 }).map((n) => 8 * n),
+  hashes: fc.integer({ min: 1, max: 32 }),
+});
 const SETS = Number(process.env["BLOOM_SETS"] ?? 300);
 
 test("[BLM-3] no false negative over random sets and parameters", () => {
@@ -52,7 +55,12 @@ test("[BLM-6] the size estimate is within 15 percent at half capacity", () => {
   const size = { bits: 1048, hashes: 7 };
   const random = createSeededRandom("bloom-size");
   for (let round = 0; round < 20; round++) {
-    const filter = buildBloomFilter(crypto, size, random.bytes(32), Array.from({ length: 50 }, () => random.bytes(32)));
+    const filter = buildBloomFilter(
+      crypto,
+      size,
+      random.bytes(32),
+      Array.from({ length: 50 }, () => random.bytes(32)),
+    );
     const estimate = estimateCount(size, popcount(filter.bytes));
     expect(estimate).toBeGreaterThan(50 * 0.85);
     expect(estimate).toBeLessThan(50 * 1.15);
@@ -61,10 +69,19 @@ test("[BLM-6] the size estimate is within 15 percent at half capacity", () => {
 
 test("[BLM-5] merging gives the filter of the union and refuses strangers", () => {
   fc.assert(
-    fc.property(parameters, element, fc.array(element, { maxLength: 6 }), fc.array(element, { maxLength: 6 }), (size, context, a, b) => {
-      const merged = mergeBloomFilters(buildBloomFilter(crypto, size, context, a), buildBloomFilter(crypto, size, context, b));
-      expect(merged).toEqual({ ok: true, value: buildBloomFilter(crypto, size, context, [...a, ...b]) });
-    }),
+    fc.property(
+      parameters,
+      element,
+      fc.array(element, { maxLength: 6 }),
+      fc.array(element, { maxLength: 6 }),
+      (size, context, a, b) => {
+        const merged = mergeBloomFilters(
+          buildBloomFilter(crypto, size, context, a),
+          buildBloomFilter(crypto, size, context, b),
+        );
+        expect(merged).toEqual({ ok: true, value: buildBloomFilter(crypto, size, context, [...a, ...b]) });
+      },
+    ),
     { numRuns: 100 },
   );
   const filter = buildBloomFilter(crypto, { bits: 64, hashes: 1 }, new Uint8Array(32), []);
@@ -79,9 +96,15 @@ test("[BLM-5] merging gives the filter of the union and refuses strangers", () =
 
 test("[BLM-1] [BLM-4] decoding is total and takes exactly m/8 bytes", () => {
   fc.assert(
-    fc.property(fc.double(), fc.double(), fc.uint8Array({ maxLength: 64 }), fc.uint8Array({ maxLength: 200 }), (bits, hashes, context, bytes) => {
-      expect(decodeBloomFilter({ bits, hashes }, context, bytes).ok).toBe(false);
-    }),
+    fc.property(
+      fc.double(),
+      fc.double(),
+      fc.uint8Array({ maxLength: 64 }),
+      fc.uint8Array({ maxLength: 200 }),
+      (bits, hashes, context, bytes) => {
+        expect(decodeBloomFilter({ bits, hashes }, context, bytes).ok).toBe(false);
+      },
+    ),
   );
   fc.assert(
     fc.property(parameters, element, fc.uint8Array({ maxLength: 140 }), (size, context, bytes) => {
@@ -91,8 +114,17 @@ test("[BLM-1] [BLM-4] decoding is total and takes exactly m/8 bytes", () => {
     }),
   );
   const context = new Uint8Array(32);
-  for (const size of [{ bits: 63, hashes: 1 }, { bits: 60, hashes: 1 }, { bits: 2 ** 20 + 8, hashes: 1 }, { bits: 64, hashes: 0 }, { bits: 64, hashes: 33 }]) {
-    expect(decodeBloomFilter(size, context, new Uint8Array(8))).toEqual({ ok: false, error: { type: "BloomRejected", rule: "BLM-1" } });
+  for (const size of [
+    { bits: 63, hashes: 1 },
+    { bits: 60, hashes: 1 },
+    { bits: 2 ** 20 + 8, hashes: 1 },
+    { bits: 64, hashes: 0 },
+    { bits: 64, hashes: 33 },
+  ]) {
+    expect(decodeBloomFilter(size, context, new Uint8Array(8))).toEqual({
+      ok: false,
+      error: { type: "BloomRejected", rule: "BLM-1" },
+    });
   }
 });
 
@@ -101,7 +133,8 @@ test("popcounts agree with counting bits", () => {
     fc.property(fc.array(fc.tuple(fc.nat(255), fc.nat(255)), { maxLength: 40 }), (pairs) => {
       const a = Uint8Array.from(pairs, ([x]) => x);
       const b = Uint8Array.from(pairs, ([, y]) => y);
-      const count = (at: (i: number) => number): number => Array.from({ length: 8 * a.length }, (_, i) => at(i)).reduce((sum, bit) => sum + bit, 0);
+      const count = (at: (i: number) => number): number =>
+        Array.from({ length: 8 * a.length }, (_, i) => at(i)).reduce((sum, bit) => sum + bit, 0);
       expect(popcount(a)).toBe(count((i) => bitAt(a, i)));
       expect(andPopcount(a, b)).toBe(count((i) => bitAt(a, i) & bitAt(b, i)));
     }),

@@ -19,7 +19,12 @@ test.each(vectors.bloom.cases)("[BLM-2] indices of $label at m = $m, k = $k", ({
 });
 
 test("[BLM-2] filter of seven elements", () => {
-  const filter = buildBloomFilter(crypto, { bits: 256, hashes: 1 }, fromHex(vectors.bloom.ctx), [..."ABCMXYZ"].map(element));
+  const filter = buildBloomFilter(
+    crypto,
+    { bits: 256, hashes: 1 },
+    fromHex(vectors.bloom.ctx),
+    [..."ABCMXYZ"].map(element),
+  );
   expect(bytesToHex(filter.bytes)).toBe("8000000800000000000800000000000000004000000000004000000200000001");
   expect(popcount(filter.bytes)).toBe(7);
 });

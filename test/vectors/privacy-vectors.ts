@@ -5,9 +5,21 @@ interface PrivacyVectors {
   readonly elements: Readonly<Record<string, string>>;
   readonly bloom: {
     readonly ctx: string;
-    readonly cases: readonly { readonly label: string; readonly m: number; readonly k: number; readonly indices: readonly number[] }[];
+    readonly cases: readonly {
+      readonly label: string;
+      readonly m: number;
+      readonly k: number;
+      readonly indices: readonly number[];
+    }[];
   };
-  readonly params: readonly { readonly N: number; readonly k: number; readonly m: number; readonly bytes: number; readonly fpr: number; readonly maxPop: number }[];
+  readonly params: readonly {
+    readonly N: number;
+    readonly k: number;
+    readonly m: number;
+    readonly bytes: number;
+    readonly fpr: number;
+    readonly maxPop: number;
+  }[];
   readonly blip: {
     readonly noiseKey: string;
     readonly rho: number;
@@ -15,7 +27,12 @@ interface PrivacyVectors {
     readonly k: number;
     readonly labels: string;
     readonly plain: string;
-    readonly cases: readonly { readonly eps: number; readonly slot: number; readonly T32: number; readonly published: string }[];
+    readonly cases: readonly {
+      readonly eps: number;
+      readonly slot: number;
+      readonly T32: number;
+      readonly published: string;
+    }[];
   };
   readonly pT: readonly { readonly eps: number; readonly k: number; readonly p: number; readonly T32: number }[];
   readonly bfpsi: {
@@ -46,7 +63,13 @@ interface PrivacyVectors {
     readonly pk: string;
     readonly outputs: Readonly<Record<string, { readonly F: string; readonly tagR: string; readonly tagI: string }>>;
   };
-  readonly urps: readonly { readonly k: number; readonly s: number; readonly eta: number; readonly L: number; readonly E: number | null }[];
+  readonly urps: readonly {
+    readonly k: number;
+    readonly s: number;
+    readonly eta: number;
+    readonly L: number;
+    readonly E: number | null;
+  }[];
 }
 
 /** The project's own vectors; see data/privacy/README.md. */

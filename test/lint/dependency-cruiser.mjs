@@ -56,13 +56,13 @@ export default {
       name: "protocol-imports-only-protocol",
       severity: "error",
       from: { path: "^protocol/" },
-      to: { pathNot: ["^protocol/", packages(["@noble"])] },
+      to: { pathNot: ["^protocol/", packages(["@noble", "@scure/bip39"])] },
     },
     {
       name: "noble-only-in-crypto",
       severity: "error",
       from: { path: "^protocol/", pathNot: "^protocol/crypto/" },
-      to: { path: packages(["@noble"]) },
+      to: { path: packages(["@noble", "@scure/bip39"]) },
     },
     {
       name: "app-imports-only-protocol-and-pure-packages",

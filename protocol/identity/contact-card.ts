@@ -1,0 +1,57 @@
+import { decodeShape, encodeCbor, type Shape } from "../codec/cbor.ts";
+import { array, bytes, bytesUpTo, literal, mapped, tuple } from "../codec/shape.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
+import { bytesEqual } from "../kernel/bytes.ts";
+import { decodeError, ok, type Result } from "../kernel/result.ts";
+import { type IdentityOpError, identityOpShape, identityOpWire, readIdentityOp, type VerifiedIdentityOp } from "./identity-op.ts";
+
+/** What one person gives another to be reached: identity, devices, inbox. */
+export interface ContactCard {
+  readonly idRoot: Uint8Array;
+  readonly identityOps: readonly VerifiedIdentityOp[];
+  readonly inboxTopicPk: Uint8Array;
+  readonly inboxEnc: Uint8Array;
+  /** Opaque to this layer; the proxy protocol defines their form. */
+  readonly proxyHints: readonly Uint8Array[];
+}
+
+export const encodeContactCard = (card: ContactCard): Uint8Array =>
+  encodeCbor([1, card.idRoot, card.identityOps.map(identityOpWire), card.inboxTopicPk, card.inboxEnc, card.proxyHints]);
+
+/** Card from anywhere; every op in it is signed and of the card's identity. */
+export const readContactCard = (crypto: CryptoProvider, encoded: Uint8Array): Result<ContactCard, IdentityOpError> => {
+  const read = decodeShape(cardShape, encoded);
+  if (!read.ok) return read;
+  const identityOps = readIdentityOps(crypto, read.value.idRoot, read.value.wires);
+  if (!identityOps.ok) return identityOps;
+  const { idRoot, inboxTopicPk, inboxEnc, proxyHints } = read.value;
+  return ok({ idRoot, identityOps: identityOps.value, inboxTopicPk, inboxEnc, proxyHints });
+};
+
+/** Verifies a list of ops of one identity, as cards, ACL ops and invites carry it. */
+export const readIdentityOps = (
+  crypto: CryptoProvider,
+  idRoot: Uint8Array,
+  wires: readonly (readonly [Uint8Array, Uint8Array])[],
+): Result<readonly VerifiedIdentityOp[], IdentityOpError> => {
+  const ops: VerifiedIdentityOp[] = [];
+  for (const wire of wires) {
+    const op = readIdentityOp(crypto, wire);
+    if (!op.ok) return op;
+    if (!bytesEqual(op.value.idRoot, idRoot)) return decodeError("op of another identity");
+    ops.push(op.value);
+  }
+  return ok(ops);
+};
+
+/** 64 devices with some history each. */
+const MAX_IDENTITY_OPS = 256;
+const MAX_HINTS = 8;
+
+/** Form of an identity's log inside other records. */
+export const identityOpsShape: Shape<readonly (readonly [Uint8Array, Uint8Array])[]> = array(identityOpShape, MAX_IDENTITY_OPS);
+
+const cardShape = mapped(
+  tuple(literal(1), bytes(32), identityOpsShape, bytes(32), bytes(32), array(bytesUpTo(256), MAX_HINTS)),
+  ([, idRoot, wires, inboxTopicPk, inboxEnc, proxyHints]) => ({ idRoot, wires, inboxTopicPk, inboxEnc, proxyHints }),
+);

@@ -1,0 +1,295 @@
+import type { Result } from "../../protocol/kernel/result.ts";
+
+/**
+ * The durable state of one identity.
+ * P-STORE-1 `transaction` runs `work` atomically; when it returns ok the effects survive a crash or power cut.
+ * P-STORE-2 A failed transaction leaves no trace and reports the fault by name.
+ * P-STORE-3 Writes outside `transaction` are a bug and throw.
+ * P-STORE-4 Inserting what is already there changes nothing and says so.
+ * P-STORE-5 Reads see everything committed before.
+ */
+export interface Store {
+  readonly transaction: <T>(work: () => T) => Result<T, StoreError>;
+  /** Inside a transaction: undoes what `refusable` wrote when it answers something other than `undefined`. */
+  readonly savepoint: <T>(refusable: () => T | undefined) => T | undefined;
+  readonly meta: MetaStore;
+  readonly identityOps: IdentityOpStore;
+  readonly repositories: RepositoryStore;
+  readonly topics: TopicStore;
+  readonly entries: EntryStore;
+  readonly documents: DocumentStore;
+  readonly invites: InviteStore;
+  readonly addresses: AddressStore;
+  readonly importedFiles: ImportedFileStore;
+}
+
+export interface StoreError {
+  readonly type: "DiskFull" | "CorruptDatabase" | "DataDirectoryInUse" | "NewerSchema" | "CannotWrite";
+  readonly message: string;
+}
+
+export interface MetaStore {
+  readonly get: (key: string) => Uint8Array | undefined;
+  readonly set: (key: string, value: Uint8Array) => void;
+  readonly settings: () => Readonly<Record<string, string>>;
+  readonly setSetting: (key: string, value: string) => void;
+}
+
+export interface SignedRow {
+  readonly header: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface IdentityOpStore {
+  readonly add: (id: Uint8Array, identity: Uint8Array, gen: number, row: SignedRow) => boolean;
+  readonly of: (identity: Uint8Array) => readonly SignedRow[];
+}
+
+export interface RepositoryRow {
+  readonly n: number;
+  readonly rid: Uint8Array;
+  readonly title: string;
+  readonly addedAt: number;
+  readonly updatedAt: number;
+}
+
+export interface EpochRow {
+  readonly eid: Uint8Array;
+  readonly s: Uint8Array;
+  readonly w: Uint8Array | null;
+}
+
+export interface SessionRow {
+  readonly session: Uint8Array;
+  readonly device: Uint8Array;
+  readonly lastSeq: number;
+  readonly lastIid: Uint8Array;
+  readonly own: boolean;
+  /** 0 open, 1 closed, 2 frozen. */
+  readonly state: number;
+  readonly startedAt: number;
+  /** CBOR list of the ACL heads of the session's newest entry: the closure may never shrink. */
+  readonly acl: Uint8Array;
+}
+
+export interface HeadRow {
+  readonly iid: Uint8Array;
+  readonly gen: number;
+}
+
+export interface RepositoryStore {
+  readonly add: (rid: Uint8Array, title: string, now: number) => number;
+  readonly all: () => readonly RepositoryRow[];
+  readonly setTitle: (n: number, title: string) => void;
+  readonly touch: (n: number, now: number) => void;
+  readonly addAclOp: (n: number, id: Uint8Array, gen: number, row: SignedRow) => boolean;
+  readonly aclOps: (n: number) => readonly SignedRow[];
+  readonly addEpoch: (n: number, row: EpochRow) => void;
+  readonly epochs: (n: number) => readonly EpochRow[];
+  readonly session: (n: number, session: Uint8Array) => SessionRow | undefined;
+  readonly ownSessions: (n: number) => readonly SessionRow[];
+  readonly putSession: (n: number, row: SessionRow) => void;
+  readonly addEquivocation: (n: number, session: Uint8Array, seq: number, a: Uint8Array, b: Uint8Array, now: number) => boolean;
+  readonly heads: (n: number) => readonly HeadRow[];
+  /** Makes `added` a head and its `parents` none. */
+  readonly advanceHeads: (n: number, added: HeadRow, parents: readonly Uint8Array[]) => void;
+  readonly counts: (n: number) => RepositoryCounts;
+}
+
+export interface RepositoryCounts {
+  readonly entries: number;
+  readonly pending: number;
+  readonly undelivered: number;
+  readonly documents: number;
+}
+
+export interface TopicRow {
+  readonly n: number;
+  readonly pk: Uint8Array;
+  readonly repository: number | null;
+  readonly kind: "epoch" | "rendezvous";
+  readonly readKey: Uint8Array;
+  readonly topicSeed: Uint8Array | null;
+}
+
+export interface TopicStore {
+  readonly add: (row: Omit<TopicRow, "n">) => number;
+  readonly all: () => readonly TopicRow[];
+  readonly remove: (n: number) => void;
+}
+
+/** Numbers as stored: the entry state machine of the record formats. */
+export const ENTRY_STATE = {
+  stored: 0,
+  noKey: 1,
+  opened: 2,
+  pending: 3,
+  valid: 4,
+  void: 5,
+  malformed: 6,
+  quarantined: 7,
+  deferred: 8,
+} as const;
+export type EntryState = (typeof ENTRY_STATE)[keyof typeof ENTRY_STATE];
+
+export interface NewEntry {
+  readonly oid: Uint8Array;
+  readonly topic: number;
+  readonly kind: number;
+  readonly gen: number;
+  readonly wire: Uint8Array;
+  readonly iid: Uint8Array | null;
+  readonly state: EntryState;
+  readonly own: boolean;
+  readonly arrivedAt: number;
+}
+
+export interface EntryRow {
+  readonly n: number;
+  readonly oid: Uint8Array;
+  readonly wire: Uint8Array;
+}
+
+export interface InnerRow {
+  readonly iid: Uint8Array;
+  readonly device: Uint8Array;
+  readonly session: Uint8Array;
+  readonly seq: number;
+  readonly gen: number;
+  readonly header: Uint8Array;
+}
+
+export interface EntryStore {
+  /** Row number, or `undefined` when the oid is known already. */
+  readonly add: (entry: NewEntry) => number | undefined;
+  readonly has: (oid: Uint8Array) => boolean;
+  readonly wire: (oid: Uint8Array) => Uint8Array | undefined;
+  readonly setState: (n: number, state: EntryState, iid: Uint8Array | null) => void;
+  readonly waiting: (topic: number, state: EntryState) => readonly EntryRow[];
+  /** Every item of a topic for reconciliation, ordered by (gen, oid). */
+  readonly items: (topic: number) => readonly { readonly gen: number; readonly oid: Uint8Array }[];
+  /** Marks own items as held by another device; returns how many were not before. */
+  readonly markDelivered: (oids: readonly Uint8Array[]) => number;
+  readonly addInner: (repository: number, row: InnerRow) => boolean;
+  readonly inner: (iid: Uint8Array) => InnerRow | undefined;
+  readonly innerAt: (repository: number, session: Uint8Array, seq: number) => InnerRow | undefined;
+}
+
+export interface DocumentRow {
+  readonly n: number;
+  readonly repository: number;
+  readonly did: Uint8Array;
+  /** Change hashes, sorted. */
+  readonly heads: readonly Uint8Array[];
+  readonly type: string;
+  readonly title: string;
+  readonly folder: string;
+  readonly tags: readonly string[];
+  readonly excerpt: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly deleted: boolean;
+}
+
+/** What lists and the index know of a document; derived from its Automerge state. */
+export interface DocumentFacts {
+  readonly type: string;
+  readonly title: string;
+  readonly folder: string;
+  readonly tags: readonly string[];
+  readonly body: string;
+  readonly excerpt: string;
+  readonly createdAt: number | null;
+  readonly updatedAt: number | null;
+  readonly deleted: boolean;
+}
+
+export interface NewChange {
+  readonly hash: Uint8Array;
+  readonly actor: Uint8Array;
+  readonly seq: number;
+  readonly maxOp: number;
+  readonly bytes: Uint8Array;
+  /** iid of the entry that carried it; null for a draft. */
+  readonly entry: Uint8Array | null;
+}
+
+export interface DraftRow {
+  readonly n: number;
+  readonly document: number;
+  readonly did: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly actor: Uint8Array;
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface ChangeFacts {
+  readonly actor: Uint8Array;
+  readonly seq: number;
+  readonly maxOp: number;
+}
+
+export interface DocumentStore {
+  readonly add: (repository: number, did: Uint8Array, now: number) => number;
+  readonly byId: (repository: number, did: Uint8Array) => DocumentRow | undefined;
+  readonly byNumber: (n: number) => DocumentRow | undefined;
+  readonly list: (repository: number) => readonly DocumentRow[];
+  readonly setHeads: (n: number, heads: readonly Uint8Array[], now: number) => void;
+  readonly addChange: (document: number, change: NewChange) => boolean;
+  readonly change: (document: number, hash: Uint8Array) => ChangeFacts | undefined;
+  /** Highest seq of an actor in a document, 0 for none; drafts included. */
+  readonly lastSeq: (document: number, actor: Uint8Array) => number;
+  /** The same without drafts: how far the actor's session chain has come. */
+  readonly lastSealedSeq: (document: number, actor: Uint8Array) => number;
+  /** Notes that a change known as a draft (a live change) has come in an entry. */
+  readonly sealChange: (document: number, hash: Uint8Array, entry: Uint8Array) => void;
+  readonly snapshot: (n: number) => { readonly bytes: Uint8Array; readonly upTo: number } | undefined;
+  readonly setSnapshot: (n: number, bytes: Uint8Array, upTo: number) => void;
+  /** Changes after row `from` in arrival order (so dependencies come first), with the row number of the last one. */
+  readonly changesAfter: (n: number, from: number) => { readonly changes: readonly Uint8Array[]; readonly upTo: number };
+  /** Changes of own sessions not yet sealed into an entry, in the order they were made. */
+  readonly drafts: (repository: number, limit: number) => readonly DraftRow[];
+  /** Whether a change is known and not sealed into an entry. */
+  readonly isDraft: (document: number, hash: Uint8Array) => boolean;
+  readonly sealDrafts: (ns: readonly number[], iid: Uint8Array) => void;
+  /** Replaces what lists and full-text search know of a document. */
+  readonly index: (n: number, facts: DocumentFacts) => void;
+  readonly unindexed: (limit: number) => readonly number[];
+}
+
+export interface InviteRow {
+  readonly id: Uint8Array;
+  readonly role: "inviter" | "joiner";
+  readonly repository: number | null;
+  /** Encoded snapshot of the invite machine. */
+  readonly state: Uint8Array;
+  readonly expiresAt: number;
+}
+
+export interface InviteStore {
+  readonly put: (row: InviteRow) => void;
+  readonly all: () => readonly InviteRow[];
+  readonly remove: (id: Uint8Array) => void;
+}
+
+export interface AddressRow {
+  readonly address: string;
+  readonly found: "mdns" | "manual" | "hint";
+  readonly lastOk: number;
+}
+
+export interface AddressStore {
+  readonly put: (row: AddressRow) => void;
+  readonly all: () => readonly AddressRow[];
+  readonly remove: (address: string) => void;
+}
+
+export interface ImportedFileStore {
+  readonly find: (
+    repository: number,
+    source: string,
+    path: string,
+  ) => { readonly hash: Uint8Array; readonly did: Uint8Array } | undefined;
+  readonly put: (repository: number, source: string, path: string, hash: Uint8Array, did: Uint8Array) => void;
+}

@@ -1,0 +1,210 @@
+import type { ChainVerdict, SessionState } from "../../protocol/entry/chain.ts";
+import { checkLink, checkSpanChanges, expectedGen } from "../../protocol/entry/chain.ts";
+import type { CheckedItem } from "../../protocol/entry/item.ts";
+import { openItem } from "../../protocol/entry/item.ts";
+import type { Part } from "../../protocol/entry/payload.ts";
+import { checkSpans, readParts } from "../../protocol/entry/payload.ts";
+import type { SignedRecord } from "../../protocol/entry/record.ts";
+import { readRecord } from "../../protocol/entry/record.ts";
+import { decodeCbor, encodeCbor } from "../../protocol/codec/cbor.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import { bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { err, ok } from "../../protocol/kernel/result.ts";
+import type { EntryState, Store } from "../ports/store.ts";
+import { ENTRY_STATE } from "../ports/store.ts";
+import type { ChangeInspector, InspectedChange } from "./change-inspector.ts";
+import type { Repository } from "./repository.ts";
+
+/** What opening an item gave: a record to integrate, or the state it is stored in. */
+export type Opened =
+  | { readonly type: "record"; readonly record: SignedRecord; readonly parts: readonly Part[] }
+  | { readonly type: "refused"; readonly state: EntryState };
+
+/** Decrypts and verifies an item of the repository's epoch, in the order of data.md section 4.2. */
+export const openEntry = (crypto: CryptoProvider, repository: Repository, item: CheckedItem): Opened => {
+  const plaintext = openItem(crypto, item, repository.epoch.readKey);
+  if (!plaintext.ok)
+    return { type: "refused", state: plaintext.error.type === "WrongKey" ? ENTRY_STATE.noKey : ENTRY_STATE.malformed };
+  const record = readRecord(crypto, plaintext.value, { rid: repository.rid, gen: item.gen });
+  if (!record.ok) return { type: "refused", state: ENTRY_STATE.malformed };
+  const parts = readParts(record.value.payload);
+  if (!parts.ok || !checkSpans(record.value.header, parts.value).ok) return { type: "refused", state: ENTRY_STATE.malformed };
+  return { type: "record", record: record.value, parts: parts.value };
+};
+
+export interface Integrated {
+  readonly state: EntryState;
+  /** New changes by document row; empty unless `state` is valid. */
+  readonly changes: readonly (readonly [document: number, changes: readonly Uint8Array[]])[];
+  readonly accessChanged: boolean;
+}
+
+const refused = (state: EntryState): Integrated => ({ state, changes: [], accessChanged: false });
+
+const decodeAclHeads = (encoded: Uint8Array): readonly Uint8Array[] => {
+  const value = decodeCbor(encoded);
+  return value.ok && Array.isArray(value.value) ? (value.value as Uint8Array[]) : [];
+};
+
+/** Last accepted link of a session, with the change numbers of the documents `record` touches. */
+const sessionState = (store: Store, repository: Repository, record: SignedRecord): SessionState | undefined => {
+  const row = store.repositories.session(repository.n, record.header.sess);
+  if (row === undefined || row.lastSeq < 0) return undefined;
+  const lastAseq = new Map<string, number>();
+  for (const span of record.header.parts) {
+    const document = store.documents.byId(repository.n, span.doc);
+    if (document !== undefined) lastAseq.set(bytesToHex(span.doc), store.documents.lastSealedSeq(document.n, record.header.sess));
+  }
+  return { devSig: row.device, seq: row.lastSeq, iid: row.lastIid, acl: decodeAclHeads(row.acl), lastAseq };
+};
+
+/** Document heads after adding changes whose dependencies are known. */
+const advanceDocumentHeads = (heads: readonly Uint8Array[], changes: readonly InspectedChange[]): readonly Uint8Array[] => {
+  const next = new Map(heads.map((hash) => [bytesToHex(hash), hash]));
+  for (const change of changes) {
+    for (const dependency of change.dependencies) next.delete(bytesToHex(dependency));
+    next.set(bytesToHex(change.hash), change.hash);
+  }
+  return [...next.values()].toSorted(compareBytes);
+};
+
+/** Why changes may not enter a document. */
+export type ChangeRefusal = "malformed" | "missingDependency" | "wrongStartOp";
+
+/**
+ * Checks changes against what the document holds (preflight, known dependencies, exact startOp) and stores them.
+ * Answers the ones that were new; nothing is stored when one is refused.
+ */
+export const storeChanges = (
+  deps: { readonly store: Store; readonly inspect: ChangeInspector },
+  document: number,
+  given: readonly Uint8Array[],
+  entry: Uint8Array | null,
+  now: number,
+): Result<{ readonly inspected: readonly InspectedChange[]; readonly fresh: readonly Uint8Array[] }, ChangeRefusal> => {
+  const { store, inspect } = deps;
+  const inspected: InspectedChange[] = [];
+  const maxOps = new Map<string, number>();
+  for (const bytes of given) {
+    const change = inspect(bytes);
+    if (!change.ok) return err("malformed");
+    let expected = 1;
+    for (const dependency of change.value.dependencies) {
+      const maxOp = maxOps.get(bytesToHex(dependency)) ?? store.documents.change(document, dependency)?.maxOp;
+      if (maxOp === undefined) return err("missingDependency");
+      if (maxOp >= expected) expected = maxOp + 1;
+    }
+    // A change that jumps ahead would make every later local edit impossible (data.md section 11).
+    if (change.value.startOp !== expected) return err("wrongStartOp");
+    maxOps.set(bytesToHex(change.value.hash), change.value.maxOp);
+    inspected.push(change.value);
+  }
+  const fresh: Uint8Array[] = [];
+  const freshChanges: InspectedChange[] = [];
+  for (const [index, change] of inspected.entries()) {
+    const added = store.documents.addChange(document, {
+      hash: change.hash,
+      actor: change.actor,
+      seq: change.seq,
+      maxOp: change.maxOp,
+      bytes: given[index] as Uint8Array,
+      entry,
+    });
+    if (added) {
+      fresh.push(given[index] as Uint8Array);
+      freshChanges.push(change);
+    } else if (entry !== null) store.documents.sealChange(document, change.hash, entry);
+  }
+  if (freshChanges.length > 0) {
+    const row = store.documents.byNumber(document);
+    store.documents.setHeads(document, advanceDocumentHeads(row?.heads ?? [], freshChanges), now);
+  }
+  return ok({ inspected, fresh });
+};
+
+/**
+ * Puts an opened record into the repository: session chain, access control, parents, changes. Must run inside a
+ * transaction; the caller stores the returned state with the entry.
+ */
+export const integrateRecord = (
+  deps: { readonly store: Store; readonly crypto: CryptoProvider; readonly inspect: ChangeInspector },
+  repository: Repository,
+  record: SignedRecord,
+  parts: readonly Part[],
+  now: number,
+): Integrated => {
+  const { store } = deps;
+  const { header, iid } = record;
+  if (store.entries.inner(iid) !== undefined) return refused(ENTRY_STATE.valid);
+
+  const gen = expectedGen(header, (parent) => store.entries.inner(parent)?.gen);
+  if (gen === undefined) return refused(ENTRY_STATE.pending);
+  if (gen !== header.gen) return refused(ENTRY_STATE.malformed);
+
+  let accessChanged = false;
+  for (const part of parts) {
+    if (part.type !== "aclOp") continue;
+    const added = repository.access.add({ header: part.header, signature: part.sig });
+    if (added.type === "invalid") return refused(ENTRY_STATE.malformed);
+    if (added.type === "added") {
+      store.repositories.addAclOp(repository.n, added.id, added.gen, { header: part.header, signature: part.sig });
+      accessChanged = true;
+    }
+  }
+  const answer = (state: EntryState): Integrated => ({ state, changes: [], accessChanged });
+
+  if (!repository.access.knows(header.acl)) return answer(ENTRY_STATE.pending);
+  const verdict: ChainVerdict = checkLink(sessionState(store, repository, record), record, (later, earlier) =>
+    repository.access.covers(later, earlier),
+  );
+  if (verdict.type === "gap") return answer(ENTRY_STATE.pending);
+  if (verdict.type === "broken") return answer(ENTRY_STATE.malformed);
+  if (verdict.type === "fork") {
+    const other = store.entries.innerAt(repository.n, header.sess, verdict.seq);
+    if (other !== undefined)
+      store.repositories.addEquivocation(repository.n, header.sess, verdict.seq, other.iid, iid, now);
+    return answer(ENTRY_STATE.quarantined);
+  }
+  if (!repository.access.mayWrite(header.devSig, header.acl)) return answer(ENTRY_STATE.void);
+
+  const stored: (readonly [number, readonly Uint8Array[]])[] = [];
+  const refusal = store.savepoint((): EntryState | undefined => {
+    let span = 0;
+    for (const part of parts) {
+      if (part.type !== "changes") continue;
+      const described = header.parts[span++];
+      const document = store.documents.add(repository.n, part.doc, now);
+      const result = storeChanges(deps, document, part.changes, iid, now);
+      if (!result.ok) return result.error === "missingDependency" ? ENTRY_STATE.pending : ENTRY_STATE.malformed;
+      if (described === undefined || !checkSpanChanges(header.sess, described, result.value.inspected).ok)
+        return ENTRY_STATE.malformed;
+      if (result.value.fresh.length > 0) stored.push([document, result.value.fresh]);
+    }
+    return undefined;
+  });
+  if (refusal !== undefined) return answer(refusal);
+
+  store.entries.addInner(repository.n, {
+    iid,
+    device: header.devSig,
+    session: header.sess,
+    seq: header.seq,
+    gen: header.gen,
+    header: record.headerBytes,
+  });
+  const parents = header.seq === 0 ? header.parents : [header.prev, ...header.parents];
+  store.repositories.advanceHeads(repository.n, { iid, gen: header.gen }, parents);
+  const known = store.repositories.session(repository.n, header.sess);
+  store.repositories.putSession(repository.n, {
+    session: header.sess,
+    device: header.devSig,
+    lastSeq: header.seq,
+    lastIid: iid,
+    own: known?.own ?? false,
+    state: known?.state ?? 0,
+    startedAt: known?.startedAt ?? now,
+    acl: encodeCbor(header.acl),
+  });
+  return { state: ENTRY_STATE.valid, changes: stored, accessChanged };
+};

@@ -1,0 +1,168 @@
+import { encodeCbor } from "../../protocol/codec/cbor.ts";
+import type { CryptoProvider, SigningKey } from "../../protocol/crypto/provider.ts";
+import { ITEM_KINDS, sealItem } from "../../protocol/entry/item.ts";
+import type { CheckedItem } from "../../protocol/entry/item.ts";
+import type { Part } from "../../protocol/entry/payload.ts";
+import { encodeParts } from "../../protocol/entry/payload.ts";
+import { signRecord } from "../../protocol/entry/record.ts";
+import { invariant } from "../../protocol/kernel/assert.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import type { DraftRow, SessionRow, Store } from "../ports/store.ts";
+import { ENTRY_STATE } from "../ports/store.ts";
+import type { ChangeInspector } from "./change-inspector.ts";
+import type { Repository } from "./repository.ts";
+
+export interface SealDependencies {
+  readonly store: Store;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly device: SigningKey;
+  readonly inspect: ChangeInspector;
+}
+
+/** Payload of one entry; leaves room for headers and Padmé within the 256 KiB body of kind 0. */
+const MAX_ENTRY_BYTES = 200_000;
+/** Documents in one entry; an import writes many small ones at once. */
+const MAX_ENTRY_DOCUMENTS = 256;
+/** Parents named by a record; further heads are covered by the next one. */
+const MAX_PARENTS = 16;
+const ZERO_IID = new Uint8Array(32);
+
+/** Signs, encrypts and stores one record of an own session. Inside a transaction. */
+export const appendRecord = (
+  deps: SealDependencies,
+  repository: Repository,
+  session: SessionRow,
+  parts: readonly Part[],
+  unixMs: number,
+): CheckedItem => {
+  const { store, crypto, random, device, inspect } = deps;
+  const { topicKey, readKey } = repository.epoch;
+  invariant(topicKey !== null, "a reader does not write");
+  const heads = store.repositories.heads(repository.n);
+  const first = session.lastSeq < 0;
+  const prev = first ? ZERO_IID : session.lastIid;
+  const parents = heads.filter(({ iid }) => !bytesEqual(iid, prev)).slice(0, MAX_PARENTS);
+  const previousGen = first ? -1 : (store.entries.inner(prev)?.gen ?? -1);
+  const gen = 1 + parents.reduce((largest, parent) => Math.max(largest, parent.gen), previousGen);
+  const spans = parts
+    .filter((part) => part.type === "changes")
+    .map((part) => {
+      const facts = part.changes.map((bytes) => {
+        const inspected = inspect(bytes);
+        invariant(inspected.ok, "own changes are well-formed");
+        return inspected.value;
+      });
+      const [firstChange, lastChange] = [facts[0], facts.at(-1)];
+      invariant(firstChange !== undefined && lastChange !== undefined, "a change part has changes");
+      return { doc: part.doc, aseqFrom: firstChange.seq, n: facts.length, lastChangeHash: lastChange.hash };
+    });
+  const acl = repository.access.heads();
+  const record = signRecord(
+    crypto,
+    device,
+    {
+      rid: repository.rid,
+      sess: session.session,
+      seq: session.lastSeq + 1,
+      prev,
+      parents: parents.map(({ iid }) => iid),
+      acl,
+      gen,
+      parts: spans,
+      ts: Math.floor(unixMs / 1000),
+    },
+    encodeParts(parts),
+  );
+  const item = sealItem(crypto, { kind: ITEM_KINDS.entry, topicKey, gen, salt: random.bytes(16) }, readKey, record.bytes);
+  invariant(item.ok, "an own entry fits its kind");
+  const { iid } = record;
+  store.entries.add({
+    oid: item.value.oid,
+    topic: repository.epoch.topic,
+    kind: ITEM_KINDS.entry,
+    gen,
+    wire: item.value.wire,
+    iid,
+    state: ENTRY_STATE.valid,
+    own: true,
+    arrivedAt: unixMs,
+  });
+  store.entries.addInner(repository.n, {
+    iid,
+    device: device.publicKey,
+    session: session.session,
+    seq: record.header.seq,
+    gen,
+    header: record.headerBytes,
+  });
+  store.repositories.advanceHeads(
+    repository.n,
+    { iid, gen },
+    first ? record.header.parents : [prev, ...record.header.parents],
+  );
+  store.repositories.putSession(repository.n, {
+    ...session,
+    lastSeq: record.header.seq,
+    lastIid: iid,
+    acl: encodeCbor(acl),
+  });
+  return item.value;
+};
+
+/** Whether every change that `draft` builds on is in an entry or among the drafts sealed with it. */
+const dependenciesSealed = (deps: SealDependencies, draft: DraftRow, sealing: ReadonlySet<string>): boolean => {
+  const inspected = deps.inspect(draft.bytes);
+  invariant(inspected.ok, "own changes are well-formed");
+  return inspected.value.dependencies.every(
+    (hash) => sealing.has(bytesToHex(hash)) || !deps.store.documents.isDraft(draft.document, hash),
+  );
+};
+
+/**
+ * Seals drafts into entries, oldest first, until none is left or one builds on a live change whose entry has not come yet
+ * (that one waits for it). Inside a transaction. Answers the new items in order.
+ */
+export const sealDrafts = (deps: SealDependencies, repository: Repository, unixMs: number): readonly CheckedItem[] => {
+  const { store } = deps;
+  const items: CheckedItem[] = [];
+  for (;;) {
+    const batch: DraftRow[] = [];
+    const documents = new Map<string, { readonly did: Uint8Array; readonly changes: Uint8Array[] }>();
+    const sealing = new Set<string>();
+    let size = 0;
+    let blocked = false;
+    for (const draft of store.documents.drafts(repository.n, 4_096)) {
+      const first = batch[0];
+      if (first !== undefined && !bytesEqual(first.actor, draft.actor)) break;
+      if (batch.length > 0 && size + draft.bytes.length > MAX_ENTRY_BYTES) break;
+      const key = bytesToHex(draft.did);
+      if (!documents.has(key) && documents.size === MAX_ENTRY_DOCUMENTS) break;
+      if (!dependenciesSealed(deps, draft, sealing)) {
+        blocked = true;
+        break;
+      }
+      const part = documents.get(key) ?? { did: draft.did, changes: [] };
+      part.changes.push(draft.bytes);
+      documents.set(key, part);
+      sealing.add(bytesToHex(draft.hash));
+      batch.push(draft);
+      size += draft.bytes.length + 8;
+    }
+    const first = batch[0];
+    if (first === undefined) return items;
+    const session = store.repositories.session(repository.n, first.actor);
+    invariant(session?.own === true, "drafts belong to own sessions");
+    const parts = [...documents.values()].map(({ did, changes }): Part => ({ type: "changes", doc: did, changes }));
+    const item = appendRecord(deps, repository, session, parts, unixMs);
+    const iid = store.repositories.session(repository.n, first.actor)?.lastIid;
+    invariant(iid !== undefined, "the session was advanced");
+    store.documents.sealDrafts(
+      batch.map(({ n }) => n),
+      iid,
+    );
+    items.push(item);
+    if (blocked) return items;
+  }
+};

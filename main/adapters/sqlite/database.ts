@@ -1,0 +1,99 @@
+import Database from "better-sqlite3";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import path from "node:path";
+import type { Result } from "../../../protocol/kernel/result.ts";
+import { err, ok } from "../../../protocol/kernel/result.ts";
+import { MIGRATIONS } from "./schema.ts";
+
+export type SqliteDatabase = Database.Database;
+
+/** Faults of the environment below SQLite, named; nothing above this folder sees an SqliteError. */
+export interface StorageError {
+  readonly type: "DiskFull" | "CorruptDatabase" | "DataDirectoryInUse" | "NewerSchema" | "CannotWrite";
+  readonly message: string;
+}
+
+/** The fault behind an error thrown by better-sqlite3, or `undefined` when it is a bug of ours (constraint, misuse). */
+export const storageErrorOf = (cause: unknown): StorageError | undefined => {
+  if (!(cause instanceof Database.SqliteError)) return undefined;
+  const { code, message } = cause;
+  if (code.startsWith("SQLITE_FULL")) return { type: "DiskFull", message };
+  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) return { type: "CorruptDatabase", message };
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return { type: "DataDirectoryInUse", message };
+  if (code.startsWith("SQLITE_IOERR")) return { type: "DiskFull", message };
+  if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN") || code.startsWith("SQLITE_PERM"))
+    return { type: "CannotWrite", message };
+  return undefined;
+};
+
+/** better-sqlite3 ships binaries for Node-API 10; older hosts (Node 20, Electron 33) name their own build here. */
+const nativeBinding = (): { nativeBinding?: string } => {
+  const given = process.env["P2PCOLLAB_SQLITE_BINDING"];
+  return Number(process.versions["napi"] ?? "0") < 10 && given !== undefined && given !== "" ? { nativeBinding: given } : {};
+};
+
+const attempt = <T>(work: () => T): Result<T, StorageError> => {
+  try {
+    return ok(work());
+  } catch (cause) {
+    const fault = storageErrorOf(cause);
+    if (fault === undefined) throw cause;
+    return err(fault);
+  }
+};
+
+const migrate = (database: SqliteDatabase): Result<null, StorageError> => {
+  const version = database.pragma("user_version", { simple: true }) as number;
+  if (version > MIGRATIONS.length)
+    return err({ type: "NewerSchema", message: `schema ${version} is newer than ${MIGRATIONS.length}` });
+  for (let next = version; next < MIGRATIONS.length; next++)
+    database
+      .transaction(() => {
+        database.exec(MIGRATIONS[next] as string);
+        database.pragma(`user_version = ${next + 1}`);
+      })
+      .immediate();
+  return ok(null);
+};
+
+/** Opens the writer connection. `verify` walks every page: wanted after an unclean end, too slow for each start. */
+export const openWriter = (file: string, verify: boolean): Result<SqliteDatabase, StorageError> => {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  return attempt(() => {
+    const database = new Database(file, { ...nativeBinding(), timeout: 2_000 });
+    try {
+      // FULL: an entry may be sent only after it survives a power cut, else its (session, seq) could be used twice.
+      database.pragma("journal_mode = WAL");
+      database.pragma("synchronous = FULL");
+      database.pragma("foreign_keys = ON");
+      database.pragma("secure_delete = ON");
+      database.pragma("cache_size = -16000");
+      const check = verify ? database.pragma("quick_check(1)", { simple: true }) : "ok";
+      if (check !== "ok") throw new Database.SqliteError(String(check), "SQLITE_CORRUPT");
+      const migrated = migrate(database);
+      if (!migrated.ok) throw new Database.SqliteError(migrated.error.message, "SQLITE_CANTOPEN_SCHEMA");
+      return database;
+    } catch (cause) {
+      database.close();
+      throw cause;
+    }
+  });
+};
+
+/** Opens a second, read-only connection for queries beside the writer. */
+export const openReader = (file: string): SqliteDatabase => {
+  const database = new Database(file, { ...nativeBinding(), readonly: true, timeout: 5_000 });
+  database.pragma("query_only = ON");
+  database.pragma("cache_size = -16000");
+  return database;
+};
+
+/**
+ * Moves a damaged database (with its WAL) out of the way, so that nothing of it is lost; `stamp` makes the name unique.
+ * Returns the new path.
+ */
+export const setAside = (file: string, stamp: string): string => {
+  const kept = `${file}.damaged-${stamp}`;
+  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(file + suffix)) renameSync(file + suffix, kept + suffix);
+  return kept;
+};

@@ -1,0 +1,69 @@
+/**
+ * Tables of `profile.db`, one file per identity. Ids are raw bytes, times Unix milliseconds, states the names of the
+ * record formats' state machines. Everything below `document` is derived and can be rebuilt from `entry`.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE setting(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE identity_op(id BLOB PRIMARY KEY CHECK(length(id)=32), identity BLOB NOT NULL CHECK(length(identity)=32),
+  gen INTEGER NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX identity_op_order ON identity_op(identity, gen, id);
+
+CREATE TABLE repository(n INTEGER PRIMARY KEY, rid BLOB NOT NULL UNIQUE CHECK(length(rid)=16), title TEXT NOT NULL,
+  added_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;
+CREATE TABLE acl_op(id BLOB PRIMARY KEY CHECK(length(id)=32), repository INTEGER NOT NULL REFERENCES repository(n),
+  gen INTEGER NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX acl_op_order ON acl_op(repository, gen, id);
+CREATE TABLE epoch(repository INTEGER NOT NULL REFERENCES repository(n), eid BLOB NOT NULL CHECK(length(eid)=16),
+  s BLOB NOT NULL CHECK(length(s)=32), w BLOB CHECK(w IS NULL OR length(w)=32), PRIMARY KEY(repository, eid)) STRICT, WITHOUT ROWID;
+
+-- kind: 0 repository epoch, 1 rendezvous
+CREATE TABLE topic(n INTEGER PRIMARY KEY, pk BLOB NOT NULL UNIQUE CHECK(length(pk)=32), repository INTEGER REFERENCES repository(n),
+  kind INTEGER NOT NULL, read_key BLOB NOT NULL CHECK(length(read_key)=32), topic_seed BLOB) STRICT;
+
+-- state: 0 stored 1 no-key 2 opened 3 pending 4 valid 5 void 6 malformed 7 quarantined 8 deferred
+-- delivered: whether another device has acknowledged it
+CREATE TABLE entry(n INTEGER PRIMARY KEY, oid BLOB NOT NULL UNIQUE CHECK(length(oid)=32), topic INTEGER NOT NULL REFERENCES topic(n),
+  kind INTEGER NOT NULL, gen INTEGER NOT NULL, wire BLOB NOT NULL, iid BLOB, state INTEGER NOT NULL, own INTEGER NOT NULL DEFAULT 0,
+  delivered INTEGER NOT NULL DEFAULT 0, arrived_at INTEGER NOT NULL) STRICT;
+CREATE INDEX entry_reconcile ON entry(topic, gen, oid);
+CREATE INDEX entry_waiting ON entry(topic, state) WHERE state IN (0, 1, 2, 3, 7, 8);
+CREATE INDEX entry_undelivered ON entry(topic) WHERE own = 1 AND delivered = 0;
+CREATE INDEX entry_by_iid ON entry(iid) WHERE iid IS NOT NULL;
+
+CREATE TABLE inner_record(iid BLOB PRIMARY KEY CHECK(length(iid)=32), repository INTEGER NOT NULL REFERENCES repository(n),
+  device BLOB NOT NULL, session BLOB NOT NULL, seq INTEGER NOT NULL, gen INTEGER NOT NULL, header BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX inner_chain ON inner_record(repository, session, seq);
+CREATE TABLE repository_head(repository INTEGER NOT NULL REFERENCES repository(n), iid BLOB NOT NULL, gen INTEGER NOT NULL,
+  PRIMARY KEY(repository, iid)) STRICT, WITHOUT ROWID;
+CREATE TABLE session(repository INTEGER NOT NULL REFERENCES repository(n), session BLOB NOT NULL CHECK(length(session)=16),
+  device BLOB NOT NULL, last_seq INTEGER NOT NULL, last_iid BLOB NOT NULL, own INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0,
+  started_at INTEGER NOT NULL, acl BLOB NOT NULL, PRIMARY KEY(repository, session)) STRICT, WITHOUT ROWID;
+CREATE TABLE equivocation(repository INTEGER NOT NULL, session BLOB NOT NULL, seq INTEGER NOT NULL, a BLOB NOT NULL, b BLOB NOT NULL,
+  found_at INTEGER NOT NULL, PRIMARY KEY(repository, session)) STRICT, WITHOUT ROWID;
+
+-- heads: concatenated 32-byte change hashes, sorted; snapshot covers every change with n <= snapshot_n
+CREATE TABLE document(n INTEGER PRIMARY KEY, repository INTEGER NOT NULL REFERENCES repository(n), did BLOB NOT NULL CHECK(length(did)=16),
+  heads BLOB NOT NULL, snapshot BLOB, snapshot_n INTEGER NOT NULL DEFAULT 0, type TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '',
+  folder TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '[]', excerpt TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0, indexed INTEGER NOT NULL DEFAULT 0, UNIQUE(repository, did)) STRICT;
+CREATE INDEX document_unindexed ON document(n) WHERE indexed = 0;
+-- entry NULL: durable here, not yet sealed into an entry (a draft)
+CREATE TABLE change(n INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES document(n), hash BLOB NOT NULL CHECK(length(hash)=32),
+  actor BLOB NOT NULL, seq INTEGER NOT NULL, max_op INTEGER NOT NULL, bytes BLOB NOT NULL, entry BLOB, UNIQUE(document, hash)) STRICT;
+CREATE INDEX change_draft ON change(n) WHERE entry IS NULL;
+CREATE INDEX change_chain ON change(document, actor, seq);
+
+CREATE TABLE invite(id BLOB PRIMARY KEY CHECK(length(id)=16), role TEXT NOT NULL, repository INTEGER, state BLOB NOT NULL,
+  expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE address(address TEXT PRIMARY KEY, found TEXT NOT NULL, last_ok INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE imported_file(repository INTEGER NOT NULL REFERENCES repository(n), source TEXT NOT NULL, path TEXT NOT NULL,
+  hash BLOB NOT NULL, did BLOB NOT NULL, PRIMARY KEY(repository, source, path)) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE note_words USING fts5(title, body, tags, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2', prefix='2 3');
+CREATE VIRTUAL TABLE note_trigrams USING fts5(title, body, tags, content='', contentless_delete=1, tokenize='trigram remove_diacritics 1');
+CREATE TABLE note_text(document INTEGER PRIMARY KEY REFERENCES document(n), body TEXT NOT NULL) STRICT;
+`,
+];

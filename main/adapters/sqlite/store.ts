@@ -1,0 +1,475 @@
+import type { Statement } from "better-sqlite3";
+import type {
+  DocumentRow,
+  DraftRow,
+  EntryRow,
+  EpochRow,
+  HeadRow,
+  InnerRow,
+  InviteRow,
+  RepositoryRow,
+  SessionRow,
+  SignedRow,
+  Store,
+  TopicRow,
+  AddressRow,
+} from "../../../app/ports/store.ts";
+import { invariant } from "../../../protocol/kernel/assert.ts";
+import { concatBytes } from "../../../protocol/kernel/bytes.ts";
+import { err, ok } from "../../../protocol/kernel/result.ts";
+import type { SqliteDatabase } from "./database.ts";
+import { storageErrorOf } from "./database.ts";
+
+const HASH_BYTES = 32;
+
+const splitHashes = (bytes: Uint8Array): Uint8Array[] => {
+  const out: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += HASH_BYTES) out.push(bytes.subarray(at, at + HASH_BYTES));
+  return out;
+};
+
+interface RawDocument {
+  n: number;
+  repository: number;
+  did: Uint8Array;
+  heads: Uint8Array;
+  type: string;
+  title: string;
+  folder: string;
+  tags: string;
+  excerpt: string;
+  created_at: number;
+  updated_at: number;
+  deleted: number;
+}
+
+const documentOf = (row: RawDocument): DocumentRow => ({
+  n: row.n,
+  repository: row.repository,
+  did: row.did,
+  heads: splitHashes(row.heads),
+  type: row.type,
+  title: row.title,
+  folder: row.folder,
+  tags: JSON.parse(row.tags) as string[],
+  excerpt: row.excerpt,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+  deleted: row.deleted === 1,
+});
+
+const DOCUMENT_COLUMNS = "n, repository, did, heads, type, title, folder, tags, excerpt, created_at, updated_at, deleted";
+
+type RawSession = Omit<SessionRow, "own"> & { own: number };
+const SESSION_COLUMNS =
+  "session, device, last_seq AS lastSeq, last_iid AS lastIid, own, state, started_at AS startedAt, acl";
+
+/** Implements the store port on the writer connection of `profile.db`. */
+export const createStore = (database: SqliteDatabase): Store => {
+  let inTransaction = false;
+  const prepared = new Map<string, Statement>();
+  const statement = (sql: string): Statement => {
+    let found = prepared.get(sql);
+    if (found === undefined) {
+      found = database.prepare(sql);
+      prepared.set(sql, found);
+    }
+    return found;
+  };
+  const write = (sql: string, ...values: unknown[]) => {
+    invariant(inTransaction, "write outside a transaction");
+    return statement(sql).run(...values);
+  };
+  const one = <T>(sql: string, ...values: unknown[]): T | undefined => statement(sql).get(...values) as T | undefined;
+  const many = <T>(sql: string, ...values: unknown[]): T[] => statement(sql).all(...values) as T[];
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const commit = database.prepare("COMMIT");
+  const rollback = database.prepare("ROLLBACK");
+  const savepoint = database.prepare("SAVEPOINT refusable");
+  const rollbackTo = database.prepare("ROLLBACK TO refusable");
+  const release = database.prepare("RELEASE refusable");
+
+  return {
+    transaction: (work) => {
+      if (inTransaction) return ok(work());
+      try {
+        begin.run();
+        inTransaction = true;
+        const value = work();
+        commit.run();
+        return ok(value);
+      } catch (cause) {
+        if (database.inTransaction) rollback.run();
+        const fault = storageErrorOf(cause);
+        if (fault === undefined) throw cause;
+        return err(fault);
+      } finally {
+        inTransaction = false;
+      }
+    },
+
+    savepoint: (refusable) => {
+      invariant(inTransaction, "savepoint outside a transaction");
+      savepoint.run();
+      const refusal = refusable();
+      if (refusal !== undefined) rollbackTo.run();
+      release.run();
+      return refusal;
+    },
+
+    meta: {
+      get: (key) => one<{ value: Uint8Array }>("SELECT value FROM meta WHERE key = ?", key)?.value,
+      set: (key, value) => {
+        write("INSERT INTO meta(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
+      },
+      settings: () =>
+        Object.fromEntries(many<{ key: string; value: string }>("SELECT key, value FROM setting").map((s) => [s.key, s.value])),
+      setSetting: (key, value) => {
+        write("INSERT INTO setting(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
+      },
+    },
+
+    identityOps: {
+      add: (id, identity, gen, row) =>
+        write(
+          "INSERT INTO identity_op(id, identity, gen, header, signature) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          id,
+          identity,
+          gen,
+          row.header,
+          row.signature,
+        ).changes === 1,
+      of: (identity) =>
+        many<SignedRow>("SELECT header, signature FROM identity_op WHERE identity = ? ORDER BY gen, id", identity),
+    },
+
+    repositories: {
+      add: (rid, title, now) => {
+        write(
+          "INSERT INTO repository(rid, title, added_at, updated_at) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          rid,
+          title,
+          now,
+          now,
+        );
+        return (one<{ n: number }>("SELECT n FROM repository WHERE rid = ?", rid) as { n: number }).n;
+      },
+      all: () =>
+        many<RepositoryRow>(
+          "SELECT n, rid, title, added_at AS addedAt, updated_at AS updatedAt FROM repository ORDER BY added_at, n",
+        ),
+      setTitle: (n, title) => {
+        write("UPDATE repository SET title = ? WHERE n = ?", title, n);
+      },
+      touch: (n, now) => {
+        write("UPDATE repository SET updated_at = max(updated_at, ?) WHERE n = ?", now, n);
+      },
+      addAclOp: (n, id, gen, row) =>
+        write(
+          "INSERT INTO acl_op(id, repository, gen, header, signature) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          id,
+          n,
+          gen,
+          row.header,
+          row.signature,
+        ).changes === 1,
+      aclOps: (n) => many<SignedRow>("SELECT header, signature FROM acl_op WHERE repository = ? ORDER BY gen, id", n),
+      addEpoch: (n, row) => {
+        write(
+          "INSERT INTO epoch(repository, eid, s, w) VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE SET w = coalesce(epoch.w, excluded.w)",
+          n,
+          row.eid,
+          row.s,
+          row.w,
+        );
+      },
+      epochs: (n) => many<EpochRow>("SELECT eid, s, w FROM epoch WHERE repository = ?", n),
+      session: (n, session) => {
+        const row = one<RawSession>(`SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND session = ?`, n, session);
+        return row === undefined ? undefined : { ...row, own: row.own === 1 };
+      },
+      ownSessions: (n) =>
+        many<RawSession>(`SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND own = 1 ORDER BY started_at`, n).map(
+          (row) => ({ ...row, own: true }),
+        ),
+      putSession: (n, row) => {
+        write(
+          `INSERT INTO session(repository, session, device, last_seq, last_iid, own, state, started_at, acl) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET last_seq = excluded.last_seq, last_iid = excluded.last_iid, state = excluded.state, acl = excluded.acl`,
+          n,
+          row.session,
+          row.device,
+          row.lastSeq,
+          row.lastIid,
+          row.own ? 1 : 0,
+          row.state,
+          row.startedAt,
+          row.acl,
+        );
+      },
+      addEquivocation: (n, session, seq, a, b, now) =>
+        write(
+          "INSERT INTO equivocation(repository, session, seq, a, b, found_at) VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          n,
+          session,
+          seq,
+          a,
+          b,
+          now,
+        ).changes === 1,
+      heads: (n) => many<HeadRow>("SELECT iid, gen FROM repository_head WHERE repository = ? ORDER BY gen DESC, iid", n),
+      advanceHeads: (n, added, parents) => {
+        write(
+          "INSERT INTO repository_head(repository, iid, gen) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+          n,
+          added.iid,
+          added.gen,
+        );
+        for (const parent of parents) write("DELETE FROM repository_head WHERE repository = ? AND iid = ?", n, parent);
+      },
+      counts: (n) =>
+        one(
+          `SELECT (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n) AS entries,
+             (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.state IN (0, 1, 2, 3, 7, 8)) AS pending,
+             (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.own = 1 AND entry.delivered = 0)
+               + (SELECT count(DISTINCT document) FROM change JOIN document ON document.n = change.document
+                  WHERE document.repository = @n AND change.entry IS NULL) AS undelivered,
+             (SELECT count(*) FROM document WHERE repository = @n AND type = 'note' AND deleted = 0) AS documents`,
+          { n },
+        ) as never,
+    },
+
+    topics: {
+      add: (row) => {
+        write(
+          "INSERT INTO topic(pk, repository, kind, read_key, topic_seed) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET topic_seed = coalesce(topic.topic_seed, excluded.topic_seed)",
+          row.pk,
+          row.repository,
+          row.kind === "epoch" ? 0 : 1,
+          row.readKey,
+          row.topicSeed,
+        );
+        return (one<{ n: number }>("SELECT n FROM topic WHERE pk = ?", row.pk) as { n: number }).n;
+      },
+      all: () =>
+        many<Omit<TopicRow, "kind"> & { kind: number }>(
+          "SELECT n, pk, repository, kind, read_key AS readKey, topic_seed AS topicSeed FROM topic ORDER BY n",
+        ).map((row) => ({ ...row, kind: row.kind === 0 ? "epoch" : "rendezvous" })),
+      remove: (n) => {
+        write("DELETE FROM entry WHERE topic = ?", n);
+        write("DELETE FROM topic WHERE n = ?", n);
+      },
+    },
+
+    entries: {
+      add: (entry) => {
+        const done = write(
+          "INSERT INTO entry(oid, topic, kind, gen, wire, iid, state, own, arrived_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          entry.oid,
+          entry.topic,
+          entry.kind,
+          entry.gen,
+          entry.wire,
+          entry.iid,
+          entry.state,
+          entry.own ? 1 : 0,
+          entry.arrivedAt,
+        );
+        return done.changes === 1 ? Number(done.lastInsertRowid) : undefined;
+      },
+      has: (oid) => one("SELECT 1 FROM entry WHERE oid = ?", oid) !== undefined,
+      wire: (oid) => one<{ wire: Uint8Array }>("SELECT wire FROM entry WHERE oid = ?", oid)?.wire,
+      setState: (n, state, iid) => {
+        write("UPDATE entry SET state = ?, iid = ? WHERE n = ?", state, iid, n);
+      },
+      waiting: (topic, state) =>
+        many<EntryRow>("SELECT n, oid, wire FROM entry WHERE topic = ? AND state = ? ORDER BY gen, oid", topic, state),
+      items: (topic) => many("SELECT gen, oid FROM entry WHERE topic = ? ORDER BY gen, oid", topic),
+      markDelivered: (oids) => {
+        let marked = 0;
+        for (const oid of oids)
+          marked += write("UPDATE entry SET delivered = 1 WHERE oid = ? AND own = 1 AND delivered = 0", oid).changes;
+        return marked;
+      },
+      addInner: (repository, row) =>
+        write(
+          "INSERT INTO inner_record(iid, repository, device, session, seq, gen, header) VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          row.iid,
+          repository,
+          row.device,
+          row.session,
+          row.seq,
+          row.gen,
+          row.header,
+        ).changes === 1,
+      inner: (iid) => one<InnerRow>("SELECT iid, device, session, seq, gen, header FROM inner_record WHERE iid = ?", iid),
+      innerAt: (repository, session, seq) =>
+        one<InnerRow>(
+          "SELECT iid, device, session, seq, gen, header FROM inner_record WHERE repository = ? AND session = ? AND seq = ?",
+          repository,
+          session,
+          seq,
+        ),
+    },
+
+    documents: {
+      add: (repository, did, now) => {
+        write(
+          "INSERT INTO document(repository, did, heads, created_at, updated_at) VALUES(?, ?, x'', ?, ?) ON CONFLICT DO NOTHING",
+          repository,
+          did,
+          now,
+          now,
+        );
+        return (one<{ n: number }>("SELECT n FROM document WHERE repository = ? AND did = ?", repository, did) as { n: number }).n;
+      },
+      byId: (repository, did) => {
+        const row = one<RawDocument>(`SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? AND did = ?`, repository, did);
+        return row === undefined ? undefined : documentOf(row);
+      },
+      byNumber: (n) => {
+        const row = one<RawDocument>(`SELECT ${DOCUMENT_COLUMNS} FROM document WHERE n = ?`, n);
+        return row === undefined ? undefined : documentOf(row);
+      },
+      list: (repository) =>
+        many<RawDocument>(`SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? ORDER BY updated_at DESC, n`, repository).map(
+          documentOf,
+        ),
+      setHeads: (n, heads, now) => {
+        write("UPDATE document SET heads = ?, updated_at = ?, indexed = 0 WHERE n = ?", concatBytes(...heads), now, n);
+      },
+      addChange: (document, change) =>
+        write(
+          "INSERT INTO change(document, hash, actor, seq, max_op, bytes, entry) VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          document,
+          change.hash,
+          change.actor,
+          change.seq,
+          change.maxOp,
+          change.bytes,
+          change.entry,
+        ).changes === 1,
+      change: (document, hash) =>
+        one("SELECT actor, seq, max_op AS maxOp FROM change WHERE document = ? AND hash = ?", document, hash),
+      lastSeq: (document, actor) =>
+        one<{ seq: number | null }>("SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ?", document, actor)?.seq ?? 0,
+      lastSealedSeq: (document, actor) =>
+        one<{ seq: number | null }>(
+          "SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ? AND entry IS NOT NULL",
+          document,
+          actor,
+        )?.seq ?? 0,
+      sealChange: (document, hash, entry) => {
+        write("UPDATE change SET entry = ? WHERE document = ? AND hash = ? AND entry IS NULL", entry, document, hash);
+      },
+      isDraft: (document, hash) =>
+        one("SELECT 1 FROM change WHERE document = ? AND hash = ? AND entry IS NULL", document, hash) !== undefined,
+      snapshot: (n) => {
+        const row = one<{ snapshot: Uint8Array | null; snapshot_n: number }>(
+          "SELECT snapshot, snapshot_n FROM document WHERE n = ?",
+          n,
+        );
+        return row === undefined || row.snapshot === null ? undefined : { bytes: row.snapshot, upTo: row.snapshot_n };
+      },
+      setSnapshot: (n, bytes, upTo) => {
+        write("UPDATE document SET snapshot = ?, snapshot_n = ? WHERE n = ? AND snapshot_n < ?", bytes, upTo, n, upTo);
+      },
+      changesAfter: (n, from) => {
+        const rows = many<{ n: number; bytes: Uint8Array }>(
+          "SELECT n, bytes FROM change WHERE document = ? AND n > ? ORDER BY n",
+          n,
+          from,
+        );
+        return { changes: rows.map((row) => row.bytes), upTo: rows.at(-1)?.n ?? from };
+      },
+      drafts: (repository, limit) =>
+        many<DraftRow>(
+          `SELECT change.n, change.document, document.did, change.hash, change.actor, change.seq, change.bytes
+           FROM change JOIN document ON document.n = change.document
+           JOIN session ON session.repository = document.repository AND session.session = change.actor AND session.own = 1
+           WHERE change.entry IS NULL AND document.repository = ? ORDER BY change.n LIMIT ?`,
+          repository,
+          limit,
+        ),
+      sealDrafts: (ns, iid) => {
+        for (const n of ns) write("UPDATE change SET entry = ? WHERE n = ?", iid, n);
+      },
+      index: (n, facts) => {
+        write(
+          `UPDATE document SET type = ?, title = ?, folder = ?, tags = ?, excerpt = ?, created_at = coalesce(?, created_at),
+             updated_at = coalesce(?, updated_at), deleted = ?, indexed = 1 WHERE n = ?`,
+          facts.type,
+          facts.title,
+          facts.folder,
+          JSON.stringify(facts.tags),
+          facts.excerpt,
+          facts.createdAt,
+          facts.updatedAt,
+          facts.deleted ? 1 : 0,
+          n,
+        );
+        write("DELETE FROM note_words WHERE rowid = ?", n);
+        write("DELETE FROM note_trigrams WHERE rowid = ?", n);
+        write("DELETE FROM note_text WHERE document = ?", n);
+        if (facts.type !== "note" || facts.deleted) return;
+        const tags = facts.tags.join(" ");
+        write("INSERT INTO note_words(rowid, title, body, tags) VALUES(?, ?, ?, ?)", n, facts.title, facts.body, tags);
+        write("INSERT INTO note_trigrams(rowid, title, body, tags) VALUES(?, ?, ?, ?)", n, facts.title, facts.body, tags);
+        write("INSERT INTO note_text(document, body) VALUES(?, ?)", n, facts.body);
+      },
+      unindexed: (limit) =>
+        many<{ n: number }>("SELECT n FROM document WHERE indexed = 0 ORDER BY n LIMIT ?", limit).map((row) => row.n),
+    },
+
+    invites: {
+      put: (row) => {
+        write(
+          `INSERT INTO invite(id, role, repository, state, expires_at) VALUES(?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET repository = excluded.repository, state = excluded.state, expires_at = excluded.expires_at`,
+          row.id,
+          row.role,
+          row.repository,
+          row.state,
+          row.expiresAt,
+        );
+      },
+      all: () => many<InviteRow>("SELECT id, role, repository, state, expires_at AS expiresAt FROM invite ORDER BY expires_at, id"),
+      remove: (id) => {
+        write("DELETE FROM invite WHERE id = ?", id);
+      },
+    },
+
+    addresses: {
+      put: (row) => {
+        write(
+          `INSERT INTO address(address, found, last_ok) VALUES(?, ?, ?)
+           ON CONFLICT DO UPDATE SET last_ok = max(address.last_ok, excluded.last_ok)`,
+          row.address,
+          row.found,
+          row.lastOk,
+        );
+      },
+      all: () => many<AddressRow>("SELECT address, found, last_ok AS lastOk FROM address ORDER BY last_ok DESC"),
+      remove: (address) => {
+        write("DELETE FROM address WHERE address = ?", address);
+      },
+    },
+
+    importedFiles: {
+      find: (repository, source, path) =>
+        one("SELECT hash, did FROM imported_file WHERE repository = ? AND source = ? AND path = ?", repository, source, path),
+      put: (repository, source, path, hash, did) => {
+        write(
+          `INSERT INTO imported_file(repository, source, path, hash, did) VALUES(?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET hash = excluded.hash, did = excluded.did`,
+          repository,
+          source,
+          path,
+          hash,
+          did,
+        );
+      },
+    },
+  };
+};
+

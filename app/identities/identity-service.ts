@@ -1,0 +1,191 @@
+import type { ContractError, ErrorType } from "../contract/errors.ts";
+import { contractError, ERROR_MESSAGES } from "../contract/errors.ts";
+import type { Identity, IdentityCreated, VaultStatus } from "../contract/types.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { KeyVault, VaultError } from "../ports/key-vault.ts";
+import type { Store, StoreError } from "../ports/store.ts";
+import { createPhrase, phraseSeed } from "../../protocol/crypto/phrase.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import { wipe } from "../../protocol/crypto/wipe.ts";
+import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
+import { deriveRootKey } from "../../protocol/identity/root-key.ts";
+import type { VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { readIdentityOp, signIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { bytesToHex } from "../../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { err, ok } from "../../protocol/kernel/result.ts";
+import type { Profile, ProfileSecret } from "./profile.ts";
+import { decodeProfileSecret, encodeProfileSecret, profileOf } from "./profile.ts";
+
+type Answer<T> = Promise<Result<T, ContractError>>;
+
+export interface IdentityService {
+  /** Opens the vault as far as that needs nobody: true when a profile is ready. */
+  readonly start: () => Answer<boolean>;
+  readonly profile: () => Profile | undefined;
+  readonly vaultStatus: () => Answer<VaultStatus>;
+  readonly unlock: (input: { readonly passphrase: string }) => Answer<VaultStatus>;
+  readonly create: (input: { readonly name: string; readonly passphrase?: string }) => Answer<IdentityCreated>;
+  readonly show: () => Answer<Identity>;
+  readonly confirmPhrase: (input: {
+    readonly words: readonly { readonly index: number; readonly word: string }[];
+  }) => Answer<Identity>;
+}
+
+/** Words asked for before the phrase counts as written down. */
+const CONFIRMED_WORDS = 3;
+const NAME = "name";
+
+export const storeFailure = (error: StoreError): ContractError =>
+  error.type === "NewerSchema"
+    ? contractError("CorruptDatabase", "This data folder was written by a newer p2pcollab. Update the app to open it.")
+    : contractError(error.type === "CannotWrite" ? "CannotWrite" : error.type);
+
+const vaultFailure = (error: VaultError): ContractError =>
+  Object.hasOwn(ERROR_MESSAGES, error.type)
+    ? contractError(error.type as ErrorType)
+    : contractError("CorruptKeyFile", error.message);
+
+/** The identity of this data folder: made once, unlocked at each start, its keys only in memory and in the vault. */
+export const createIdentityService = (deps: {
+  readonly store: Store;
+  readonly vault: KeyVault;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  /** Called once the profile is usable. */
+  readonly ready: (profile: Profile) => void;
+}): IdentityService => {
+  const { store, vault, crypto, random, clock } = deps;
+  let profile: Profile | undefined;
+  let secret: ProfileSecret | undefined;
+
+  const ownOps = (idRoot: Uint8Array): readonly VerifiedIdentityOp[] =>
+    store.identityOps.of(idRoot).flatMap(({ header, signature }) => {
+      const op = readIdentityOp(crypto, [header, signature]);
+      return op.ok ? [op.value] : [];
+    });
+
+  const load = async (): Answer<boolean> => {
+    const loaded = await vault.load();
+    if (!loaded.ok) return err(vaultFailure(loaded.error));
+    if (loaded.value === undefined) return ok(false);
+    const decoded = decodeProfileSecret(loaded.value);
+    if (decoded === undefined) return err(contractError("CorruptKeyFile"));
+    const name = decodeUtf8(store.meta.get(NAME) ?? new Uint8Array(0)) ?? "";
+    if (name === "") return ok(false);
+    secret = decoded;
+    profile = profileOf(crypto, decoded, name, ownOps(decoded.idRoot));
+    deps.ready(profile);
+    return ok(true);
+  };
+
+  const vaultStatus = async (): Answer<VaultStatus> => {
+    const status = await vault.status();
+    return status.ok ? ok(status.value) : err(vaultFailure(status.error));
+  };
+
+  const show = async (): Answer<Identity> => {
+    const status = await vaultStatus();
+    if (!status.ok) return status;
+    if (profile === undefined || secret === undefined)
+      return err(contractError(status.value.state === "locked" ? "VaultLocked" : "NoIdentity"));
+    return ok({
+      id: bytesToHex(profile.idRoot),
+      name: profile.name,
+      device: bytesToHex(profile.device.publicKey),
+      protection: status.value.protection,
+      phraseConfirmed: secret.phrase === null,
+    });
+  };
+
+  return {
+    profile: () => profile,
+    vaultStatus,
+    show,
+    start: async () => {
+      const status = await vaultStatus();
+      if (!status.ok) return status;
+      if (status.value.state === "absent") return ok(false);
+      if (status.value.state === "locked") {
+        const unlocked = await vault.unlock();
+        // A window asks for the passphrase later; a headless host was given it beforehand.
+        if (!unlocked.ok) return unlocked.error.type === "PassphraseRequired" ? ok(false) : err(vaultFailure(unlocked.error));
+      }
+      return load();
+    },
+    unlock: async ({ passphrase }) => {
+      const unlocked = await vault.unlock(passphrase);
+      if (!unlocked.ok) return err(vaultFailure(unlocked.error));
+      if (profile === undefined) {
+        const loaded = await load();
+        if (!loaded.ok) return loaded;
+      }
+      return vaultStatus();
+    },
+    create: async ({ name, passphrase }) => {
+      if (profile !== undefined) return err(contractError("IdentityExists"));
+      const status = await vaultStatus();
+      if (!status.ok) return status;
+      if (status.value.state === "absent") {
+        const created = await vault.create(passphrase);
+        if (!created.ok) return err(vaultFailure(created.error));
+      } else {
+        if (status.value.state === "locked") return err(contractError("VaultLocked"));
+        const held = await vault.load();
+        if (!held.ok) return err(vaultFailure(held.error));
+        // A vault with a secret but a database without a name is a first run that was cut short: start over.
+        if (held.value !== undefined && store.meta.get(NAME) !== undefined) return err(contractError("IdentityExists"));
+      }
+      const phrase = createPhrase(random);
+      const seed = phraseSeed(phrase);
+      const root = deriveRootKey(crypto, seed, 0);
+      wipe(seed);
+      const made: ProfileSecret = {
+        idRoot: root.publicKey,
+        deviceSeed: random.bytes(32),
+        encryptionKey: random.bytes(32),
+        phrase,
+      };
+      const op = signIdentityOp(crypto, root, {
+        idRoot: root.publicKey,
+        parents: [],
+        gen: 0,
+        ts: Math.floor(clock.unix() / 1000),
+        body: {
+          type: "addDevice",
+          devSig: crypto.signingKey(made.deviceSeed).publicKey,
+          devEnc: crypto.dhKeyPair(made.encryptionKey).publicKey,
+          manager: true,
+        },
+      });
+      const stored = await vault.store(encodeProfileSecret(made));
+      if (!stored.ok) return err(vaultFailure(stored.error));
+      const written = store.transaction(() => {
+        store.identityOps.add(op.id, root.publicKey, op.gen, { header: op.headerBytes, signature: op.sig });
+        store.meta.set(NAME, encodeUtf8(name));
+      });
+      if (!written.ok) return err(storeFailure(written.error));
+      secret = made;
+      profile = profileOf(crypto, made, name, [op]);
+      deps.ready(profile);
+      const shown = await show();
+      return shown.ok ? ok({ ...shown.value, phrase: phrase.split(" ") }) : shown;
+    },
+    confirmPhrase: async ({ words }) => {
+      if (profile === undefined || secret === undefined) return show();
+      const { phrase } = secret;
+      if (phrase === null) return show();
+      const expected = phrase.split(" ");
+      const asked = new Set(words.map(({ index }) => index));
+      const right = words.every(({ index, word }) => expected[index] === word.trim().toLowerCase());
+      if (asked.size < CONFIRMED_WORDS || !right) return err(contractError("WrongPhrase"));
+      const confirmed = { ...secret, phrase: null };
+      const stored = await vault.store(encodeProfileSecret(confirmed));
+      if (!stored.ok) return err(vaultFailure(stored.error));
+      secret = confirmed;
+      return show();
+    },
+  };
+};

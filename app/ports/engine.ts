@@ -1,0 +1,92 @@
+import type { Result } from "../../protocol/kernel/result.ts";
+
+/** What a document is built from: a replica snapshot, or none, and the changes after it in dependency order. */
+export interface DocumentSource {
+  readonly snapshot: Uint8Array | null;
+  readonly changes: readonly Uint8Array[];
+}
+
+/** A note read as a whole. Times are Unix milliseconds and null where the document does not say. */
+export interface NoteContent {
+  /** `note`, `notebook`, or "" for a document that says neither. */
+  readonly type: string;
+  readonly title: string;
+  /** Plain text; code units as `insert` and `delete` count them, block markers as line breaks. */
+  readonly text: string;
+  readonly markdown: string;
+  readonly folder: string;
+  readonly tags: readonly string[];
+  readonly createdAt: number | null;
+  readonly updatedAt: number | null;
+  readonly deleted: boolean;
+  /** `notebook` only: names members gave themselves, by identity id. */
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/** One edit of a note; each becomes one or more changes of bounded size. */
+export type NoteEdit =
+  | { readonly type: "appendMarkdown"; readonly markdown: string }
+  | { readonly type: "replaceMarkdown"; readonly markdown: string }
+  | { readonly type: "insert"; readonly at: number; readonly text: string }
+  | { readonly type: "delete"; readonly at: number; readonly count: number }
+  | { readonly type: "setTitle"; readonly title: string }
+  | { readonly type: "setFolder"; readonly folder: string }
+  | { readonly type: "setTags"; readonly tags: readonly string[] }
+  /** null takes the note out of the trash. */
+  | { readonly type: "setDeleted"; readonly at: number | null }
+  | { readonly type: "setName"; readonly identity: string; readonly name: string };
+
+/** A document made from nothing. */
+export type NewDocument =
+  | {
+      readonly type: "note";
+      readonly title: string;
+      readonly markdown: string;
+      readonly folder: string;
+      readonly tags: readonly string[];
+      readonly meta: Readonly<Record<string, string>>;
+      readonly createdAt: number;
+      readonly updatedAt: number;
+    }
+  | { readonly type: "notebook"; readonly title: string };
+
+export interface EngineError {
+  /**
+   * `EngineCrashed`, `EngineTimeout`: twice on the same input; the document was unloaded and the input is to be quarantined.
+   * `BadChange`: `index` of the first refused change. `NotLoaded`: load it first (the engine was restarted or made room).
+   */
+  readonly type: "EngineCrashed" | "EngineTimeout" | "BadChange" | "BadSnapshot" | "OutOfRange" | "NotLoaded";
+  readonly message: string;
+  readonly index?: number;
+}
+
+/**
+ * Materialises documents in a disposable process, bounded in memory and time.
+ * P-ENGINE-1 The process may die or be replaced at any time; the host answers `NotLoaded` and goes on.
+ * P-ENGINE-2 A request that crashes the process or runs out of time fails alone; the others are answered.
+ * P-ENGINE-3 `edit` and `create` answer the new changes, already applied; nothing is stored.
+ * P-ENGINE-4 Requests for one document take effect in the order they were made.
+ */
+export interface Engine {
+  /** `key` names the document in this engine; loading again replaces it. */
+  readonly load: (key: number, source: DocumentSource) => Promise<Result<null, EngineError>>;
+  readonly apply: (key: number, changes: readonly Uint8Array[]) => Promise<Result<null, EngineError>>;
+  readonly read: (key: number) => Promise<Result<NoteContent, EngineError>>;
+  /** `actor` as 32 hex digits; `time` Unix seconds. */
+  readonly edit: (
+    key: number,
+    actor: string,
+    time: number,
+    edits: readonly NoteEdit[],
+  ) => Promise<Result<{ readonly changes: readonly Uint8Array[] }, EngineError>>;
+  /** Makes a document without keeping it loaded. */
+  readonly create: (
+    actor: string,
+    time: number,
+    document: NewDocument,
+  ) => Promise<Result<{ readonly changes: readonly Uint8Array[]; readonly content: NoteContent }, EngineError>>;
+  /** Replica snapshot of the document's present state. */
+  readonly snapshot: (key: number) => Promise<Result<Uint8Array, EngineError>>;
+  readonly unload: (key: number) => Promise<void>;
+  readonly stop: () => Promise<void>;
+}

@@ -11,8 +11,19 @@ export interface RandomSource {
   readonly fork: (label: string) => RandomSource;
 }
 
-/** Uniform integer in [0, bound), 1 <= bound <= 2^32; rejection sampling, so without modulo bias. */
+/**
+ * Uniform integer in [0, bound), 1 <= bound <= 2^32, without modulo bias. Small bounds take one multiplication
+ * (Lemire, "Fast Random Integer Generation in an Interval", 2019), exact below 2^53; this is the simulator's hottest line.
+ */
 export const randomBelow = (random: RandomSource, bound: number): number => {
+  if (bound <= 2 ** 20) {
+    let product = random.uint32() * bound;
+    if (product >>> 0 < bound) {
+      const rejected = 2 ** 32 % bound;
+      while (product >>> 0 < rejected) product = random.uint32() * bound;
+    }
+    return Math.floor(product / 2 ** 32);
+  }
   const limit = 2 ** 32 - (2 ** 32 % bound);
   for (;;) {
     const value = random.uint32();

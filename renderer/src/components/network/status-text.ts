@@ -1,0 +1,39 @@
+import type { SyncSummary } from "../../../../app/contract/types.ts";
+
+interface StatusText {
+  readonly tone: "connected" | "visible" | "alone" | "unknown";
+  readonly connection: string;
+  /** What is not yet elsewhere, or not yet complete here; "" when there is nothing to say. */
+  readonly waiting: string;
+}
+
+const listOf = new Intl.ListFormat("en", { type: "conjunction" });
+const changes = (count: number) => (count === 1 ? "1 change" : `${count.toLocaleString("en")} changes`);
+const devices = (count: number) => (count === 1 ? "1 device" : `${count.toLocaleString("en")} devices`);
+/** More names would not fit the line. */
+const MAX_NAMES = 2;
+
+const connectedTo = (peers: SyncSummary["connectedPeers"]): string => {
+  const names = [...new Set(peers.flatMap((peer) => (peer.name === null ? [] : [peer.name])))];
+  const strangers = peers.filter((peer) => peer.name === null).length;
+  if (names.length === 0) return `Connected to ${devices(peers.length)} you share nothing with`;
+  const shown = names.slice(0, MAX_NAMES);
+  const others = names.length - shown.length + strangers;
+  return `Connected to ${listOf.format(others === 0 ? shown : [...shown, others === 1 ? "1 other" : `${others} others`])}`;
+};
+
+/** What the status line says; never more than the node reported. */
+export const statusText = (summary: SyncSummary | null): StatusText => {
+  if (summary === null) return { tone: "unknown", connection: "Asking the node…", waiting: "" };
+  const { connectedPeers, visiblePeers, undelivered, pending } = summary;
+  const parts = [
+    ...(undelivered > 0 ? [`${changes(undelivered)} only on this computer`] : []),
+    ...(pending > 0 ? [`${changes(pending)} waiting for missing parts`] : []),
+  ];
+  const waiting = parts.join(" · ");
+  if (connectedPeers.length > 0)
+    return { tone: "connected", connection: connectedTo(connectedPeers), waiting: waiting || "Everything delivered" };
+  return visiblePeers > 0
+    ? { tone: "visible", connection: `Not connected · ${devices(visiblePeers)} in sight`, waiting }
+    : { tone: "alone", connection: "Not connected · nobody in sight", waiting };
+};

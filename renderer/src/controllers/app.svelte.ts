@@ -1,0 +1,128 @@
+import { createContext } from "svelte";
+import type { Api } from "../../../app/contract/create-api.ts";
+import { problemOf, problemOfReport } from "../errors.ts";
+import type { Documents } from "./documents.svelte.ts";
+import { createDocuments } from "./documents.svelte.ts";
+import { createEventHub } from "./event-hub.ts";
+import type { Navigation } from "./navigation.svelte.ts";
+import { createNavigation } from "./navigation.svelte.ts";
+import type { Network } from "./network.svelte.ts";
+import { createNetwork } from "./network.svelte.ts";
+import type { Notebooks } from "./notebooks.svelte.ts";
+import { createNotebooks } from "./notebooks.svelte.ts";
+import type { Portability } from "./portability.svelte.ts";
+import { createPortability } from "./portability.svelte.ts";
+import type { Search } from "./search.svelte.ts";
+import { createSearch } from "./search.svelte.ts";
+import type { Session } from "./session.svelte.ts";
+import { createSession } from "./session.svelte.ts";
+import type { Settings } from "./settings.svelte.ts";
+import { createSettings } from "./settings.svelte.ts";
+import type { Sharing } from "./sharing.svelte.ts";
+import { createSharing } from "./sharing.svelte.ts";
+import type { Toasts } from "./toasts.svelte.ts";
+import { createToasts } from "./toasts.svelte.ts";
+
+/** Everything the window knows, one controller a domain. */
+export interface App {
+  readonly api: Api;
+  readonly session: Session;
+  readonly toasts: Toasts;
+  readonly settings: Settings;
+  readonly navigation: Navigation;
+  readonly notebooks: Notebooks;
+  readonly documents: Documents;
+  /** The full search view's. */
+  readonly search: Search;
+  readonly sharing: Sharing;
+  readonly network: Network;
+  readonly portability: Portability;
+  readonly start: () => Promise<void>;
+  /** Loads what needs an unlocked identity. */
+  readonly enter: () => Promise<void>;
+  readonly stop: () => void;
+}
+
+/** A screenful of hits with room to scroll; more is better served by more words. */
+const SEARCH_LIMIT = 100;
+
+export const createApp = (api: Api): App => {
+  const toasts = createToasts();
+  const hub = createEventHub(api, (error) => toasts.fail(problemOf(error)));
+  const session = createSession(api);
+  const settings = createSettings(api, toasts.fail);
+  const navigation = createNavigation();
+  const notebooks = createNotebooks(api, hub, toasts.fail);
+  const documents = createDocuments({ api, hub, toasts, notebooks, settings });
+  const search = createSearch(api, "everything", SEARCH_LIMIT);
+  const sharing = createSharing({
+    api,
+    hub,
+    toasts,
+    onRequest: (invite) => {
+      if (invite.notebook !== null) navigation.open({ type: "share", notebook: invite.notebook });
+    },
+    onJoined: (notebook) => {
+      navigation.close();
+      navigation.go("notes");
+      notebooks.select(notebook);
+    },
+  });
+  const network = createNetwork(api, hub);
+  const portability = createPortability({
+    api,
+    hub,
+    onProblem: toasts.fail,
+    onFinished: (notebook, job) => {
+      const dialog = navigation.dialog();
+      if (dialog?.type === "import") return;
+      const show = { label: "Show", run: () => navigation.open({ type: "import", notebook }) };
+      if (job.state === "failed") toasts.fail(job.problem);
+      else if (job.state === "finished")
+        toasts.show({
+          tone: job.report.failed.length > 0 ? "danger" : "success",
+          heading: job.report.state === "done" ? "Import finished" : "Import cancelled",
+          message: `${job.report.imported} of ${job.report.files} files imported`,
+          action: show,
+        });
+    },
+  });
+  hub.on("identityChanged", () => void session.reloadIdentity());
+  hub.on("problem", ({ error }) => toasts.fail(problemOfReport(error)));
+  hub.on("documentsChanged", () => {
+    if (navigation.place() === "search") search.refresh();
+  });
+
+  return {
+    api,
+    session,
+    toasts,
+    settings,
+    navigation,
+    notebooks,
+    documents,
+    search,
+    sharing,
+    network,
+    portability,
+    start: async () => {
+      await Promise.all([settings.load(), session.start()]);
+    },
+    enter: async () => {
+      const { lastNotebook, lastDocument } = settings.current();
+      await notebooks.reload();
+      const last = notebooks.find(lastNotebook);
+      if (last !== null) {
+        notebooks.select(last.id);
+        if (lastDocument !== "") documents.reveal(last.id, lastDocument);
+      }
+      await Promise.all([sharing.reload(), network.reload()]);
+    },
+    stop: () => {
+      hub.stop();
+      documents.stop();
+    },
+  };
+};
+
+export const [getApp, setApp] = createContext<App>();

@@ -1,0 +1,42 @@
+/** What stands beside the sidebar. */
+type Place = "notes" | "search" | "network";
+
+/** The one dialog that may be open. */
+export type DialogState =
+  | { readonly type: "switcher" }
+  | { readonly type: "shortcuts" }
+  | { readonly type: "settings" }
+  | { readonly type: "confirmPhrase" }
+  | { readonly type: "newNotebook" }
+  | { readonly type: "renameNotebook"; readonly notebook: string }
+  | { readonly type: "share"; readonly notebook: string }
+  | { readonly type: "join" }
+  | { readonly type: "import"; readonly notebook: string | null }
+  | { readonly type: "export"; readonly notebook: string }
+  | { readonly type: "moveNote"; readonly document: string };
+
+export interface Navigation {
+  readonly place: () => Place;
+  readonly dialog: () => DialogState | null;
+  readonly go: (place: Place) => void;
+  readonly open: (dialog: DialogState) => void;
+  readonly close: () => void;
+}
+
+export const createNavigation = (): Navigation => {
+  let place = $state<Place>("notes");
+  let dialog = $state.raw<DialogState | null>(null);
+  return {
+    place: () => place,
+    dialog: () => dialog,
+    go: (next) => {
+      place = next;
+    },
+    open: (next) => {
+      dialog = next;
+    },
+    close: () => {
+      dialog = null;
+    },
+  };
+};

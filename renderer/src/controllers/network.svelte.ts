@@ -1,0 +1,64 @@
+import type { Api } from "../../../app/contract/create-api.ts";
+import type { SyncStatus, SyncSummary } from "../../../app/contract/types.ts";
+import type { Problem } from "../errors.ts";
+import { problemOf } from "../errors.ts";
+import type { EventHub } from "./event-hub.ts";
+import { createRefresh } from "./refresh.ts";
+
+export interface Network {
+  /** null until the node answered for the first time. */
+  readonly summary: () => SyncSummary | null;
+  /** Loaded only while the network panel watches it. */
+  readonly status: () => SyncStatus | null;
+  readonly problem: () => Problem | null;
+  readonly reload: () => Promise<void>;
+  /** Keeps `status` fresh until the returned function is called. */
+  readonly watch: () => () => void;
+  readonly connect: (address: string) => Promise<Problem | null>;
+}
+
+export const createNetwork = (api: Api, hub: EventHub): Network => {
+  let summary = $state.raw<SyncSummary | null>(null);
+  let status = $state.raw<SyncStatus | null>(null);
+  let problem = $state.raw<Problem | null>(null);
+  let watchers = 0;
+
+  const reloadStatus = createRefresh(async () => {
+    const answer = await api.call("sync.status");
+    if (answer.ok) {
+      status = answer.value;
+      problem = null;
+    } else problem = problemOf(answer.error);
+  });
+  const reloadIfWatched = () => {
+    if (watchers > 0) void reloadStatus();
+  };
+  hub.on("syncChanged", (event) => {
+    summary = event.summary;
+    reloadIfWatched();
+  });
+  hub.on("peersChanged", reloadIfWatched);
+
+  return {
+    summary: () => summary,
+    status: () => status,
+    problem: () => problem,
+    reload: async () => {
+      const answer = await api.call("sync.summary");
+      if (answer.ok) summary = answer.value;
+      else problem = problemOf(answer.error);
+    },
+    watch: () => {
+      watchers += 1;
+      void reloadStatus();
+      return () => {
+        watchers -= 1;
+      };
+    },
+    connect: async (address) => {
+      const connected = await api.call("peers.connect", { address: address.trim() });
+      reloadIfWatched();
+      return connected.ok ? null : problemOf(connected.error);
+    },
+  };
+};

@@ -1,0 +1,91 @@
+import type { Api } from "../../../app/contract/create-api.ts";
+import type { Member, Notebook } from "../../../app/contract/types.ts";
+import type { Problem } from "../errors.ts";
+import { problemOf } from "../errors.ts";
+import type { EventHub } from "./event-hub.ts";
+import { createRefresh } from "./refresh.ts";
+
+export interface Notebooks {
+  readonly list: () => readonly Notebook[];
+  readonly loaded: () => boolean;
+  /** Why the list could not be loaded. */
+  readonly problem: () => Problem | null;
+  readonly selected: () => Notebook | null;
+  readonly members: () => readonly Member[];
+  readonly find: (id: string | null) => Notebook | null;
+  readonly select: (id: string | null) => void;
+  readonly reload: () => Promise<void>;
+  readonly create: (title: string) => Promise<Problem | null>;
+  readonly rename: (notebook: string, title: string) => Promise<Problem | null>;
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+export const createNotebooks = (api: Api, hub: EventHub, onProblem: (problem: Problem) => void): Notebooks => {
+  let list = $state.raw<readonly Notebook[]>([]);
+  let loaded = $state(false);
+  let problem = $state.raw<Problem | null>(null);
+  let selectedId = $state<string | null>(null);
+  let members = $state.raw<readonly Member[]>([]);
+
+  const find = (id: string | null) => list.find((notebook) => notebook.id === id) ?? null;
+
+  const reloadMembers = createRefresh(async () => {
+    const notebook = selectedId;
+    if (notebook === null) {
+      members = [];
+      return;
+    }
+    const answer = await api.call("notebooks.members", { notebook });
+    if (notebook !== selectedId) return;
+    if (answer.ok) members = answer.value;
+    else onProblem(problemOf(answer.error));
+  });
+  const select = (id: string | null) => {
+    if (id === selectedId) return;
+    selectedId = id;
+    members = [];
+    void reloadMembers();
+  };
+  const reload = createRefresh(async () => {
+    const answer = await api.call("notebooks.list");
+    loaded = true;
+    if (!answer.ok) {
+      problem = problemOf(answer.error);
+      return;
+    }
+    problem = null;
+    list = [...answer.value].sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));
+    if (find(selectedId) === null) select(list[0]?.id ?? null);
+  });
+
+  hub.on("notebooksChanged", () => void reload());
+  hub.on("membersChanged", ({ notebook }) => {
+    if (notebook === selectedId) void reloadMembers();
+  });
+  hub.on("peersChanged", () => void reloadMembers());
+
+  return {
+    list: () => list,
+    loaded: () => loaded,
+    problem: () => problem,
+    selected: () => find(selectedId),
+    members: () => members,
+    find,
+    select,
+    reload,
+    create: async (title) => {
+      const created = await api.call("notebooks.create", { title });
+      if (!created.ok) return problemOf(created.error);
+      await reload();
+      select(created.value.id);
+      return null;
+    },
+    rename: async (notebook, title) => {
+      const renamed = await api.call("notebooks.rename", { notebook, title });
+      if (!renamed.ok) return problemOf(renamed.error);
+      await reload();
+      return null;
+    },
+  };
+};

@@ -1,0 +1,101 @@
+import type { Api } from "../../../app/contract/create-api.ts";
+import type { AppInfo, Identity, VaultStatus } from "../../../app/contract/types.ts";
+import type { Problem } from "../errors.ts";
+import { problemOf } from "../errors.ts";
+
+/** `phrase`: the identity was just created and its words are on the screen. */
+type Phase = "loading" | "failed" | "welcome" | "phrase" | "locked" | "ready";
+
+export interface Session {
+  readonly phase: () => Phase;
+  readonly vault: () => VaultStatus | null;
+  readonly identity: () => Identity | null;
+  readonly info: () => AppInfo | null;
+  /** Why the node could not be asked at all, in phase `failed`. */
+  readonly problem: () => Problem | null;
+  /** The 24 words in phase `phrase`, forgotten when it is left. */
+  readonly phrase: () => readonly string[] | null;
+  readonly start: () => Promise<void>;
+  readonly reloadIdentity: () => Promise<void>;
+  readonly create: (name: string, passphrase?: string) => Promise<Problem | null>;
+  readonly unlock: (passphrase: string) => Promise<Problem | null>;
+  readonly confirmPhrase: (
+    words: readonly { readonly index: number; readonly word: string }[],
+  ) => Promise<Problem | null>;
+  readonly leavePhrase: () => void;
+}
+
+export const createSession = (api: Api): Session => {
+  let phase = $state<Phase>("loading");
+  let vault = $state.raw<VaultStatus | null>(null);
+  let identity = $state.raw<Identity | null>(null);
+  let info = $state.raw<AppInfo | null>(null);
+  let problem = $state.raw<Problem | null>(null);
+  let phrase = $state.raw<readonly string[] | null>(null);
+
+  const fail = (failure: Problem) => {
+    problem = failure;
+    phase = "failed";
+  };
+  const enter = async () => {
+    const shown = await api.call("identity.show");
+    if (!shown.ok) {
+      fail(problemOf(shown.error));
+      return;
+    }
+    identity = shown.value;
+    phase = "ready";
+  };
+
+  return {
+    phase: () => phase,
+    vault: () => vault,
+    identity: () => identity,
+    info: () => info,
+    problem: () => problem,
+    phrase: () => phrase,
+    start: async () => {
+      phase = "loading";
+      problem = null;
+      const [status, about] = await Promise.all([api.call("vault.status"), api.call("app.info")]);
+      if (about.ok) info = about.value;
+      if (!status.ok) {
+        fail(problemOf(status.error));
+        return;
+      }
+      vault = status.value;
+      if (status.value.state === "unlocked") await enter();
+      else phase = status.value.state === "absent" ? "welcome" : "locked";
+    },
+    reloadIdentity: async () => {
+      const shown = await api.call("identity.show");
+      if (shown.ok) identity = shown.value;
+    },
+    create: async (name, passphrase) => {
+      const created = await api.call("identity.create", passphrase === undefined ? { name } : { name, passphrase });
+      if (!created.ok) return problemOf(created.error);
+      const { phrase: words, ...rest } = created.value;
+      identity = rest;
+      phrase = words;
+      phase = "phrase";
+      return null;
+    },
+    unlock: async (passphrase) => {
+      const unlocked = await api.call("vault.unlock", { passphrase });
+      if (!unlocked.ok) return problemOf(unlocked.error);
+      vault = unlocked.value;
+      await enter();
+      return null;
+    },
+    confirmPhrase: async (words) => {
+      const confirmed = await api.call("identity.confirmPhrase", { words });
+      if (!confirmed.ok) return problemOf(confirmed.error);
+      identity = confirmed.value;
+      return null;
+    },
+    leavePhrase: () => {
+      phrase = null;
+      phase = "ready";
+    },
+  };
+};

@@ -1,0 +1,100 @@
+import type { Api } from "../../../app/contract/create-api.ts";
+import type { InviteCreated, PendingInvite } from "../../../app/contract/types.ts";
+import type { Problem } from "../errors.ts";
+import { problemOf } from "../errors.ts";
+import type { EventHub } from "./event-hub.ts";
+import { createRefresh } from "./refresh.ts";
+import type { Toasts } from "./toasts.svelte.ts";
+
+export interface Sharing {
+  readonly invites: () => readonly PendingInvite[];
+  /** People who ask to join and wait for an answer. */
+  readonly requests: () => readonly PendingInvite[];
+  readonly reload: () => Promise<void>;
+  readonly create: (
+    notebook: string,
+    mode: "ask" | "auto",
+    role: "reader" | "writer",
+  ) => Promise<InviteCreated | Problem>;
+  /** The id of the started join, to be found in `invites`. */
+  readonly join: (link: string) => Promise<{ readonly id: string; readonly label: string } | Problem>;
+  readonly approve: (id: string) => Promise<void>;
+  readonly decline: (id: string) => Promise<void>;
+  readonly copy: (text: string, what: string) => Promise<void>;
+}
+
+interface Context {
+  readonly api: Api;
+  readonly hub: EventHub;
+  readonly toasts: Toasts;
+  readonly onRequest: (invite: PendingInvite) => void;
+  readonly onJoined: (notebook: string) => void;
+}
+
+export const createSharing = ({ api, hub, toasts, onRequest, onJoined }: Context): Sharing => {
+  let invites = $state.raw<readonly PendingInvite[]>([]);
+  let known: ReadonlyMap<string, PendingInvite["state"]> | null = null;
+
+  const announce = (invite: PendingInvite) => {
+    if (invite.direction === "incoming" && invite.state === "requested")
+      toasts.show({
+        tone: "neutral",
+        heading: `${invite.name ?? "Somebody"} wants to join`,
+        message: `“${invite.label}” · compare the check string before you let them in.`,
+        action: { label: "Review", run: () => onRequest(invite) },
+      });
+    if (invite.direction === "incoming" && invite.state === "joined")
+      toasts.show({ tone: "success", heading: `${invite.name ?? "Somebody"} joined`, message: `“${invite.label}”` });
+    if (invite.direction === "outgoing" && invite.state === "joined" && invite.notebook !== null) {
+      const { notebook } = invite;
+      toasts.show({
+        tone: "success",
+        heading: `You joined “${invite.label}”`,
+        message: "Its notes arrive as fast as the connection allows.",
+        action: { label: "Open", run: () => onJoined(notebook) },
+      });
+    }
+  };
+  const reload = createRefresh(async () => {
+    const answer = await api.call("invites.pending");
+    if (!answer.ok) {
+      toasts.fail(problemOf(answer.error));
+      return;
+    }
+    invites = answer.value;
+    const before = known;
+    known = new Map(invites.map((invite) => [invite.id, invite.state]));
+    for (const invite of invites)
+      if (before === null ? invite.state === "requested" : before.get(invite.id) !== invite.state) announce(invite);
+  });
+  hub.on("invitesChanged", () => void reload());
+
+  const answerWith = async (operation: "invites.approve" | "invites.decline", id: string) => {
+    const answered = await api.call(operation, { id });
+    if (!answered.ok) toasts.fail(problemOf(answered.error));
+    await reload();
+  };
+
+  return {
+    invites: () => invites,
+    requests: () => invites.filter((invite) => invite.direction === "incoming" && invite.state === "requested"),
+    reload,
+    create: async (notebook, mode, role) => {
+      const created = await api.call("invites.create", { notebook, mode, role });
+      return created.ok ? created.value : problemOf(created.error);
+    },
+    join: async (link) => {
+      const started = await api.call("invites.join", { link: link.trim() });
+      if (!started.ok) return problemOf(started.error);
+      await reload();
+      return started.value;
+    },
+    approve: (id) => answerWith("invites.approve", id),
+    decline: (id) => answerWith("invites.decline", id),
+    copy: async (text, what) => {
+      const copied = await api.call("shell.copyText", { text });
+      if (copied.ok) toasts.show({ tone: "success", heading: `${what} copied`, message: "" });
+      else toasts.fail(problemOf(copied.error));
+    },
+  };
+};

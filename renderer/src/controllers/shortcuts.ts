@@ -1,0 +1,101 @@
+import type { App } from "./app.svelte.ts";
+
+export interface Shortcut {
+  /** `Mod` is Command on a Mac and Control elsewhere. */
+  readonly keys: string;
+  readonly label: string;
+  readonly group: "Go to" | "Notes" | "View";
+  readonly run: (app: App) => void;
+}
+
+/** What the help lists and the window listens to; one table, so that they cannot disagree. */
+export const SHORTCUTS: readonly Shortcut[] = [
+  {
+    keys: "Mod+P",
+    label: "Go to a note",
+    group: "Go to",
+    run: ({ navigation }) => navigation.open({ type: "switcher" }),
+  },
+  {
+    keys: "Mod+K",
+    label: "Go to a note (outside the text)",
+    group: "Go to",
+    run: ({ navigation }) => navigation.open({ type: "switcher" }),
+  },
+  { keys: "Mod+Shift+F", label: "Search everything", group: "Go to", run: ({ navigation }) => navigation.go("search") },
+  {
+    keys: "Mod+Shift+E",
+    label: "Network and devices",
+    group: "Go to",
+    run: ({ navigation }) => navigation.go("network"),
+  },
+  { keys: "Mod+,", label: "Settings", group: "Go to", run: ({ navigation }) => navigation.open({ type: "settings" }) },
+  {
+    keys: "Mod+N",
+    label: "New note",
+    group: "Notes",
+    run: ({ navigation, documents }) => {
+      navigation.go("notes");
+      void documents.create();
+    },
+  },
+  {
+    keys: "Mod+Shift+N",
+    label: "New notebook",
+    group: "Notes",
+    run: ({ navigation }) => navigation.open({ type: "newNotebook" }),
+  },
+  {
+    keys: "Mod+Shift+M",
+    label: "Move the note to a folder",
+    group: "Notes",
+    run: ({ navigation, documents }) => {
+      const document = documents.selectedId();
+      if (document !== null) navigation.open({ type: "moveNote", document });
+    },
+  },
+  {
+    keys: "Mod+Shift+S",
+    label: "Share the notebook",
+    group: "Notes",
+    run: ({ navigation, notebooks }) => {
+      const notebook = notebooks.selected();
+      if (notebook !== null) navigation.open({ type: "share", notebook: notebook.id });
+    },
+  },
+  {
+    keys: "Mod+\\",
+    label: "Show or hide the sidebar",
+    group: "View",
+    run: ({ settings }) => settings.set("sidebarShown", !settings.current().sidebarShown),
+  },
+  {
+    keys: "Mod+/",
+    label: "Keyboard shortcuts",
+    group: "View",
+    run: ({ navigation }) => navigation.open({ type: "shortcuts" }),
+  },
+];
+
+const isMac = /Mac|iPhone|iPad/u.test(navigator.platform);
+
+/** Spelled as this computer's keyboards label it. */
+export const keysLabel = (keys: string): string =>
+  keys
+    .split("+")
+    .map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : key === "Shift" && isMac ? "⇧" : key))
+    .join(isMac ? "" : "+");
+
+const matches = (shortcut: Shortcut, event: KeyboardEvent): boolean => {
+  const parts = shortcut.keys.split("+");
+  const key = parts.at(-1) ?? "";
+  const shift = parts.includes("Shift");
+  const mod = isMac ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
+  /** "/" needs Shift on many layouts. */
+  const shiftFits = shift === event.shiftKey || key === "/";
+  return mod && !event.altKey && shiftFits && event.key.toLowerCase() === key.toLowerCase();
+};
+
+/** The shortcut an event asks for, unless something nearer, as the editor, has taken it. */
+export const shortcutFor = (event: KeyboardEvent): Shortcut | undefined =>
+  event.defaultPrevented ? undefined : SHORTCUTS.find((shortcut) => matches(shortcut, event));

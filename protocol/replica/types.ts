@@ -17,6 +17,8 @@ export interface TypedScalar {
 }
 /** A safe integer that concurrent increments add to. */
 export const counter = (value: number): TypedScalar => ({ [SCALAR_TYPE]: "counter", value });
+export const isTyped = (value: unknown): value is TypedScalar =>
+  typeof value === "object" && value !== null && SCALAR_TYPE in value;
 /** Milliseconds since 1970-01-01 UTC. */
 export const timestamp = (value: number): TypedScalar => ({ [SCALAR_TYPE]: "timestamp", value });
 
@@ -92,7 +94,9 @@ export type ChangeError =
   | { readonly type: "MissingObject"; readonly op: number }
   | { readonly type: "MissingElement"; readonly op: number }
   | { readonly type: "MissingPredecessor"; readonly op: number }
-  | { readonly type: "WrongObjectType"; readonly op: number };
+  | { readonly type: "WrongObjectType"; readonly op: number }
+  | { readonly type: "TooManyActors" }
+  | { readonly type: "QueueFull" };
 
 export interface ApplyOutcome {
   readonly patches: readonly Patch[];

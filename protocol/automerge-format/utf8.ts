@@ -1,0 +1,86 @@
+/** UTF-8 length of a string, lone surrogates counted as U+FFFD. */
+export const utf8Length = (text: string): number => {
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) length += 1;
+    else if (unit < 0x800) length += 2;
+    else if (unit >= 0xd800 && unit < 0xdc00 && isTrail(text.charCodeAt(i + 1))) {
+      length += 4;
+      i++;
+    } else length += 3;
+  }
+  return length;
+};
+
+const isTrail = (unit: number): boolean => unit >= 0xdc00 && unit < 0xe000;
+
+/** UTF-8 bytes of a string; lone surrogates become U+FFFD, as in every encoder of the web platform. */
+export const utf8Encode = (text: string): Uint8Array => {
+  const out = new Uint8Array(utf8Length(text));
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    let code = text.charCodeAt(i);
+    if (code >= 0xd800 && code < 0xe000) {
+      const next = text.charCodeAt(i + 1);
+      if (code < 0xdc00 && isTrail(next)) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00);
+        i++;
+      } else code = 0xfffd;
+    }
+    if (code < 0x80) out[at++] = code;
+    else if (code < 0x800) {
+      out[at++] = 0xc0 | (code >> 6);
+      out[at++] = 0x80 | (code & 63);
+    } else if (code < 0x10000) {
+      out[at++] = 0xe0 | (code >> 12);
+      out[at++] = 0x80 | ((code >> 6) & 63);
+      out[at++] = 0x80 | (code & 63);
+    } else {
+      out[at++] = 0xf0 | (code >> 18);
+      out[at++] = 0x80 | ((code >> 12) & 63);
+      out[at++] = 0x80 | ((code >> 6) & 63);
+      out[at++] = 0x80 | (code & 63);
+    }
+  }
+  return out;
+};
+
+/** Code units gathered before they become a string: below the argument limit of every engine. */
+const BATCH = 4096;
+
+/** String of bytes[from, to); `undefined` for anything but well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+export const utf8Decode = (bytes: Uint8Array, from = 0, to = bytes.length): string | undefined => {
+  const units = new Uint16Array(Math.min(BATCH + 1, to - from + 1));
+  let text = "";
+  let filled = 0;
+  let at = from;
+  while (at < to) {
+    if (filled >= BATCH) {
+      text += String.fromCharCode.apply(undefined, units.subarray(0, filled) as unknown as number[]);
+      filled = 0;
+    }
+    const lead = bytes[at] as number;
+    if (lead < 0x80) {
+      units[filled++] = lead;
+      at += 1;
+      continue;
+    }
+    const width = lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    if (width === 0 || at + width > to) return undefined;
+    let code = lead & (0xff >> (width + 1));
+    for (let i = 1; i < width; i++) {
+      const byte = bytes[at + i] as number;
+      if ((byte & 0xc0) !== 0x80) return undefined;
+      code = (code << 6) | (byte & 63);
+    }
+    at += width;
+    if (width === 3 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) return undefined;
+    if (width === 4) {
+      if (code < 0x10000 || code > 0x10ffff) return undefined;
+      units[filled++] = 0xd800 + ((code - 0x10000) >> 10);
+      units[filled++] = 0xdc00 + ((code - 0x10000) & 0x3ff);
+    } else units[filled++] = code;
+  }
+  return text + String.fromCharCode.apply(undefined, units.subarray(0, filled) as unknown as number[]);
+};

@@ -1,0 +1,200 @@
+import { bytesToHex } from "../../protocol/kernel/bytes.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { err, ok } from "../../protocol/kernel/result.ts";
+import { decodeUtf8 } from "../../protocol/codec/utf8.ts";
+import type { ContractError } from "../contract/errors.ts";
+import type { ImportReport } from "../contract/types.ts";
+import { createDroppedCounter, type Dropped } from "../markdown/markdown-to-spans.ts";
+import { markdownToNote } from "../markdown/note.ts";
+import type { FolderError, FolderFile, FolderReader } from "../ports/folder.ts";
+import type { NoteSpan } from "../repositories/note-schema.ts";
+import { DOCUMENT_LINK } from "../repositories/note-schema.ts";
+import { folderOf, isRelative, mapLinks, resolvePath } from "./note-links.ts";
+
+/** A note ready to be created. */
+export interface ImportedNote {
+  /** Chosen before any note is made, so that notes can link to each other. */
+  readonly id: string;
+  readonly title: string;
+  readonly folder: string;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly spans: readonly NoteSpan[];
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** To be remembered in the same transaction that creates the note; `recall` answers it later. */
+  readonly source: ImportSource;
+}
+
+export interface ImportSource {
+  readonly path: string;
+  /** SHA-256 of the file, hex. */
+  readonly hash: string;
+}
+
+export interface ImportedBefore {
+  readonly hash: string;
+  readonly document: string;
+}
+
+export interface ConvertInput {
+  readonly file: FolderFile;
+  readonly id: string;
+  readonly hash: string;
+  readonly markdown: string;
+  /** Document id by path, of every file of this import. */
+  readonly documentByPath: ReadonlyMap<string, string>;
+}
+export interface Converted {
+  readonly note: ImportedNote;
+  readonly dropped: readonly Dropped[];
+}
+
+export interface MarkdownImportDependencies {
+  readonly reader: FolderReader;
+  readonly sha256: (bytes: Uint8Array) => Uint8Array;
+  readonly newDocumentId: () => string;
+  /** What an earlier, perhaps interrupted, import into the same notebook made of this path. */
+  readonly recall: (path: string) => Promise<ImportedBefore | undefined>;
+  readonly createNote: (note: ImportedNote) => Promise<Result<unknown, ContractError>>;
+  /** Where `convertMarkdownFile` runs; a host that must not block runs it in a worker. */
+  readonly convert: (input: ConvertInput) => Promise<Converted>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly onProgress: (progress: { readonly done: number; readonly total: number; readonly current: string }) => void;
+  readonly isCancelled: () => boolean;
+}
+
+/** Larger Markdown files are logs or data; one note of this size is already a large book. */
+export const MAX_MARKDOWN_BYTES = 8_388_608;
+
+/**
+ * Imports every Markdown file below a folder. A file that fails is reported and the rest goes on. A file imported
+ * before and unchanged is skipped; one that changed since becomes a new note, because the old one may have been edited.
+ */
+export const importMarkdown = async (
+  job: string,
+  dependencies: MarkdownImportDependencies,
+): Promise<Result<ImportReport, FolderError>> => {
+  const { reader, recall, createNote, convert, now, onProgress, isCancelled } = dependencies;
+  const startedAt = now();
+  const listed = await reader.list();
+  if (!listed.ok) return listed;
+  const files = listed.value.filter((file) => isMarkdown(file.path));
+  const dropped = createDroppedCounter();
+  for (const file of listed.value)
+    if (!isMarkdown(file.path)) dropped.add("file that is not Markdown (not imported)", file.path);
+
+  const before = new Map<string, ImportedBefore>();
+  const documentByPath = new Map<string, string>();
+  for (const { path } of files) {
+    const known = await recall(path);
+    if (known !== undefined) before.set(path, known);
+    documentByPath.set(path, known?.document ?? dependencies.newDocumentId());
+  }
+
+  const failed: { path: string; reason: string }[] = [];
+  let imported = 0;
+  let unchanged = 0;
+  let done = 0;
+  for (const file of files) {
+    if (isCancelled()) break;
+    onProgress({ done, total: files.length, current: file.path });
+    const outcome = await importFile(file);
+    if (!outcome.ok) failed.push({ path: file.path, reason: outcome.error });
+    else if (outcome.value === "imported") imported++;
+    else unchanged++;
+    done++;
+  }
+  if (done === files.length) onProgress({ done, total: files.length, current: "" });
+  return ok({
+    job,
+    state: done === files.length ? "done" : "cancelled",
+    files: files.length,
+    imported,
+    unchanged,
+    failed,
+    dropped: dropped.list(),
+    milliseconds: Math.max(0, Math.round(now() - startedAt)),
+  });
+
+  async function importFile(file: FolderFile): Promise<Result<"imported" | "unchanged", string>> {
+    const read = await reader.read(file.path, MAX_MARKDOWN_BYTES);
+    if (!read.ok) return err(fileReason(read.error));
+    const hash = bytesToHex(dependencies.sha256(read.value));
+    const known = before.get(file.path);
+    if (known?.hash === hash) return ok("unchanged");
+    const markdown = decodeUtf8(read.value);
+    if (markdown === undefined) return err("The file is not UTF-8 text.");
+    if (known !== undefined) documentByPath.set(file.path, dependencies.newDocumentId());
+    const id = documentByPath.get(file.path) as string;
+    const converted = await convert({ file, id, hash, markdown, documentByPath });
+    const created = await createNote(converted.note);
+    if (!created.ok) return err(created.error.message);
+    for (const { what, count, example } of converted.dropped) dropped.add(what, `${file.path}: ${example}`, count);
+    return ok("imported");
+  }
+};
+
+const isMarkdown = (path: string): boolean => /\.(?:md|markdown|mdown|mkd)$/i.test(path);
+
+const fileReason = (error: FolderError): string => {
+  switch (error.type) {
+    case "TooLarge":
+      return `The file is larger than ${MAX_MARKDOWN_BYTES / 1_048_576} MB.`;
+    case "Unreadable":
+      return `The file cannot be read: ${error.reason}.`;
+    default:
+      return `The file cannot be read: ${error.type}.`;
+  }
+};
+
+/** Makes a note of one file; pure, so that it can run anywhere. */
+export const convertMarkdownFile = (input: ConvertInput): Converted => {
+  const { file, id, hash, markdown, documentByPath } = input;
+  const folder = folderOf(file.path);
+  const note = markdownToNote(markdown);
+  const dropped = createDroppedCounter();
+  for (const { what, count, example } of note.dropped) dropped.add(what, example, count);
+  const linked = mapLinks(note.spans, (href) => {
+    if (!isRelative(href)) return undefined;
+    const document = findDocument(documentByPath, resolvePath(folder, href));
+    if (document !== undefined) return DOCUMENT_LINK + document + (/#.*$/.exec(href)?.[0] ?? "");
+    dropped.add("link to a file that is not a note (kept as it is)", href);
+    return undefined;
+  });
+  for (const span of linked)
+    if (span.type === "block" && span.value.type === "image" && isRelative(String(span.value.attrs["src"] ?? "")))
+      dropped.add("image file (only its reference is kept)", String(span.value.attrs["src"]));
+  return {
+    note: {
+      id,
+      title: note.title === "" ? stem(file.path) : note.title,
+      folder,
+      tags: note.tags,
+      meta: note.frontMatter,
+      spans: linked,
+      createdAt: note.createdAt ?? file.createdAt,
+      updatedAt: note.updatedAt ?? file.modifiedAt,
+      source: { path: file.path, hash },
+    },
+    dropped: dropped.list(),
+  };
+};
+
+const stem = (path: string): string =>
+  path
+    .slice(path.lastIndexOf("/") + 1)
+    .replace(/\.[^.]*$/, "")
+    .slice(0, 200);
+
+/** Sites leave out the ending or name only the folder. */
+const findDocument = (documentByPath: ReadonlyMap<string, string>, path: string | undefined): string | undefined => {
+  if (path === undefined) return undefined;
+  for (const candidate of [path, `${path}.md`, `${path}/README.md`, `${path}/readme.md`, `${path}/index.md`]) {
+    const document = documentByPath.get(candidate.replace(/^\//, ""));
+    if (document !== undefined) return document;
+  }
+  return undefined;
+};

@@ -108,7 +108,11 @@ export interface ApplyOutcome {
   /** Dependencies the queue waits for. */
   readonly missing: readonly ChangeHash[];
   /** `index` is the position in the call; -1 for a change queued by an earlier call. */
-  readonly rejected: readonly { readonly index: number; readonly hash: ChangeHash | undefined; readonly error: ChangeError }[];
+  readonly rejected: readonly {
+    readonly index: number;
+    readonly hash: ChangeHash | undefined;
+    readonly error: ChangeError;
+  }[];
 }
 
 export interface LocalChange {
@@ -162,7 +166,10 @@ export interface Replica {
   readonly keys: (object: ObjectId) => readonly string[];
   readonly get: (object: ObjectId, prop: string | number) => PlainValue | undefined;
   /** All values of a key or element that concurrent writers left, the winner last, by id of the writing operation. */
-  readonly conflicts: (object: ObjectId, prop: string | number) => readonly { readonly id: string; readonly value: PlainValue }[];
+  readonly conflicts: (
+    object: ObjectId,
+    prop: string | number,
+  ) => readonly { readonly id: string; readonly value: PlainValue }[];
   /** UTF-16 code units of a text, elements of a list, keys of a map. */
   readonly length: (object: ObjectId) => number;
   /** Text without block markers, as `A.toJS` shows it when there are none. */
@@ -186,4 +193,8 @@ export interface ReplicaDependencies {
 }
 
 export type CreateReplica = (dependencies: ReplicaDependencies, actor: ActorId) => Replica;
-export type LoadReplica = (dependencies: ReplicaDependencies, snapshot: Uint8Array, actor: ActorId) => Result<Replica, DecodeError>;
+export type LoadReplica = (
+  dependencies: ReplicaDependencies,
+  snapshot: Uint8Array,
+  actor: ActorId,
+) => Result<Replica, DecodeError>;

@@ -31,11 +31,13 @@ describe("CBOR properties", () => {
   });
 
   it("I2 CBR-2 any bytes are refused or re-encode to themselves, and cborg reads what we accept", () => {
-    const mutated = fc.tuple(value, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 })).map(([sample, edits]) => {
-      const encoded = encodeCbor(sample);
-      for (const [at, byte] of edits) encoded[at % encoded.length] = byte;
-      return encoded;
-    });
+    const mutated = fc
+      .tuple(value, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }))
+      .map(([sample, edits]) => {
+        const encoded = encodeCbor(sample);
+        for (const [at, byte] of edits) encoded[at % encoded.length] = byte;
+        return encoded;
+      });
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), mutated), (input) => {
         const read = decodeCbor(input);
@@ -50,15 +52,21 @@ describe("CBOR properties", () => {
   it("CBR-6 UTF-8 decoding accepts exactly what a fatal TextDecoder accepts", () => {
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 12 }), fc.string({ unit: "binary" }).map((s) => new TextEncoder().encode(s))), (input) => {
-        let expected: string | undefined;
-        try {
-          expected = decoder.decode(input);
-        } catch {
-          expected = undefined;
-        }
-        expect(decodeUtf8(input)).toBe(expected);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 12 }),
+          fc.string({ unit: "binary" }).map((s) => new TextEncoder().encode(s)),
+        ),
+        (input) => {
+          let expected: string | undefined;
+          try {
+            expected = decoder.decode(input);
+          } catch {
+            expected = undefined;
+          }
+          expect(decodeUtf8(input)).toBe(expected);
+        },
+      ),
       { numRuns: RUNS * 2 },
     );
   });

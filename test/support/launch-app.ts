@@ -1,0 +1,57 @@
+import type { ElectronApplication, Page } from "@playwright/test";
+import { _electron as electron } from "@playwright/test";
+import type { ElectronRuntime } from "./electron-runtime.ts";
+import { ROOT } from "./electron-runtime.ts";
+
+export interface LaunchOptions {
+  readonly runtime: ElectronRuntime;
+  readonly dataDirectory: string;
+  readonly display: string;
+  /** Chromium's own sandbox; impossible as root. */
+  readonly sandbox: boolean;
+  readonly args?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Program to start in place of the runtime's own executable, which it is expected to run. */
+  readonly executable?: string;
+  /** Folder of the app as that program sees it. */
+  readonly folder?: string;
+}
+
+export interface LaunchedApp {
+  readonly application: ElectronApplication;
+  readonly page: Page;
+  /** What the main process and the page printed so far. */
+  readonly log: () => string;
+}
+
+const environmentFor = (options: LaunchOptions): Record<string, string> => {
+  const inherited = Object.entries(process.env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && !/^(ELECTRON_|NODE_|VITEST|DISPLAY$|WAYLAND)/.test(entry[0]),
+  );
+  return {
+    ...Object.fromEntries(inherited),
+    DISPLAY: options.display,
+    ...(options.runtime.binding === null ? {} : { P2PCOLLAB_SQLITE_BINDING: options.runtime.binding }),
+    ...options.environment,
+  };
+};
+
+/** Starts the built app in a real Electron and waits for its first window. */
+export const launchApp = async (options: LaunchOptions): Promise<LaunchedApp> => {
+  const lines: string[] = [];
+  const application = await electron.launch({
+    executablePath: options.executable ?? options.runtime.executable,
+    args: [options.folder ?? ROOT, "--data-dir", options.dataDirectory, ...(options.args ?? [])],
+    chromiumSandbox: options.sandbox,
+    env: environmentFor(options),
+    cwd: ROOT,
+    timeout: 60_000,
+  });
+  application.process().stdout?.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
+  application.process().stderr?.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
+  const page = await application.firstWindow({ timeout: 60_000 });
+  page.on("console", (message) => lines.push(`[page ${message.type()}] ${message.text()}\n`));
+  page.on("pageerror", (error) => lines.push(`[page error] ${error.stack ?? error.message}\n`));
+  return { application, page, log: () => lines.join("") };
+};

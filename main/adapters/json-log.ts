@@ -1,9 +1,12 @@
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import path from "node:path";
-import type { Log, LogFields, LogLevel } from "../../app/ports/log.ts";
+import type { Log } from "../../app/ports/log.ts";
 
-const ORDER: Readonly<Record<LogLevel, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4 };
-/** Four files of 4 MiB: weeks of info, minutes of trace, and small enough to attach to a report. */
+export type LogLevel = keyof Log;
+type LogFields = NonNullable<Parameters<Log["info"]>[1]>;
+
+const ORDER: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+/** Four files of 4 MiB: weeks of info, minutes of debug, and small enough to attach to a report. */
 const MAX_FILE_BYTES = 4 * 1_048_576;
 const KEPT_FILES = 4;
 const MAX_FIELD_LENGTH = 500;
@@ -64,9 +67,9 @@ export const createJsonLog = (options: JsonLogOptions): JsonLog => {
     size += writeSync(descriptor, line);
   };
 
-  return {
-    file,
-    write: (level, event, fields = {}) => {
+  const writer =
+    (level: LogLevel): Log["info"] =>
+    (event, fields = {}) => {
       if (closed || ORDER[level] < ORDER[options.level]) return;
       const time = new Date(options.now()).toISOString();
       const line = `${JSON.stringify({ time, level, event, ...cleaned(fields) })}\n`;
@@ -78,7 +81,14 @@ export const createJsonLog = (options: JsonLogOptions): JsonLog => {
         return;
       }
       if (options.stderr && ORDER[level] >= ORDER.warn) process.stderr.write(line);
-    },
+    };
+
+  return {
+    file,
+    debug: writer("debug"),
+    info: writer("info"),
+    warn: writer("warn"),
+    error: writer("error"),
     close: () => {
       if (closed) return;
       closed = true;

@@ -22,10 +22,10 @@ const linesOf = (file: string): readonly unknown[] =>
 
 test("writes one JSON line per event at or above its level", () => {
   const log = open();
-  log.write("debug", "peer.seen");
-  log.write("info", "node.started", { port: 4000 });
+  log.debug("peer.seen");
+  log.info("node.started", { port: 4000 });
   log.close();
-  log.write("error", "after.close");
+  log.error("after.close");
   expect(linesOf(log.file)).toEqual([
     { time: "2026-01-02T03:04:05.000Z", level: "info", event: "node.started", port: 4000 },
   ]);
@@ -36,7 +36,7 @@ test("shortens ids, keys and links to eight digits", () => {
   const log = open();
   const id = "0123456789abcdef".repeat(4);
   const link = "p2pcollab:Zm9vYmFyYmF6cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8";
-  log.write("warn", "odd", { id, link, text: "x".repeat(2000) });
+  log.warn("odd", { id, link, text: "x".repeat(2000) });
   log.close();
   const text = readFileSync(log.file, "utf8");
   expect(text).toContain("01234567…");
@@ -48,7 +48,7 @@ test("shortens ids, keys and links to eight digits", () => {
 test("keeps four files of bounded size", () => {
   const log = open();
   const filler = "a b ".repeat(120);
-  for (let i = 0; i < 45_000; i++) log.write("info", "filler", { filler });
+  for (let i = 0; i < 45_000; i++) log.info("filler", { filler });
   log.close();
   expect(readdirSync(folder).toSorted()).toEqual(["node.log", "node.log.1", "node.log.2", "node.log.3"]);
   for (const name of readdirSync(folder)) expect(statSync(path.join(folder, name)).size).toBeLessThan(4.1 * 1_048_576);

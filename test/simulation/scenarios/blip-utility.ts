@@ -1,0 +1,81 @@
+import { bloomIndices } from "../../../protocol/bloom/bloom-filter.ts";
+import type { BlippedFilter } from "../../../protocol/blip/blipped-filter.ts";
+import { cosineSimilarity, estimateOverlap, estimateOverlapNoisy } from "../../../protocol/blip/estimator.ts";
+import { type ProfileParametersId, profileParameters } from "../../../protocol/blip/parameters.ts";
+import type { SubscriptionProfile } from "../../../protocol/blip/subscription-profile.ts";
+import { createNobleProvider } from "../../../protocol/crypto/noble-provider.ts";
+import { randomBelow, randomUnit, type RandomSource } from "../../../protocol/kernel/random.ts";
+import { blipWith, profileOfBits } from "../../support/blip-profiles.ts";
+import { createSeededRandom } from "../../support/seeded-random.ts";
+
+export interface BlipUtilityScenario {
+  readonly seed: string | number;
+  readonly nodes: number;
+  readonly parametersId: ProfileParametersId;
+  readonly epsilon: number;
+  readonly measure: "ownExact" | "bothNoisy" | "cosine";
+}
+
+const COMMUNITIES = 20;
+const TOPICS_PER_COMMUNITY = 100;
+const FROM_COMMUNITY = 14;
+const FOLLOWED = 20;
+const NEIGHBORS = 10;
+
+/** Zipf law with exponent 0.8 over the topics of one community. */
+const zipf = (random: RandomSource): (() => number) => {
+  const cumulative: number[] = [];
+  let total = 0;
+  for (let rank = 1; rank <= TOPICS_PER_COMMUNITY; rank++) cumulative.push((total += rank ** -0.8));
+  return () => {
+    const target = randomUnit(random) * total;
+    return cumulative.findIndex((bound) => bound >= target);
+  };
+};
+
+const interestsOf = (random: RandomSource, nodes: number): Set<number>[] => {
+  const rank = zipf(random);
+  return Array.from({ length: nodes }, (_, node) => {
+    const interests = new Set<number>();
+    const base = (node % COMMUNITIES) * TOPICS_PER_COMMUNITY;
+    while (interests.size < FROM_COMMUNITY) interests.add(base + rank());
+    while (interests.size < FOLLOWED) interests.add(randomBelow(random, COMMUNITIES * TOPICS_PER_COMMUNITY));
+    return interests;
+  });
+};
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Overlap with the ten peers a node chooses by profile, relative to the ten best; random choice gives about 0.06. */
+export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: BlipUtilityScenario): number => {
+  const random = createSeededRandom(seed);
+  const crypto = createNobleProvider();
+  const parameters = profileParameters[parametersId];
+  const context = random.bytes(32);
+  const interests = interestsOf(random.fork("interests"), nodes);
+  const indices = Array.from({ length: COMMUNITIES * TOPICS_PER_COMMUNITY }, () =>
+    bloomIndices(crypto, parameters, context, random.bytes(32)),
+  );
+  const exact = interests.map((own) => profileOfBits(parameters, [...own].flatMap((topic) => indices[topic] ?? [])));
+  const noise = random.fork("noise");
+  const noisy = exact.map((profile) => blipWith(noise, profile, epsilon, parametersId));
+  const similarity = (node: number, peer: number): number => {
+    const theirs = noisy[peer] as BlippedFilter;
+    if (measure === "ownExact") return estimateOverlap(exact[node] as SubscriptionProfile, theirs).bits;
+    const own = noisy[node] as BlippedFilter;
+    return measure === "cosine" ? cosineSimilarity(own, theirs) : estimateOverlapNoisy(own, theirs).bits;
+  };
+  let quality = 0;
+  for (let node = 0; node < nodes; node++) {
+    const own = interests[node] as Set<number>;
+    const peers = interests.flatMap((theirs, peer) =>
+      peer === node
+        ? []
+        : [{ common: [...theirs].filter((topic) => own.has(topic)).length, score: similarity(node, peer) }],
+    );
+    const chosen = [...peers].sort((a, b) => b.score - a.score).slice(0, NEIGHBORS);
+    const best = [...peers].sort((a, b) => b.common - a.common).slice(0, NEIGHBORS);
+    quality += sum(chosen.map((peer) => peer.common)) / sum(best.map((peer) => peer.common));
+  }
+  return quality / nodes;
+};

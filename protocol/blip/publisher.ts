@@ -41,7 +41,11 @@ const LIFETIME_DRAWS = 2;
 /** Thousandths; the user may choose 1000, 2000 or 3000. */
 export const DEFAULT_EPSILON_MILLI = 2000;
 
-export const createBlipNoise = (key: Uint8Array, firstSlot: number, epsilonMilli = DEFAULT_EPSILON_MILLI): BlipNoise => ({
+export const createBlipNoise = (
+  key: Uint8Array,
+  firstSlot: number,
+  epsilonMilli = DEFAULT_EPSILON_MILLI,
+): BlipNoise => ({
   key,
   parametersId: DEFAULT_PROFILE_PARAMETERS_ID,
   epsilonMilli,

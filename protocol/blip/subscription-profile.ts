@@ -9,7 +9,10 @@ import { MAXIMUM_PROFILE_TOPICS } from "./parameters.ts";
  * The exact filter of what this node follows. It stays inside the process: no encoder takes it, only `publishProfile`,
  * which adds noise, and the estimators, which compare it with what peers publish.
  */
-export type SubscriptionProfile = Brand<{ readonly exact: BloomFilter; readonly topics: number }, "SubscriptionProfile">;
+export type SubscriptionProfile = Brand<
+  { readonly exact: BloomFilter; readonly topics: number },
+  "SubscriptionProfile"
+>;
 
 export interface TooManyTopics {
   readonly type: "TooManyTopics";

@@ -25,7 +25,8 @@ test("[BLP-7] decoding is total on random and on mutated profiles", () => {
   for (let run = 0; run < RUNS; run++) {
     const input = run % 2 === 0 ? random.bytes(random.uint32() % 200) : Uint8Array.from(honest);
     if (run % 2 === 1) {
-      for (let edits = 1 + (random.uint32() % 3); edits > 0; edits--) input[random.uint32() % input.length] = random.uint32();
+      for (let edits = 1 + (random.uint32() % 3); edits > 0; edits--)
+        input[random.uint32() % input.length] = random.uint32();
     }
     const cut = run % 4 === 3 ? input.subarray(0, random.uint32() % (input.length + 1)) : input;
     const decoded = decodeBlippedFilter(cut, policy);

@@ -51,7 +51,8 @@ describe("[BLP-9] estimators, 20 topics each, 10 in common, m 1024, k 1", () => 
     const random = createSeededRandom(`${seed}/collisions`);
     const raw: number[] = [];
     const corrected: number[] = [];
-    const indexOf = (): number => bloomIndices(crypto, profileParameters[1], new Uint8Array(32), random.bytes(32))[0] ?? 0;
+    const indexOf = (): number =>
+      bloomIndices(crypto, profileParameters[1], new Uint8Array(32), random.bytes(32))[0] ?? 0;
     for (let run = 0; run < RUNS; run++) {
       const common = range(0, 10).map(indexOf);
       const a = profileOfBits(profileParameters[1], [...common, ...range(0, 60).map(indexOf)]);
@@ -75,8 +76,11 @@ describe("[BLP-9] estimators, 20 topics each, 10 in common, m 1024, k 1", () => 
 });
 
 describe("[BLP-9] quality of the ten chosen neighbours among 400, relative to the best ten", () => {
-  const quality = (epsilon: number, measure: "ownExact" | "bothNoisy" | "cosine", parametersId: ProfileParametersId = 1): number =>
-    runBlipUtility({ seed, nodes: 400, parametersId, epsilon, measure });
+  const quality = (
+    epsilon: number,
+    measure: "ownExact" | "bothNoisy" | "cosine",
+    parametersId: ProfileParametersId = 1,
+  ): number => runBlipUtility({ seed, nodes: 400, parametersId, epsilon, measure });
 
   test.each([
     [1, 0.227],

@@ -1,6 +1,11 @@
 import { type BloomParameters, bitAt } from "../../protocol/bloom/bloom-filter.ts";
 import type { BlippedFilter } from "../../protocol/blip/blipped-filter.ts";
-import { DEFAULT_PROFILE_PARAMETERS_ID, flipThreshold, type ProfileParametersId, profileParameters } from "../../protocol/blip/parameters.ts";
+import {
+  DEFAULT_PROFILE_PARAMETERS_ID,
+  flipThreshold,
+  type ProfileParametersId,
+  profileParameters,
+} from "../../protocol/blip/parameters.ts";
 import type { SubscriptionProfile } from "../../protocol/blip/subscription-profile.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { bitAt, popcount } from "../../protocol/bloom/bloom-filter.ts";
-import { type BlippedFilter, decodeBlippedFilter, encodeBlippedFilter, popcountWindow } from "../../protocol/blip/blipped-filter.ts";
+import {
+  type BlippedFilter,
+  decodeBlippedFilter,
+  encodeBlippedFilter,
+  popcountWindow,
+} from "../../protocol/blip/blipped-filter.ts";
 import { cosineSimilarity, estimateOverlap, rankPeer } from "../../protocol/blip/estimator.ts";
 import { DEFAULT_PROFILE_PARAMETERS_ID, profileParameters } from "../../protocol/blip/parameters.ts";
 import { createProfileBook } from "../../protocol/blip/profile-book.ts";
@@ -12,7 +17,11 @@ import {
   publishProfile,
   spentEpsilon,
 } from "../../protocol/blip/publisher.ts";
-import { createSubscriptionProfile, profileContext, type SubscriptionProfile } from "../../protocol/blip/subscription-profile.ts";
+import {
+  createSubscriptionProfile,
+  profileContext,
+  type SubscriptionProfile,
+} from "../../protocol/blip/subscription-profile.ts";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import type { BlippedProfile } from "../../protocol/identity/blipped-profile.ts";
 import { blipWith, profileOfBits } from "../support/blip-profiles.ts";
@@ -39,7 +48,8 @@ const publish = (state: PublisherState, profile: SubscriptionProfile, slot: numb
 };
 
 const noise = createBlipNoise(new Uint8Array(32).fill(5), 2900);
-const distance = (a: BlippedFilter, b: BlippedFilter): number => popcount(a.bytes.map((byte, i) => byte ^ (b.bytes[i] as number)));
+const distance = (a: BlippedFilter, b: BlippedFilter): number =>
+  popcount(a.bytes.map((byte, i) => byte ^ (b.bytes[i] as number)));
 
 describe("publishing", () => {
   test("[BLP-3] the same slot gives the same bytes for free, whatever changed since", () => {

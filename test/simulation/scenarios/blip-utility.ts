@@ -56,7 +56,12 @@ export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: 
   const indices = Array.from({ length: COMMUNITIES * TOPICS_PER_COMMUNITY }, () =>
     bloomIndices(crypto, parameters, context, random.bytes(32)),
   );
-  const exact = interests.map((own) => profileOfBits(parameters, [...own].flatMap((topic) => indices[topic] ?? [])));
+  const exact = interests.map((own) =>
+    profileOfBits(
+      parameters,
+      [...own].flatMap((topic) => indices[topic] ?? []),
+    ),
+  );
   const noise = random.fork("noise");
   const noisy = exact.map((profile) => blipWith(noise, profile, epsilon, parametersId));
   const similarity = (node: number, peer: number): number => {

@@ -1,6 +1,11 @@
 import { bitAt, bloomIndices } from "../../../protocol/bloom/bloom-filter.ts";
 import { flipProbability, type ProfileParametersId, profileParameters } from "../../../protocol/blip/parameters.ts";
-import { type BlipNoise, createPublisherState, publishProfile, spentEpsilon } from "../../../protocol/blip/publisher.ts";
+import {
+  type BlipNoise,
+  createPublisherState,
+  publishProfile,
+  spentEpsilon,
+} from "../../../protocol/blip/publisher.ts";
 import { createSubscriptionProfile } from "../../../protocol/blip/subscription-profile.ts";
 import { createNobleProvider } from "../../../protocol/crypto/noble-provider.ts";
 import { pick, randomUnit, type RandomSource, sample } from "../../../protocol/kernel/random.ts";
@@ -142,7 +147,12 @@ const attackOne = (
     }
     if (slot > 0 && randomUnit(random) < changesPerSlot) {
       interests.delete(pick(random, [...interests]) as number);
-      interests.add(pick(random, topics.filter((topic) => !interests.has(topic))) as number);
+      interests.add(
+        pick(
+          random,
+          topics.filter((topic) => !interests.has(topic)),
+        ) as number,
+      );
     }
     const followedElements = [...interests].map((topic) => elements[topic] as Uint8Array);
     const profile = createSubscriptionProfile(crypto, parameters, context, followedElements);
@@ -157,8 +167,7 @@ const attackOne = (
   // Topics of one bucket are indistinguishable: a random order within equal scores is the attacker's best.
   const tieBreak = topics.map(() => randomUnit(random));
   const ranking = [...topics].sort(
-    (a, b) =>
-      (scores[b] as number) - (scores[a] as number) || (tieBreak[a] as number) - (tieBreak[b] as number),
+    (a, b) => (scores[b] as number) - (scores[a] as number) || (tieBreak[a] as number) - (tieBreak[b] as number),
   );
   const exact = new Uint8Array(parameters.bits);
   for (const topic of interests) for (const index of indices[topic] ?? []) exact[index] = 1;

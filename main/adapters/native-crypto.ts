@@ -33,6 +33,9 @@ const cipherNames: Readonly<Record<AeadName, "chacha20-poly1305" | "aes-256-gcm"
  */
 const fallbackUpTo = { hashSha256: 64, hmacSha256: 2048, hkdf: 512, chaChaPoly: 768 } as const;
 
+/** hkdfSync refuses a longer info (Node.js documentation, crypto.hkdfSync). */
+const nodeHkdfInfoLimit = 1024;
+
 /** Same bytes as a plain Uint8Array: Buffer has other `slice` semantics and must not leak out of the adapter. */
 const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
@@ -215,7 +218,7 @@ export const createNativeProvider = (fallback: CryptoProvider): CryptoProvider =
     },
     hkdfSha256: (ikm, salt, info, length) => {
       const short = ikm.length + salt.length + info.length + length <= fallbackUpTo.hkdf;
-      return (short ? fallback : hkdf).hkdfSha256(ikm, salt, info, length);
+      return (short || info.length > nodeHkdfInfoLimit ? fallback : hkdf).hkdfSha256(ikm, salt, info, length);
     },
     aead: (name, key) => {
       if (name === "ChaChaPoly") return chaChaPolyIsNative ? chaChaPolyBySize(key, fallback) : fallback.aead(name, key);

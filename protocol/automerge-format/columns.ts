@@ -15,6 +15,12 @@ export const COLUMN_TYPE = {
 } as const;
 export const DEFLATED = 8;
 
+export interface ColumnMetadata {
+  /** `id << 4 | deflated << 3 | type` */
+  readonly specification: number;
+  readonly length: number;
+}
+
 export interface ColumnRange {
   /** `id << 4 | deflated << 3 | type` */
   readonly specification: number;
@@ -26,10 +32,10 @@ export interface ColumnRange {
 const MAX_COLUMNS = 64;
 
 /** Column metadata: specifications strictly ascending, data lengths summing to at most what follows. */
-export const readColumnMetadata = (reader: Reader): { readonly specification: number; readonly length: number }[] => {
+export const readColumnMetadata = (reader: Reader): ColumnMetadata[] => {
   const count = readUleb(reader);
   if (count > MAX_COLUMNS) fail(reader, "too many columns");
-  const columns: { specification: number; length: number }[] = [];
+  const columns: ColumnMetadata[] = [];
   let last = -1;
   for (let i = 0; i < count && reader.failure === undefined; i++) {
     const specification = readUleb(reader);
@@ -46,7 +52,7 @@ export const readColumnMetadata = (reader: Reader): { readonly specification: nu
 /** Places the columns one after the other from where the reader stands. */
 export const placeColumns = (
   reader: Reader,
-  columns: readonly { readonly specification: number; readonly length: number }[],
+  columns: readonly ColumnMetadata[],
 ): ColumnRange[] => {
   const placed: ColumnRange[] = [];
   for (const { specification, length } of columns) {
@@ -60,21 +66,39 @@ export const placeColumns = (
 /** One run of a run-length encoded column: `count` times the value; literals give runs of one. */
 type OnRun<T> = (count: number, value: T | null) => void;
 
-/** Walks a run-length encoded column without expanding it. */
-export const eachRun = <T>(reader: Reader, readValue: (reader: Reader) => T, onRun: OnRun<T>): void => {
+/**
+ * Walks a run-length encoded column without expanding it. Only the one shortest encoding passes: runs of two or more,
+ * neighbours that differ, no literal behind a literal, no empty run; unless `isStrict` is false.
+ */
+export const eachRun = <T>(
+  reader: Reader,
+  readValue: (reader: Reader) => T,
+  onRun: OnRun<T>,
+  isStrict = true,
+): void => {
+  let previous: T | null | undefined;
+  let wasLiteral = false;
   while (!atEnd(reader)) {
     const header = readSleb(reader);
+    if (isStrict && (header === 1 || (header < 0 && wasLiteral))) fail(reader, "run length encoding");
+    wasLiteral = header < 0;
     if (header > 0) {
       const value = readValue(reader);
+      if (isStrict && value === previous) fail(reader, "run length encoding");
       if (reader.failure === undefined) onRun(header, value);
+      previous = value;
     } else if (header < 0) {
       for (let i = header; i < 0 && reader.failure === undefined; i++) {
         const value = readValue(reader);
+        if (isStrict && value === previous) fail(reader, "run length encoding");
         if (reader.failure === undefined) onRun(1, value);
+        previous = value;
       }
     } else {
       const nulls = readUleb(reader);
+      if (isStrict && (nulls === 0 || previous === null)) fail(reader, "run length encoding");
       if (reader.failure === undefined) onRun(nulls, null);
+      previous = null;
     }
   }
 };
@@ -114,6 +138,7 @@ export const readBooleans = (bytes: Uint8Array, column: ColumnRange, rows: numbe
     let value = false;
     while (!atEnd(reader)) {
       const count = readUleb(reader);
+      if (count === 0 && (value || atEnd(reader))) fail(reader, "run length encoding");
       if (count > rows - out.length) fail(reader, "column longer than the change");
       else for (let i = 0; i < count; i++) out.push(value);
       value = !value;

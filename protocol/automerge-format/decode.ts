@@ -1,4 +1,3 @@
-import { bytesEqual } from "../kernel/bytes.ts";
 import { type DecodeError, decodeError, ok, type Result } from "../kernel/result.ts";
 import {
   ACTION,
@@ -24,7 +23,6 @@ import {
   readIntegers,
   readStrings,
 } from "./columns.ts";
-import { encodeChangeBody } from "./encode.ts";
 import { type ChangeHeader, readChangeHeader } from "./header.ts";
 import { FORMAT_LIMITS, type FormatLimits } from "./limits.ts";
 import { createReader, readSleb, readUleb } from "./reader.ts";
@@ -54,8 +52,9 @@ const openChange = (
   const columns = placeColumns(reader, metadata);
   if (reader.failure !== undefined) return decodeError(reader.failure);
   if (reader.at !== body.length) return decodeError("bytes after the columns", reader.at);
-  for (const { specification } of columns) {
+  for (const { specification, from, to } of columns) {
     if (!KNOWN_COLUMNS.has(specification)) return decodeError("unknown column");
+    if (from === to) return decodeError("empty column", from);
   }
   let opCount = 0;
   const action = columns.find((column) => column.specification === CHANGE_COLUMN.action);
@@ -94,7 +93,7 @@ export const changeMeta = (
 
 /**
  * Decodes one change chunk, raw or deflated. Accepts only the form Automerge itself writes: checksum, order of
- * everything ordered, no unknown column, and re-encoding gives the same bytes.
+ * everything ordered, no unknown column, shortest encodings; so re-encoding gives the same bytes.
  */
 export const decodeChange = (
   bytes: Uint8Array,
@@ -106,9 +105,7 @@ export const decodeChange = (
   const { header, hash, body, columns, opCount } = opened.value;
   const ops = readOps(body, columns, opCount, header, limits);
   if (!ops.ok) return ops;
-  const change: Change = { ...header, ops: ops.value, hash };
-  if (!bytesEqual(encodeChangeBody(change), body)) return decodeError("not in canonical form");
-  return ok(change);
+  return ok({ ...header, ops: ops.value, hash });
 };
 
 const readOps = (
@@ -128,25 +125,30 @@ const readOps = (
     specification: number,
     length: number,
     read: (bytes: Uint8Array, range: ColumnRange, rows: number, onFailure: (rule: string) => void) => T[],
+    isOptional = false,
   ): T[] | undefined => {
     const range = find(specification);
     if (range === undefined) return undefined;
     const values = read(body, range, length, onFailure);
     if (values.length !== length) onFailure("column shorter than the change");
+    if (isOptional && !values.some(isMeaningful)) onFailure("column without a value");
     return values;
   };
-  const objectActor = column(CHANGE_COLUMN.objectActor, rows, readIntegers);
-  const objectCounter = column(CHANGE_COLUMN.objectCounter, rows, readIntegers);
-  const keyActor = column(CHANGE_COLUMN.keyActor, rows, readIntegers);
-  const keyCounter = column(CHANGE_COLUMN.keyCounter, rows, readDeltas);
-  const keyString = column(CHANGE_COLUMN.keyString, rows, readStrings);
+  const objectActor = column(CHANGE_COLUMN.objectActor, rows, readIntegers, true);
+  const objectCounter = column(CHANGE_COLUMN.objectCounter, rows, readIntegers, true);
+  const keyActor = column(CHANGE_COLUMN.keyActor, rows, readIntegers, true);
+  const keyCounter = column(CHANGE_COLUMN.keyCounter, rows, readDeltas, true);
+  const keyString = column(CHANGE_COLUMN.keyString, rows, readStrings, true);
   const insert = column(CHANGE_COLUMN.insert, rows, readBooleans);
   const action = column(CHANGE_COLUMN.action, rows, readIntegers);
   const valueMetadata = column(CHANGE_COLUMN.valueMetadata, rows, readIntegers);
   const group = column(CHANGE_COLUMN.predecessorGroup, rows, readIntegers);
-  const expand = column(CHANGE_COLUMN.expand, rows, readBooleans);
-  const markName = column(CHANGE_COLUMN.markName, rows, readStrings);
+  const expand = column(CHANGE_COLUMN.expand, rows, readBooleans, true);
+  const markName = column(CHANGE_COLUMN.markName, rows, readStrings, true);
   if (failure !== undefined) return decodeError(failure);
+  if (rows > 0 && (insert === undefined || valueMetadata === undefined || group === undefined)) {
+    return decodeError("missing column");
+  }
   let predecessorCount = 0;
   for (const count of group ?? []) predecessorCount += count ?? 0;
   if (predecessorCount > limits.cells) return decodeError("too many predecessors");
@@ -217,6 +219,8 @@ const readOps = (
   return ok(ops);
 };
 
+const isMeaningful = (value: unknown): boolean => value !== null && value !== false;
+
 const isBefore = (a: OpReference, b: OpReference, actors: readonly string[]): boolean =>
   a.counter !== b.counter
     ? a.counter < b.counter
@@ -236,6 +240,9 @@ const checkShape = (op: ChangeOp, onFailure: (rule: string) => void): void => {
   if ((action === ACTION.delete || action === ACTION.increment) && op.predecessors.length === 0) onFailure("no predecessor");
 };
 
+/** The only NaN JavaScript writes; any other bit pattern would not survive re-encoding. */
+const CANONICAL_NAN = 0x7ff8000000000000n;
+
 const createValueReader = (
   body: Uint8Array,
   range: ColumnRange | undefined,
@@ -244,6 +251,12 @@ const createValueReader = (
 ) => {
   let at = range?.from ?? 0;
   const to = range?.to ?? 0;
+  const float = (from: number): number => {
+    const view = new DataView(body.buffer, body.byteOffset + from, 8);
+    const value = view.getFloat64(0, true);
+    if (Number.isNaN(value) && view.getBigUint64(0, true) !== CANONICAL_NAN) onFailure("not a number");
+    return value;
+  };
   const read = (metadata: number): ScalarValue => {
     const type = metadata % 16;
     const length = (metadata - type) / 16;
@@ -280,10 +293,7 @@ const createValueReader = (
           onFailure("value length");
           return null;
         }
-        return {
-          type: "float",
-          value: new DataView(body.buffer, body.byteOffset + from, 8).getFloat64(0, true),
-        };
+        return { type: "float", value: float(from) };
       case VALUE_TYPE.string: {
         const text = utf8Decode(body, from, at);
         if (text === undefined) onFailure("malformed UTF-8");

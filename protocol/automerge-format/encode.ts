@@ -24,7 +24,7 @@ const knownHex = (hex: string): Uint8Array => {
 const scratchFloat = new DataView(new ArrayBuffer(8));
 
 /** Writes the raw bytes of a value and answers its metadata. */
-const writeValue = (raw: Writer, value: ScalarValue): number => {
+const writeValue = (value: ScalarValue): number => {
   if (value === null) return VALUE_TYPE.null;
   if (value === false) return VALUE_TYPE.false;
   if (value === true) return VALUE_TYPE.true;
@@ -47,9 +47,16 @@ const writeValue = (raw: Writer, value: ScalarValue): number => {
   return (raw.length - from) * 16 + type;
 };
 
+/** Buffers of the encoder, used again for every change: a keystroke allocates nothing for them. */
+const metadata = createWriter(64);
+const data = createWriter(1024);
+const raw = createWriter(256);
+const body = createWriter(1024);
+
 const writeColumns = (out: Writer, { ops }: ChangeContent): void => {
-  const metadata = createWriter(32);
-  const data = createWriter(64);
+  metadata.length = 0;
+  data.length = 0;
+  raw.length = 0;
   let columns = 0;
   const column = (specification: number, write: (writer: Writer) => void): void => {
     const from = data.length;
@@ -83,8 +90,7 @@ const writeColumns = (out: Writer, { ops }: ChangeContent): void => {
   strings(CHANGE_COLUMN.keyString, rows((op) => op.key ?? null));
   column(CHANGE_COLUMN.insert, (writer) => writeBooleans(writer, rows((op) => op.insert)));
   integers(CHANGE_COLUMN.action, rows((op) => op.action));
-  const raw = createWriter(32);
-  integers(CHANGE_COLUMN.valueMetadata, rows((op) => writeValue(raw, op.value)));
+  integers(CHANGE_COLUMN.valueMetadata, rows((op) => writeValue(op.value)));
   column(CHANGE_COLUMN.value, (writer) => writeBytes(writer, raw.buffer.subarray(0, raw.length)));
   integers(CHANGE_COLUMN.predecessorGroup, rows((op) => op.predecessors.length));
   const predecessors = ops.flatMap((op) => op.predecessors);
@@ -101,7 +107,8 @@ const writeColumns = (out: Writer, { ops }: ChangeContent): void => {
 
 /** Body of a change chunk, in the one form Automerge itself writes. */
 export const encodeChangeBody = (change: ChangeContent): Uint8Array => {
-  const out = createWriter(160);
+  const out = body;
+  out.length = 0;
   writeUleb(out, change.dependencies.length);
   for (const hash of change.dependencies) writeBytes(out, knownHex(hash));
   const [author, ...others] = change.actors;

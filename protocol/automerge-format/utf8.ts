@@ -46,11 +46,28 @@ export const utf8Encode = (text: string): Uint8Array => {
   return out;
 };
 
+/** Bytes up to which ASCII is put together unit by unit: keystrokes and names, without a buffer. */
+const SHORT = 24;
+
+const asciiDecode = (bytes: Uint8Array, from: number, to: number): string | undefined => {
+  let text = "";
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] as number;
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
+};
+
 /** Code units gathered before they become a string: below the argument limit of every engine. */
 const BATCH = 4096;
 
 /** String of bytes[from, to); `undefined` for anything but well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 export const utf8Decode = (bytes: Uint8Array, from = 0, to = bytes.length): string | undefined => {
+  if (to - from <= SHORT) {
+    const text = asciiDecode(bytes, from, to);
+    if (text !== undefined) return text;
+  }
   const units = new Uint16Array(Math.min(BATCH + 1, to - from + 1));
   let text = "";
   let filled = 0;

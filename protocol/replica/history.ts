@@ -15,7 +15,7 @@ export interface LastChange {
 }
 
 /**
- * Applied changes remembered by hash. Older ones are forgotten: a change that depends on a forgotten one is queued and its
+ * Applied changes remembered by hash, this many at least and fewer than twice as many. Older ones are forgotten: a change that depends on a forgotten one is queued and its
  * dependency reported missing; handing in the old change again recalls it. That keeps 260 000 hashes (8 MB)
  * out of every snapshot of a long-lived note.
  */
@@ -43,6 +43,7 @@ export const createHistory = () => {
   const remember = (change: KnownChange): void => {
     const changes = known();
     changes.set(change.hash, change);
+    if (changes.size < 2 * REMEMBERED_CHANGES) return;
     for (const [hash, oldest] of changes) {
       if (changes.size <= REMEMBERED_CHANGES) return;
       changes.delete(hash);

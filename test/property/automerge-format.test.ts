@@ -1,0 +1,177 @@
+import { deflateRawSync } from "node:zlib";
+import * as A from "@automerge/automerge";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { changeMeta, decodeChange } from "../../protocol/automerge-format/decode.ts";
+import { encodeChange } from "../../protocol/automerge-format/encode.ts";
+import { FORMAT_LIMITS } from "../../protocol/automerge-format/limits.ts";
+import { preflight } from "../../protocol/automerge-format/preflight.ts";
+import { utf8Decode, utf8Encode } from "../../protocol/automerge-format/utf8.ts";
+import { randomBelow } from "../../protocol/kernel/random.ts";
+import { automergeDependencies } from "../support/automerge-dependencies.ts";
+import { fuzzRound } from "../support/replica-fuzz.ts";
+import { createSeededRandom } from "../support/seeded-random.ts";
+
+const honestChanges = (seed: string, steps = 60): readonly Uint8Array[] => {
+  const { peers } = fuzzRound(createSeededRandom(seed), () => undefined, steps);
+  return A.getAllChanges((peers[0] as (typeof peers)[number]).doc);
+};
+
+const deflated = (change: Uint8Array): Uint8Array => {
+  let at = 9;
+  while ((change[at] as number) >= 128) at++;
+  const body = deflateRawSync(change.subarray(at + 1));
+  const length: number[] = [];
+  for (let rest = body.length; ; rest >>= 7) {
+    length.push(rest < 128 ? rest : (rest & 127) | 128);
+    if (rest < 128) break;
+  }
+  return new Uint8Array([...change.subarray(0, 8), 2, ...length, ...body]);
+};
+
+test("AMF-1 decodes and re-encodes every honest change byte for byte, with Automerge's hash", () => {
+  for (let seed = 0; seed < 8; seed++) {
+    for (const bytes of honestChanges(`format/${seed}`)) {
+      const decoded = decodeChange(bytes, automergeDependencies);
+      const theirs = A.decodeChange(bytes);
+      expect(decoded.ok, `seed ${seed}`).toBe(true);
+      if (!decoded.ok) return;
+      expect(decoded.value.hash).toBe(theirs.hash);
+      expect(decoded.value.ops.length).toBe(theirs.ops.length);
+      const encoded = encodeChange(decoded.value, automergeDependencies.sha256);
+      expect(Buffer.from(encoded.bytes).equals(Buffer.from(bytes)), `seed ${seed}`).toBe(true);
+      const small = deflated(bytes);
+      expect(decodeChange(small, automergeDependencies)).toEqual(decoded);
+      expect(A.decodeChange(small).hash).toBe(decoded.value.hash);
+    }
+  }
+});
+
+test("AMF-2 I38 preflight and meta count what a full decode gives, raw and deflated", () => {
+  for (let seed = 0; seed < 8; seed++) {
+    for (const bytes of honestChanges(`preflight/${seed}`)) {
+      const { hash, actor, seq, startOp, time, deps, ops } = A.decodeChange(bytes);
+      const facts = { actor, seq, startOp, time, opCount: ops.length, maxOp: startOp + ops.length - 1 };
+      for (const form of [bytes, deflated(bytes)]) {
+        expect(preflight(form, automergeDependencies)).toEqual({
+          ok: true,
+          value: [{ type: "change", ...facts, dependencies: [...deps].sort() }],
+        });
+        expect(changeMeta(form, automergeDependencies)).toEqual({
+          ok: true,
+          value: { ...facts, hash, dependencies: [...deps].sort() },
+        });
+      }
+    }
+  }
+});
+
+test("AMF-2 I38 a saved document counts its changes and every operation it stores", () => {
+  for (let seed = 0; seed < 8; seed++) {
+    const { peers } = fuzzRound(createSeededRandom(`document/${seed}`), () => undefined);
+    const { doc } = peers[0] as (typeof peers)[number];
+    const counted = preflight(A.save(doc), automergeDependencies);
+    expect(counted.ok).toBe(true);
+    if (!counted.ok) return;
+    const all = A.getAllChanges(doc).map((change) => A.decodeChange(change));
+    const stored = all.flatMap((change) => change.ops).filter((op) => op.action !== "del").length;
+    expect(counted.value).toMatchObject([{ type: "document", changeCount: all.length, heads: [...A.getHeads(doc)].sort(), isDeferred: false }]);
+    expect(counted.value[0]?.opCount).toBeGreaterThanOrEqual(stored);
+  }
+});
+
+test("AMF-3 decoders never throw: random bytes", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+      expect(decodeChange(bytes, automergeDependencies).ok).toBe(false);
+      preflight(bytes, automergeDependencies);
+      const body = new Uint8Array([0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, bytes.length % 3, bytes.length & 127, ...bytes]);
+      preflight(body, automergeDependencies);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("AMF-3 what is accepted after mutation is canonical; everything else is refused without a throw", () => {
+  const rounds = Number(process.env["FORMAT_MUTATIONS"] ?? 20_000);
+  const random = createSeededRandom("mutations");
+  const honest = honestChanges("mutated", 80);
+  const trusting = { ...automergeDependencies, sha256: () => new Uint8Array(32) };
+  let accepted = 0;
+  for (let i = 0; i < rounds; i++) {
+    const bytes = Uint8Array.from(honest[randomBelow(random, honest.length)] as Uint8Array);
+    bytes.fill(0, 4, 8);
+    for (let k = randomBelow(random, 3); k >= 0; k--) bytes[9 + randomBelow(random, bytes.length - 9)] = randomBelow(random, 256);
+    preflight(bytes, automergeDependencies);
+    const decoded = decodeChange(bytes, trusting);
+    if (!decoded.ok) continue;
+    accepted++;
+    const again = encodeChange(decoded.value, trusting.sha256).bytes;
+    expect(Buffer.from(again).toString("hex"), `round ${i}`).toBe(Buffer.from(bytes).toString("hex"));
+  }
+  expect(accepted).toBeGreaterThan(rounds / 1000);
+});
+
+test("AMF-4 I39 a kilobyte never costs more than 50 ms before it is refused or counted", () => {
+  const runs = (specification: number, run: readonly number[]): Uint8Array => {
+    const column = new Uint8Array([...run]);
+    const header = [0, 1, 0xaa, 1, 1, 0, 0, 0];
+    return new Uint8Array([...header, 1, specification, column.length, ...column]);
+  };
+  const frame = (type: number, body: Uint8Array): Uint8Array => {
+    const length = [(body.length & 127) | 128, (body.length >> 7) & 127];
+    return new Uint8Array([0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, type, ...length, ...body]);
+  };
+  const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
+  const zeros = deflateRawSync(new Uint8Array(1_000_000));
+  const inputs = [
+    frame(1, runs(0x42, [...huge, 1])),
+    frame(1, runs(0x70, [0xff, 0xff, 0x03, ...huge])),
+    frame(1, runs(0x34, huge)),
+    frame(1, runs(0x56, [0xff, 0xff, 0x03, 0xf6, 0xff, 0x7f])),
+    frame(2, zeros),
+    frame(2, deflateRawSync(runs(0x42, [0x80, 0x80, 0x04, 1]))),
+    ...Array.from({ length: 40 }, (_, i) => createSeededRandom(`kilobyte/${i}`).bytes(1024)),
+  ];
+  for (const input of inputs) {
+    expect(input.length).toBeLessThanOrEqual(1100);
+    const cpu = process.cpuUsage();
+    const counted = preflight(input, automergeDependencies);
+    const { user, system } = process.cpuUsage(cpu);
+    expect((user + system) / 1000).toBeLessThan(50);
+    if (counted.ok) for (const chunk of counted.value) expect(chunk.opCount).toBeLessThanOrEqual(FORMAT_LIMITS.cells);
+  }
+});
+
+test("AMF-4 inflating stops at the limit, summed over chunks", () => {
+  const bomb = deflateRawSync(new Uint8Array(900_000));
+  const body = [0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2, (bomb.length & 127) | 128, bomb.length >> 7, ...bomb];
+  const limits = { ...FORMAT_LIMITS, inflatedBytes: 800_000 };
+  expect(preflight(new Uint8Array(body), automergeDependencies, limits)).toMatchObject({ ok: false, error: { rule: "deflate" } });
+  expect(decodeChange(new Uint8Array(body), automergeDependencies, limits)).toMatchObject({ ok: false, error: { rule: "deflate" } });
+});
+
+test("UTF-8 agrees with the platform, and refuses what the platform refuses", () => {
+  const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const reference = (bytes: Uint8Array): string | undefined => {
+    try {
+      return strict.decode(bytes);
+    } catch {
+      return undefined;
+    }
+  };
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {
+      expect(Buffer.from(utf8Encode(text)).equals(Buffer.from(text.toWellFormed()))).toBe(true);
+      expect(utf8Decode(utf8Encode(text))).toBe(text.toWellFormed());
+    }),
+  );
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) => {
+      expect(utf8Decode(bytes)).toBe(reference(bytes));
+    }),
+    { numRuns: 5000 },
+  );
+  const long = "\u{1f600}a".repeat(5000);
+  expect(utf8Decode(utf8Encode(long))).toBe(long);
+});

@@ -1,4 +1,6 @@
 import type { Result } from "../../protocol/kernel/result.ts";
+import type { Converted, ConvertInput } from "../portability/markdown-import.ts";
+import type { NoteSpan } from "../repositories/note-schema.ts";
 
 /** What a document is built from: a replica snapshot, or none, and the changes after it in dependency order. */
 export interface DocumentSource {
@@ -19,6 +21,8 @@ export interface NoteContent {
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
   readonly deleted: boolean;
+  readonly spans: readonly NoteSpan[];
+  readonly meta: Readonly<Record<string, string>>;
   /** `notebook` only: names members gave themselves, by identity id. */
   readonly names: Readonly<Record<string, string>>;
 }
@@ -41,7 +45,9 @@ export type NewDocument =
   | {
       readonly type: "note";
       readonly title: string;
-      readonly markdown: string;
+      readonly content:
+        | { readonly type: "markdown"; readonly markdown: string }
+        | { readonly type: "spans"; readonly spans: readonly NoteSpan[] };
       readonly folder: string;
       readonly tags: readonly string[];
       readonly meta: Readonly<Record<string, string>>;
@@ -85,6 +91,8 @@ export interface Engine {
     time: number,
     document: NewDocument,
   ) => Promise<Result<{ readonly changes: readonly Uint8Array[]; readonly content: NoteContent }, EngineError>>;
+  /** Runs `convertMarkdownFile` where it holds nobody up. */
+  readonly convert: (input: ConvertInput) => Promise<Result<Converted, EngineError>>;
   /** Replica snapshot of the document's present state. */
   readonly snapshot: (key: number) => Promise<Result<Uint8Array, EngineError>>;
   readonly unload: (key: number) => Promise<void>;

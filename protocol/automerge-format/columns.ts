@@ -50,10 +50,7 @@ export const readColumnMetadata = (reader: Reader): ColumnMetadata[] => {
 };
 
 /** Places the columns one after the other from where the reader stands. */
-export const placeColumns = (
-  reader: Reader,
-  columns: readonly ColumnMetadata[],
-): ColumnRange[] => {
+export const placeColumns = (reader: Reader, columns: readonly ColumnMetadata[]): ColumnRange[] => {
   const placed: ColumnRange[] = [];
   for (const { specification, length } of columns) {
     const from = readRange(reader, length);
@@ -161,7 +158,11 @@ const readString = (reader: Reader): string => {
   return text ?? "";
 };
 
-const writeRuns = <T>(writer: Writer, values: readonly (T | null)[], writeValue: (writer: Writer, value: T) => void) => {
+const writeRuns = <T>(
+  writer: Writer,
+  values: readonly (T | null)[],
+  writeValue: (writer: Writer, value: T) => void,
+) => {
   let literalFrom = 0;
   const flushLiteral = (to: number): void => {
     if (to === literalFrom) return;
@@ -221,4 +222,3 @@ export const writeBooleans = (writer: Writer, values: readonly boolean[]): void 
   }
   if (count > 0) writeUleb(writer, count);
 };
-

@@ -187,12 +187,8 @@ const readOps = (
     const isInsert = insert?.[i] ?? false;
     if (isInsert ? key !== undefined : key === undefined && element === undefined) return decodeError("key");
     const predecessors: OpReference[] = [];
-    for (let left = group?.[i] ?? 0; left > 0 && failure === undefined; left--) {
-      const predecessor = reference(
-        predecessorActor?.[predecessorAt],
-        predecessorCounter?.[predecessorAt] ?? 0,
-        id,
-      );
+    for (let left = group?.[i] ?? 0; left > 0; left--) {
+      const predecessor = reference(predecessorActor?.[predecessorAt], predecessorCounter?.[predecessorAt] ?? 0, id);
       predecessorAt++;
       if (predecessor === undefined) break;
       const previous = predecessors.at(-1);
@@ -222,9 +218,7 @@ const readOps = (
 const isMeaningful = (value: unknown): boolean => value !== null && value !== false;
 
 const isBefore = (a: OpReference, b: OpReference, actors: readonly string[]): boolean =>
-  a.counter !== b.counter
-    ? a.counter < b.counter
-    : (actors[a.actor] as string) < (actors[b.actor] as string);
+  a.counter !== b.counter ? a.counter < b.counter : (actors[a.actor] as string) < (actors[b.actor] as string);
 
 const checkShape = (op: ChangeOp, onFailure: (rule: string) => void): void => {
   const { action, value } = op;
@@ -237,7 +231,8 @@ const checkShape = (op: ChangeOp, onFailure: (rule: string) => void): void => {
     const isInteger = value !== null && typeof value === "object" && "type" in value;
     if (!isInteger || (value.type !== "int" && value.type !== "uint")) onFailure("increment value");
   } else if (action !== ACTION.set && action !== ACTION.mark && value !== null) onFailure("value of an object");
-  if ((action === ACTION.delete || action === ACTION.increment) && op.predecessors.length === 0) onFailure("no predecessor");
+  if ((action === ACTION.delete || action === ACTION.increment) && op.predecessors.length === 0)
+    onFailure("no predecessor");
 };
 
 /** The only NaN JavaScript writes; any other bit pattern would not survive re-encoding. */

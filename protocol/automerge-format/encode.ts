@@ -83,23 +83,66 @@ const writeColumns = (out: Writer, { ops }: ChangeContent): void => {
   const strings = (specification: number, values: readonly (string | null)[]): void => {
     column(specification, (writer) => unlessNull(values, () => writeStrings(writer, values)));
   };
-  integers(CHANGE_COLUMN.objectActor, rows((op) => op.object?.actor ?? null));
-  integers(CHANGE_COLUMN.objectCounter, rows((op) => op.object?.counter ?? null));
-  integers(CHANGE_COLUMN.keyActor, rows((op) => op.element?.actor ?? null));
-  deltas(CHANGE_COLUMN.keyCounter, rows((op) => (op.key === undefined ? (op.element?.counter ?? 0) : null)));
-  strings(CHANGE_COLUMN.keyString, rows((op) => op.key ?? null));
-  column(CHANGE_COLUMN.insert, (writer) => writeBooleans(writer, rows((op) => op.insert)));
-  integers(CHANGE_COLUMN.action, rows((op) => op.action));
-  integers(CHANGE_COLUMN.valueMetadata, rows((op) => writeValue(op.value)));
+  integers(
+    CHANGE_COLUMN.objectActor,
+    rows((op) => op.object?.actor ?? null),
+  );
+  integers(
+    CHANGE_COLUMN.objectCounter,
+    rows((op) => op.object?.counter ?? null),
+  );
+  integers(
+    CHANGE_COLUMN.keyActor,
+    rows((op) => op.element?.actor ?? null),
+  );
+  deltas(
+    CHANGE_COLUMN.keyCounter,
+    rows((op) => (op.key === undefined ? (op.element?.counter ?? 0) : null)),
+  );
+  strings(
+    CHANGE_COLUMN.keyString,
+    rows((op) => op.key ?? null),
+  );
+  column(CHANGE_COLUMN.insert, (writer) =>
+    writeBooleans(
+      writer,
+      rows((op) => op.insert),
+    ),
+  );
+  integers(
+    CHANGE_COLUMN.action,
+    rows((op) => op.action),
+  );
+  integers(
+    CHANGE_COLUMN.valueMetadata,
+    rows((op) => writeValue(op.value)),
+  );
   column(CHANGE_COLUMN.value, (writer) => writeBytes(writer, raw.buffer.subarray(0, raw.length)));
-  integers(CHANGE_COLUMN.predecessorGroup, rows((op) => op.predecessors.length));
+  integers(
+    CHANGE_COLUMN.predecessorGroup,
+    rows((op) => op.predecessors.length),
+  );
   const predecessors = ops.flatMap((op) => op.predecessors);
-  integers(CHANGE_COLUMN.predecessorActor, predecessors.map((id) => id.actor));
-  deltas(CHANGE_COLUMN.predecessorCounter, predecessors.map((id) => id.counter));
+  integers(
+    CHANGE_COLUMN.predecessorActor,
+    predecessors.map((id) => id.actor),
+  );
+  deltas(
+    CHANGE_COLUMN.predecessorCounter,
+    predecessors.map((id) => id.counter),
+  );
   if (ops.some((op) => op.expand)) {
-    column(CHANGE_COLUMN.expand, (writer) => writeBooleans(writer, rows((op) => op.expand)));
+    column(CHANGE_COLUMN.expand, (writer) =>
+      writeBooleans(
+        writer,
+        rows((op) => op.expand),
+      ),
+    );
   }
-  strings(CHANGE_COLUMN.markName, rows((op) => op.markName ?? null));
+  strings(
+    CHANGE_COLUMN.markName,
+    rows((op) => op.markName ?? null),
+  );
   writeUleb(out, columns);
   writeBytes(out, metadata.buffer.subarray(0, metadata.length));
   writeBytes(out, data.buffer.subarray(0, data.length));

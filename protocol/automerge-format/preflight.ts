@@ -100,14 +100,21 @@ const countDocument = (body: Uint8Array, budget: Budget): Result<ChunkFacts, Dec
   const headCount = readUleb(reader);
   if (headCount > limits.dependencies) fail(reader, "too many heads");
   const heads: string[] = [];
-  for (let i = 0; i < headCount && reader.failure === undefined; i++) heads.push(bytesToHex(readBytes(reader, HASH_BYTES)));
+  for (let i = 0; i < headCount && reader.failure === undefined; i++)
+    heads.push(bytesToHex(readBytes(reader, HASH_BYTES)));
   const changeColumns = readColumnMetadata(reader);
   const opColumns = readColumnMetadata(reader);
   const changeCount = countRows(reader, changeColumns, budget);
   const opCount = countRows(reader, opColumns, budget);
   if (reader.failure !== undefined) return decodeError(reader.failure, reader.at);
   const honest = limits.documentOpsBase + limits.documentOpsPerByte * body.length;
-  return ok({ type: "document", opCount, changeCount, heads, isDeferred: opCount > Math.min(limits.documentOps, honest) });
+  return ok({
+    type: "document",
+    opCount,
+    changeCount,
+    heads,
+    isDeferred: opCount > Math.min(limits.documentOps, honest),
+  });
 };
 
 const isDeflated = ({ specification }: ColumnMetadata): boolean => specification % 16 >= DEFLATED;

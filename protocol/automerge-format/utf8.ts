@@ -83,7 +83,8 @@ export const utf8Decode = (bytes: Uint8Array, from = 0, to = bytes.length): stri
       at += 1;
       continue;
     }
-    const width = lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    const width =
+      lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
     if (width === 0 || at + width > to) return undefined;
     let code = lead & (0xff >> (width + 1));
     for (let i = 1; i < width; i++) {

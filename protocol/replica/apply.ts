@@ -15,7 +15,11 @@ const KIND_OF_ACTION: Readonly<Record<number, Container["kind"]>> = {
 export type CounterTable = number[];
 
 /** Checks that every operation of a change names things that exist; applying it afterwards cannot fail. */
-export const checkChange = (document: Document, counters: CounterTable, change: Change): Result<readonly number[], ChangeError> => {
+export const checkChange = (
+  document: Document,
+  counters: CounterTable,
+  change: Change,
+): Result<readonly number[], ChangeError> => {
   const known = change.actors.map((actor) => document.actors.indexOf(actor));
   const { startOp, ops } = change;
   const isOwn = (id: OpReference): boolean => id.actor === 0 && id.counter >= startOp;
@@ -126,7 +130,8 @@ const applyOp = (
     document.insertElement(target as SequenceContainer, reference, entry);
     return;
   }
-  const update = (entries: readonly Entry[]): readonly Entry[] => updateEntries(document, entries, op, entry, predecessors);
+  const update = (entries: readonly Entry[]): readonly Entry[] =>
+    updateEntries(document, entries, op, entry, predecessors);
   if (target.kind === "map") document.updateKey(target, op.key as string, update);
   else document.updateElement(target, reference as OpId, update);
 };

@@ -43,7 +43,8 @@ export const createDocument = () => {
   const root: MapContainer = { kind: "map", id: ROOT_ID, parent: undefined, values: new Map() };
   const containers = new Map<number, Container>([[packId(0, 0), root]]);
 
-  const objectId = ({ id }: Container): ObjectId => (id.counter === 0 ? "_root" : `${id.counter}@${actors.name(id.actor)}`);
+  const objectId = ({ id }: Container): ObjectId =>
+    id.counter === 0 ? "_root" : `${id.counter}@${actors.name(id.actor)}`;
 
   const container = (id: OpId | undefined): Container | undefined =>
     id === undefined ? root : containers.get(packId(id.counter, id.actor));
@@ -80,7 +81,12 @@ export const createDocument = () => {
     }
   };
 
-  const patchElement = (target: SequenceContainer, item: Item, before: readonly Entry[], after: readonly Entry[]): void => {
+  const patchElement = (
+    target: SequenceContainer,
+    item: Item,
+    before: readonly Entry[],
+    after: readonly Entry[],
+  ): void => {
     const old = before.at(-1);
     const now = after.at(-1);
     const isSame = old !== undefined && now !== undefined && old.counter === now.counter && old.actor === now.actor;
@@ -88,7 +94,13 @@ export const createDocument = () => {
     const object = objectId(target);
     const index = widthBefore(item);
     if (target.kind === "list") {
-      patches.push({ type: "list", object, index, removed: old === undefined ? 0 : 1, inserted: now === undefined ? 0 : 1 });
+      patches.push({
+        type: "list",
+        object,
+        index,
+        removed: old === undefined ? 0 : 1,
+        inserted: now === undefined ? 0 : 1,
+      });
     } else if (!isSame) {
       const removed = shownText(before).length;
       if (removed > 0) patches.removeText(object, index, removed);
@@ -159,7 +171,13 @@ export const createDocument = () => {
   };
 
   /** Inserts consecutive plain characters with ids from `id` on. */
-  const insertText = (target: SequenceContainer, reference: OpId | undefined, id: OpId, text: string, count: number): void => {
+  const insertText = (
+    target: SequenceContainer,
+    reference: OpId | undefined,
+    id: OpId,
+    text: string,
+    count: number,
+  ): void => {
     let after = placeFor(target, reference, id);
     const index = after === undefined ? 0 : widthBefore(after) + after.width;
     const canGrow =
@@ -195,7 +213,13 @@ export const createDocument = () => {
     touchBlock(target);
   };
 
-  const insertDetail = (target: SequenceContainer, reference: OpId | undefined, id: OpId, width: number, detail: ElementDetail): Item =>
+  const insertDetail = (
+    target: SequenceContainer,
+    reference: OpId | undefined,
+    id: OpId,
+    width: number,
+    detail: ElementDetail,
+  ): Item =>
     placeAfter(target.sequence, placeFor(target, reference, id), {
       actor: id.actor,
       counter: id.counter,
@@ -233,14 +257,19 @@ export const createDocument = () => {
     const { width } = item;
     const index = widthBefore(item);
     setContent(item, "", 0, undefined);
-    if (target.kind === "list") patches.push({ type: "list", object: objectId(target), index, removed: width, inserted: 0 });
+    if (target.kind === "list")
+      patches.push({ type: "list", object: objectId(target), index, removed: width, inserted: 0 });
     else if (width > 0) patches.removeText(objectId(target), index, width);
     touchBlock(target);
     mergeTombstones(item);
   };
 
   /** Replaces the values of a map key. */
-  const updateKey = (target: MapContainer, key: string, update: (entries: readonly Entry[]) => readonly Entry[]): void => {
+  const updateKey = (
+    target: MapContainer,
+    key: string,
+    update: (entries: readonly Entry[]) => readonly Entry[],
+  ): void => {
     const before = target.values.get(key) ?? NO_ENTRIES;
     const shown = before.at(-1);
     const after = update(before);

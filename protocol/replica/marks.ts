@@ -72,7 +72,8 @@ const rankUnit = (unit: number): number => (unit >= 0xd800 && unit < 0xe000 ? un
 
 const sameScalar = (a: Scalar | undefined, b: Scalar | undefined): boolean => {
   if (a === b) return true;
-  if (a instanceof Uint8Array && b instanceof Uint8Array) return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a instanceof Uint8Array && b instanceof Uint8Array)
+    return a.length === b.length && a.every((byte, i) => byte === b[i]);
   if (typeof a === "number" && typeof b === "number") return Object.is(a, b);
   if (isTyped(a) && isTyped(b)) return a.value === b.value && a[SCALAR_TYPE] === b[SCALAR_TYPE];
   return false;

@@ -19,7 +19,12 @@ export const createPatchLog = (): PatchLog => {
   return {
     insertText: (object, index, text, marks) => {
       const last = lastText(object);
-      if (last !== undefined && last.removed === 0 && last.marks === marks && index === last.index + last.inserted.length) {
+      if (
+        last !== undefined &&
+        last.removed === 0 &&
+        last.marks === marks &&
+        index === last.index + last.inserted.length
+      ) {
         patches[patches.length - 1] = { ...last, inserted: last.inserted + text };
       } else patches.push({ type: "text", object, index, removed: 0, inserted: text, marks });
     },

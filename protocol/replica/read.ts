@@ -48,7 +48,9 @@ export const mapOf = (container: MapContainer, depth = 0): MapValue => {
 
 const sliceShown = (item: Item, start: number, from: number, to: number): string => {
   const text = shown(item);
-  return start >= from && start + text.length <= to ? text : text.slice(Math.max(0, from - start), Math.max(0, to - start));
+  return start >= from && start + text.length <= to
+    ? text
+    : text.slice(Math.max(0, from - start), Math.max(0, to - start));
 };
 
 /** Spans of the visible range [from, to). */
@@ -68,7 +70,11 @@ export const spansOf = (document: Document, target: SequenceContainer, from: num
   if (from > 0 && first === undefined) return spans;
   if (first !== undefined && sequence.root.anchors > 0) eachAnchorBefore(sequence, first.item, state.pass);
   let at = first?.start ?? 0;
-  for (let item = first?.item ?? nextLiveItem(sequence, undefined); item !== undefined; item = nextLiveItem(sequence, item)) {
+  for (
+    let item = first?.item ?? nextLiveItem(sequence, undefined);
+    item !== undefined;
+    item = nextLiveItem(sequence, item)
+  ) {
     if (at >= to) break;
     const winner = item.detail?.entries.at(-1);
     if (item.detail?.mark !== undefined) state.pass(item);
@@ -92,14 +98,19 @@ export const marksOf = (document: Document, target: SequenceContainer): readonly
   const state = createMarkState(document.actors);
   const byName = new Map<string, { start: number; end: number; value: MarkSet[string] }[]>();
   let at = 0;
-  for (let item = nextLiveItem(target.sequence, undefined); item !== undefined; item = nextLiveItem(target.sequence, item)) {
+  for (
+    let item = nextLiveItem(target.sequence, undefined);
+    item !== undefined;
+    item = nextLiveItem(target.sequence, item)
+  ) {
     if (item.detail?.mark !== undefined) state.pass(item);
     else if (item.width > 0) {
       for (const [name, value] of Object.entries(state.current())) {
         const ranges = byName.get(name) ?? [];
         if (ranges.length === 0) byName.set(name, ranges);
         const last = ranges.at(-1);
-        if (last !== undefined && last.end === at && sameMarks({ value }, { value: last.value })) last.end = at + item.width;
+        if (last !== undefined && last.end === at && sameMarks({ value }, { value: last.value }))
+          last.end = at + item.width;
         else ranges.push({ start: at, end: at + item.width, value });
       }
     }
@@ -107,7 +118,9 @@ export const marksOf = (document: Document, target: SequenceContainer): readonly
   }
   return [...byName.keys()]
     .sort(byCodePoint)
-    .flatMap((name) => (byName.get(name) ?? []).map((range) => ({ name, value: range.value, start: range.start, end: range.end })));
+    .flatMap((name) =>
+      (byName.get(name) ?? []).map((range) => ({ name, value: range.value, start: range.start, end: range.end })),
+    );
 };
 
 /** Marks of the character at a visible index. */
@@ -119,4 +132,3 @@ export const marksAt = (document: Document, { sequence }: SequenceContainer, ind
   eachAnchorBefore(sequence, position.item, state.pass);
   return state.current();
 };
-

@@ -13,16 +13,7 @@ import { marksAt, marksOf, plainOf, spansOf, textOf, valueOfEntry } from "./read
 import { itemAt, widthBefore } from "./sequence.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { createTransaction, type LocalOp } from "./transaction.ts";
-import type {
-  ActorId,
-  ApplyOutcome,
-  ChangeError,
-  LocalChange,
-  ObjectId,
-  Path,
-  Replica,
-  Transaction,
-} from "./types.ts";
+import type { ActorId, ApplyOutcome, ChangeError, LocalChange, ObjectId, Path, Replica, Transaction } from "./types.ts";
 
 export interface ReplicaState {
   readonly document: Document;
@@ -55,7 +46,9 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
     if (id === "_root") return document.root;
     const at = id.indexOf("@");
     const index = document.actors.indexOf(id.slice(at + 1));
-    return at < 1 || index === undefined ? undefined : document.container({ counter: Number(id.slice(0, at)), actor: index });
+    return at < 1 || index === undefined
+      ? undefined
+      : document.container({ counter: Number(id.slice(0, at)), actor: index });
   };
   const sequenceOf = (id: ObjectId): SequenceContainer => {
     const container = containerOf(id);
@@ -282,7 +275,10 @@ const withLocalActors = (
   }
   used.delete(author);
   const others = [...used].sort((a, b) => (document.actors.name(a) < document.actors.name(b) ? -1 : 1));
-  const position = new Map<number, number>([[author, 0], ...others.map((other, i): [number, number] => [other, i + 1])]);
+  const position = new Map<number, number>([
+    [author, 0],
+    ...others.map((other, i): [number, number] => [other, i + 1]),
+  ]);
   const reference = (id: OpId): OpReference => ({ counter: id.counter, actor: position.get(id.actor) as number });
   const optional = (id: OpId | undefined): OpReference | undefined => (id === undefined ? undefined : reference(id));
   return {

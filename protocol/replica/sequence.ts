@@ -228,10 +228,7 @@ export const mergeTombstones = (item: Item): void => {
 };
 
 const continues = (left: Item, right: Item): boolean =>
-  isTombstone(left) &&
-  isTombstone(right) &&
-  left.actor === right.actor &&
-  left.counter + left.length === right.counter;
+  isTombstone(left) && isTombstone(right) && left.actor === right.actor && left.counter + left.length === right.counter;
 
 const absorb = (leaf: Leaf, position: number, left: Item, right: Item): void => {
   leaf.sequence.unregister(right);

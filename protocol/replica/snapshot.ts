@@ -1,5 +1,14 @@
 import type { FormatDependencies, NumberValue, ScalarValue } from "../automerge-format/change.ts";
-import { atEnd, createReader, fail, readByte, readBytes, readSleb, readUleb, type Reader } from "../automerge-format/reader.ts";
+import {
+  atEnd,
+  createReader,
+  fail,
+  readByte,
+  readBytes,
+  readSleb,
+  readUleb,
+  type Reader,
+} from "../automerge-format/reader.ts";
 import { utf8Decode, utf8Encode } from "../automerge-format/utf8.ts";
 import {
   createWriter,
@@ -31,7 +40,19 @@ const MAX_ACTOR_BYTES = 64;
 const KINDS = ["map", "list", "text"] as const;
 const ITEM = { deleted: 0, text: 1, wideText: 2, values: 3, mark: 4 } as const;
 const ITEM_KINDS = 8;
-const VALUE_TAGS = ["null", "false", "true", "string", "bytes", "int", "uint", "float", "counter", "timestamp", "child"] as const;
+const VALUE_TAGS = [
+  "null",
+  "false",
+  "true",
+  "string",
+  "bytes",
+  "int",
+  "uint",
+  "float",
+  "counter",
+  "timestamp",
+  "child",
+] as const;
 type ValueTag = (typeof VALUE_TAGS)[number];
 
 const writeText = (writer: Writer, text: string): void => writeLengthPrefixed(writer, utf8Encode(text));
@@ -115,7 +136,10 @@ const writeItems = (writer: Writer, target: SequenceContainer): void => {
  * Snapshot layout: magic and version; texts by root key (for `snapshotText`); actors; containers; their contents;
  * heads and remembered changes; SHA-256 of all that.
  */
-export const writeSnapshot = ({ document, history, counters }: ReplicaState, sha256: FormatDependencies["sha256"]): Uint8Array => {
+export const writeSnapshot = (
+  { document, history, counters }: ReplicaState,
+  sha256: FormatDependencies["sha256"],
+): Uint8Array => {
   const writer = createWriter(4096);
   for (const byte of MAGIC) writeByte(writer, byte);
   const containers = [...document.containers.values()];
@@ -263,7 +287,11 @@ const readValue = (reader: Reader, tag: ValueTag): ScalarValue => {
     case "child":
       fail(reader, "value");
       return null;
-    default:
+    case "int":
+    case "uint":
+    case "float":
+    case "counter":
+    case "timestamp":
       return readNumber(reader, tag);
   }
 };
@@ -415,7 +443,10 @@ const readKnown = (loading: Loading): (() => readonly KnownChange[]) => {
 };
 
 /** State of a snapshot; total on any bytes. */
-export const readSnapshot = (bytes: Uint8Array, sha256: FormatDependencies["sha256"]): Result<ReplicaState, DecodeError> => {
+export const readSnapshot = (
+  bytes: Uint8Array,
+  sha256: FormatDependencies["sha256"],
+): Result<ReplicaState, DecodeError> => {
   if (bytes.length < MAGIC.length + DIGEST_BYTES) return decodeError("truncated");
   const end = bytes.length - DIGEST_BYTES;
   if (!bytesEqual(sha256(bytes.subarray(0, end)), bytes.subarray(end))) return decodeError("digest", end);

@@ -32,7 +32,14 @@ export interface LocalOp {
   readonly markName: string | undefined;
 }
 
-const PLAIN = { key: undefined, insert: false, value: null, predecessors: [], expand: false, markName: undefined } as const;
+const PLAIN = {
+  key: undefined,
+  insert: false,
+  value: null,
+  predecessors: [],
+  expand: false,
+  markName: undefined,
+} as const;
 
 const MAKE: Readonly<Record<Container["kind"], Action>> = {
   map: ACTION.makeMap,
@@ -49,21 +56,20 @@ export const createTransaction = (
 ): { readonly transaction: Transaction; readonly ops: LocalOp[] } => {
   const ops: LocalOp[] = [];
   const nextId = (): OpId => ({ counter: startOp + ops.length, actor });
-  const objectOf = (container: Container): OpId | undefined => (container.parent === undefined ? undefined : container.id);
+  const objectOf = (container: Container): OpId | undefined =>
+    container.parent === undefined ? undefined : container.id;
 
   const existing = (id: ObjectId): Container => {
     const container = findObject(id);
     invariant(container !== undefined, `no object ${id}`);
     return container;
   };
-  const mapAt = (id: ObjectId): MapContainer => {
-    const container = existing(id);
-    invariant(container.kind === "map", `${id} is no map`);
-    return container;
-  };
   const sequenceAt = (id: ObjectId, kind?: "text" | "list"): SequenceContainer => {
     const container = existing(id);
-    invariant(container.kind !== "map" && (kind === undefined || container.kind === kind), `${id} is no ${kind ?? "sequence"}`);
+    invariant(
+      container.kind !== "map" && (kind === undefined || container.kind === kind),
+      `${id} is no ${kind ?? "sequence"}`,
+    );
     return container;
   };
   const pointAt = (target: SequenceContainer, index: number) => {
@@ -88,8 +94,14 @@ export const createTransaction = (
   };
 
   /** Sets, replaces, deletes or increments the value at a key or element; answers the object made, if any. */
-  const assign = (target: Container, place: string | Item, wanted: Action, value: ScalarValue): Container | undefined => {
-    const entries = typeof place === "string" ? ((target as MapContainer).values.get(place) ?? []) : document.entriesOf(place);
+  const assign = (
+    target: Container,
+    place: string | Item,
+    wanted: Action,
+    value: ScalarValue,
+  ): Container | undefined => {
+    const entries =
+      typeof place === "string" ? ((target as MapContainer).values.get(place) ?? []) : document.entriesOf(place);
     const winner = entries.at(-1);
     let action = wanted;
     let hit = entries;
@@ -101,8 +113,9 @@ export const createTransaction = (
     if (action === ACTION.delete && hit.length === 0) return undefined;
     if (action === ACTION.increment) invariant(entries.some(isCounter), "increment of something that is no counter");
     const id = nextId();
+    const key = typeof place === "string" ? place : undefined;
     const element = typeof place === "string" ? undefined : { counter: place.counter, actor: place.actor };
-    const child = childOf(action, target, id, element ?? (place as string));
+    const child = childOf(action, target, id, element ?? key ?? "");
     const update = (current: readonly Entry[]): readonly Entry[] => {
       if (action === ACTION.increment) {
         const by = typeof value === "object" && value !== null && "value" in value ? value.value : 0;
@@ -115,17 +128,22 @@ export const createTransaction = (
       ...PLAIN,
       action,
       object: objectOf(target),
-      key: typeof place === "string" ? place : undefined,
+      key,
       element,
       value: action === ACTION.delete ? null : value,
       predecessors: hit.map(({ counter, actor: by }) => ({ counter, actor: by })),
     });
-    if (target.kind === "map") document.updateKey(target, place as string, update);
+    if (target.kind === "map") document.updateKey(target, key as string, update);
     else document.updateElement(target, element as OpId, update);
     return child;
   };
 
-  const insertAt = (target: SequenceContainer, reference: OpId | undefined, action: Action, value: ScalarValue): Container | undefined => {
+  const insertAt = (
+    target: SequenceContainer,
+    reference: OpId | undefined,
+    action: Action,
+    value: ScalarValue,
+  ): Container | undefined => {
     const id = nextId();
     const child = childOf(action, target, id, id);
     ops.push({ ...PLAIN, action, object: objectOf(target), element: reference, insert: true, value });
@@ -173,7 +191,8 @@ export const createTransaction = (
       const entries = document.entriesOf(run);
       for (let i = 0; i < run.length; i++) {
         const element = { counter: run.counter + i, actor: run.actor };
-        const predecessors = run.detail === undefined ? [element] : entries.map(({ counter, actor: by }) => ({ counter, actor: by }));
+        const predecessors =
+          run.detail === undefined ? [element] : entries.map(({ counter, actor: by }) => ({ counter, actor: by }));
         ops.push({ ...PLAIN, action: ACTION.delete, object, element, predecessors });
       }
       document.deleteRun(target, run);

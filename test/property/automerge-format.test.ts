@@ -75,7 +75,9 @@ test("AMF-2 I38 a saved document counts its changes and every operation it store
     if (!counted.ok) return;
     const all = A.getAllChanges(doc).map((change) => A.decodeChange(change));
     const stored = all.flatMap((change) => change.ops).filter((op) => op.action !== "del").length;
-    expect(counted.value).toMatchObject([{ type: "document", changeCount: all.length, heads: [...A.getHeads(doc)].sort(), isDeferred: false }]);
+    expect(counted.value).toMatchObject([
+      { type: "document", changeCount: all.length, heads: [...A.getHeads(doc)].sort(), isDeferred: false },
+    ]);
     expect(counted.value[0]?.opCount).toBeGreaterThanOrEqual(stored);
   }
 });
@@ -101,7 +103,8 @@ test("AMF-3 what is accepted after mutation is canonical; everything else is ref
   for (let i = 0; i < rounds; i++) {
     const bytes = Uint8Array.from(honest[randomBelow(random, honest.length)] as Uint8Array);
     bytes.fill(0, 4, 8);
-    for (let k = randomBelow(random, 3); k >= 0; k--) bytes[9 + randomBelow(random, bytes.length - 9)] = randomBelow(random, 256);
+    for (let k = randomBelow(random, 3); k >= 0; k--)
+      bytes[9 + randomBelow(random, bytes.length - 9)] = randomBelow(random, 256);
     preflight(bytes, automergeDependencies);
     const decoded = decodeChange(bytes, trusting);
     if (!decoded.ok) continue;
@@ -114,7 +117,7 @@ test("AMF-3 what is accepted after mutation is canonical; everything else is ref
 
 test("AMF-4 I39 a kilobyte never costs more than 50 ms before it is refused or counted", () => {
   const runs = (specification: number, run: readonly number[]): Uint8Array => {
-    const column = new Uint8Array([...run]);
+    const column = new Uint8Array(run);
     const header = [0, 1, 0xaa, 1, 1, 0, 0, 0];
     return new Uint8Array([...header, 1, specification, column.length, ...column]);
   };
@@ -147,8 +150,14 @@ test("AMF-4 inflating stops at the limit, summed over chunks", () => {
   const bomb = deflateRawSync(new Uint8Array(900_000));
   const body = [0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2, (bomb.length & 127) | 128, bomb.length >> 7, ...bomb];
   const limits = { ...FORMAT_LIMITS, inflatedBytes: 800_000 };
-  expect(preflight(new Uint8Array(body), automergeDependencies, limits)).toMatchObject({ ok: false, error: { rule: "deflate" } });
-  expect(decodeChange(new Uint8Array(body), automergeDependencies, limits)).toMatchObject({ ok: false, error: { rule: "deflate" } });
+  expect(preflight(new Uint8Array(body), automergeDependencies, limits)).toMatchObject({
+    ok: false,
+    error: { rule: "deflate" },
+  });
+  expect(decodeChange(new Uint8Array(body), automergeDependencies, limits)).toMatchObject({
+    ok: false,
+    error: { rule: "deflate" },
+  });
 });
 
 test("UTF-8 agrees with the platform, and refuses what the platform refuses", () => {

@@ -2,7 +2,16 @@ import * as A from "@automerge/automerge";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { pick, randomBelow, shuffle } from "../../protocol/kernel/random.ts";
 import { createReplica } from "../../protocol/replica/replica.ts";
-import { counter, type Expand, isTyped, type MapValue, type Replica, SCALAR_TYPE, type Transaction, type Value } from "../../protocol/replica/types.ts";
+import {
+  counter,
+  type Expand,
+  isTyped,
+  type MapValue,
+  type Replica,
+  SCALAR_TYPE,
+  type Transaction,
+  type Value,
+} from "../../protocol/replica/types.ts";
 import { automergeDependencies } from "./automerge-dependencies.ts";
 
 type Doc = A.Doc<Record<string, unknown>>;
@@ -52,7 +61,7 @@ const foreign = (value: Value): unknown => {
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return value;
   if (isTyped(value)) return value[SCALAR_TYPE] === "counter" ? new A.Counter(value.value) : new Date(value.value);
   if (Array.isArray(value)) return value.map(foreign);
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, foreign(inner as Value)]));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, foreign(inner)]));
 };
 
 const WORDS = ["a", "b", "hello ", "\u00e9", "\u{1f600}", "x\u{1f469}\u200d\u{1f4bb}y", "zz", "\n", "\u6f22\u5b57"];
@@ -65,7 +74,10 @@ type Edit = (doc: any, transaction: Transaction, replica: Replica) => void;
 const randomBlock = (random: RandomSource): MapValue => ({
   type: pick(random, ["paragraph", "heading"]) as string,
   parents: ["list"].slice(0, randomBelow(random, 2)),
-  attrs: randomBelow(random, 2) === 0 ? {} : { level: randomBelow(random, 6) + 0.5, deep: { b: ["1", { c: true }], a: null } },
+  attrs:
+    randomBelow(random, 2) === 0
+      ? {}
+      : { level: randomBelow(random, 6) + 0.5, deep: { b: ["1", { c: true }], a: null } },
   isEmbed: false,
 });
 
@@ -158,11 +170,20 @@ const randomEdit = (random: RandomSource, { replica }: Peer): Edit => {
         }
       };
     case 17: {
-      const value = pick<Value>(random, [number, "s", null, 1.5, counter(number), { b: 1, a: ["q", { z: 2, y: "w" }] }, [1, [2]]]) as Value;
+      const value = pick<Value>(random, [
+        number,
+        "s",
+        null,
+        1.5,
+        counter(number),
+        { b: 1, a: ["q", { z: 2, y: "w" }] },
+        [1, [2]],
+      ]) as Value;
       return (doc, transaction) => {
         doc.meta[key] = foreign(value);
-        if (value !== null && typeof value === "object" && !isTyped(value)) transaction.putObject(meta, key, value as MapValue);
-        else transaction.put(meta, key, value as any);
+        if (value !== null && typeof value === "object" && !isTyped(value))
+          transaction.putObject(meta, key, value as MapValue);
+        else transaction.put(meta, key, value);
       };
     }
     case 18:
@@ -188,7 +209,11 @@ export interface FuzzOutcome {
 }
 
 /** One seeded round: concurrent edits by 2 to 4 peers, delivered late and out of order, compared as they go. */
-export const fuzzRound = (random: RandomSource, compare: (peer: Peer, mine: unknown, theirs: unknown) => void, steps = 40): FuzzOutcome => {
+export const fuzzRound = (
+  random: RandomSource,
+  compare: (peer: Peer, mine: unknown, theirs: unknown) => void,
+  steps = 40,
+): FuzzOutcome => {
   const base = A.change(A.init<Record<string, unknown>>({ actor: "00" }), { time: 0 }, (doc: any) => {
     doc.text = "";
     doc.tags = [];
@@ -199,7 +224,11 @@ export const fuzzRound = (random: RandomSource, compare: (peer: Peer, mine: unkn
     const actor = Buffer.from(random.bytes(i % 2 === 0 ? 16 : 2)).toString("hex");
     const replica = createReplica(automergeDependencies, actor);
     replica.applyChanges(A.getAllChanges(base));
-    return { actor, doc: A.applyChanges(A.init<Record<string, unknown>>({ actor }), A.getAllChanges(base))[0], replica };
+    return {
+      actor,
+      doc: A.applyChanges(A.init<Record<string, unknown>>({ actor }), A.getAllChanges(base))[0],
+      replica,
+    };
   });
   const seen = peers.map(() => new Set<number>());
   for (let step = 0; step < steps; step++) {
@@ -215,7 +244,11 @@ export const fuzzRound = (random: RandomSource, compare: (peer: Peer, mine: unkn
         })?.bytes;
       });
       const theirs = A.getChangesSince(peer.doc, before);
-      compare(peer, bytes === undefined ? [] : [Buffer.from(bytes).toString("hex")], theirs.map((change) => Buffer.from(change).toString("hex")));
+      compare(
+        peer,
+        bytes === undefined ? [] : [Buffer.from(bytes).toString("hex")],
+        theirs.map((change) => Buffer.from(change).toString("hex")),
+      );
       if (bytes !== undefined) {
         seen[who]?.add(log.length);
         log.push({ from: who, bytes });

@@ -15,7 +15,9 @@ interface Fixtures {
   readonly dupSeq: string;
   readonly bombDoc_1e6_chars: string;
 }
-const vectors = JSON.parse(readFileSync(new URL("data/data/data-vectors.json", import.meta.url), "utf8")) as { automerge: Fixtures };
+const vectors = JSON.parse(readFileSync(new URL("data/data/data-vectors.json", import.meta.url), "utf8")) as {
+  automerge: Fixtures;
+};
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 const { base, ...hostile } = vectors.automerge;
 
@@ -36,7 +38,11 @@ for (const [name, afterGood, error] of refusals) {
   test(`I37 RPL-4 ${name} is refused as ${error}, changes nothing and leaves the document usable`, () => {
     const replica = replicaWithBase();
     if (afterGood) replica.applyChanges([bytesOf(hostile.good)]);
-    const before = { js: replica.toJS(), heads: replica.heads(), snapshot: Buffer.from(replica.snapshot()).toString("hex") };
+    const before = {
+      js: replica.toJS(),
+      heads: replica.heads(),
+      snapshot: Buffer.from(replica.snapshot()).toString("hex"),
+    };
     const outcome = replica.applyChanges([bytesOf(hostile[name])]);
     expect(outcome.rejected.map((rejected) => rejected.error.type)).toEqual([error]);
     expect(outcome.patches).toEqual([]);

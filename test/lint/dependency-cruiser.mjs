@@ -6,7 +6,7 @@ const LAYERS = [
   ["blip", "bfpsi", "vpsi", "urps", "noise", "replica"],
   ["cyclon", "noisesocket", "acl", "epoch", "entry", "invite"],
   ["vicinity", "ringcast", "reconcile", "proxy", "presence"],
-  ["poldercast", "recommend"],
+  ["poldercast", "recommend", "peer"],
   ["node"],
 ];
 

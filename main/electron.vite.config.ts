@@ -14,7 +14,7 @@ const mainEntries = {
 };
 
 /** Native code and WebAssembly stay packages; everything else is bundled, which makes start-up quick. */
-const EXTERNAL = [/^node:/, /^(electron|better-sqlite3|@automerge\/automerge|bonjour-service)($|\/)/];
+const EXTERNAL = [/^node:/, /^(electron|better-sqlite3|@automerge\/automerge)($|\/)/];
 
 export default defineConfig({
   main: {

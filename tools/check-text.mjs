@@ -5,13 +5,14 @@ import { ROOT, run } from "./run.mjs";
 
 const MAX_LINES = 800;
 const CODE_FILE = /\.(ts|js|mjs|cjs|svelte|css)$/;
-const NOT_OURS = /^(test\/vectors\/data|test\/architecture\/fixtures)\//;
+/** Foreign data, and the tests that plant what this check must find. */
+const NOT_OURS = /^test\/(vectors\/data|architecture)\//;
 
 const RULES = [
   {
     rule: "a to-do names its owner and the condition under which to do it",
     pattern: /\b(TODO(?!\([a-z-]+\): \S)|FIXME|XXX|HACK)\b/,
-    skip: /^(tools\/check-text\.mjs|test\/architecture\/)/,
+    skip: /^tools\/check-text\.mjs/,
   },
   {
     rule: "an error is not swallowed",

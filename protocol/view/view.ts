@@ -16,6 +16,7 @@ export interface View {
   readonly get: (id: NodeId) => Neighbor | undefined;
   /** The neighbor at position `index` in insertion order, 0 <= index < size. */
   readonly at: (index: number) => Neighbor;
+  readonly ageAt: (index: number) => number;
   /**
    * Adds a descriptor, or refreshes the known one of that id: a higher sequence replaces it, an equal sequence keeps the
    * smaller age. False when it is the owner's own or the view is full.
@@ -24,6 +25,8 @@ export interface View {
   readonly remove: (id: NodeId) => boolean;
   /** Puts a newcomer into the place of `victim`; false when the victim is not in the view. */
   readonly replace: (victim: VerifiedDescriptor, descriptor: VerifiedDescriptor, age: number) => boolean;
+  /** Replaces the contents; `neighbors` are distinct, not the owner, and at most `capacity`. */
+  readonly assign: (neighbors: readonly Neighbor[]) => void;
   readonly clear: () => void;
   /** Adds one period to every age. */
   readonly growOlder: () => void;
@@ -68,6 +71,7 @@ export const createView = (owner: NodeId, capacity: number): View => {
       return index < 0 ? undefined : at(index);
     },
     at,
+    ageAt: (index) => ages[index] as number,
     put: (descriptor, age) => {
       if (descriptor.id === owner) return false;
       const index = find(descriptor.shortId, descriptor.id);
@@ -101,6 +105,16 @@ export const createView = (owner: NodeId, capacity: number): View => {
       shortIds[index] = descriptor.shortId;
       ages[index] = Math.min(age, MAXIMUM_AGE);
       return true;
+    },
+    assign: (neighbors) => {
+      invariant(neighbors.length <= capacity, "a view keeps its capacity");
+      descriptors.length = 0;
+      for (const { descriptor, age } of neighbors) {
+        const end = descriptors.length;
+        shortIds[end] = descriptor.shortId;
+        ages[end] = Math.min(age, MAXIMUM_AGE);
+        descriptors.push(descriptor);
+      }
     },
     clear: () => {
       descriptors.length = 0;

@@ -3,6 +3,8 @@ import { decodeCyclonMessage, encodeCyclonMessage } from "../../../protocol/cycl
 import type { Descriptor } from "../../../protocol/identity/descriptor.ts";
 import type { VerifiedDescriptor } from "../../../protocol/identity/verified.ts";
 import type { Neighbor } from "../../../protocol/view/neighbor.ts";
+import type { VicinityMessage } from "../../../protocol/vicinity/messages.ts";
+import { decodeVicinityMessage, encodeVicinityMessage } from "../../../protocol/vicinity/wire.ts";
 import type { Population } from "./population.ts";
 import type { Wire } from "./world.ts";
 
@@ -51,5 +53,14 @@ export const cyclonWire = (population: Population): Wire<CyclonMessage> => ({
       case "joinGift":
         return { ...copy, gift: { descriptor: known(population, copy.gift.descriptor), age: copy.gift.age } };
     }
+  },
+});
+
+export const vicinityWire = (population: Population): Wire<VicinityMessage> => ({
+  sizeOf: (message) => HEADER_BYTES + neighborsBytes(message.neighbors),
+  roundTrip: (message) => {
+    const decoded = decodeVicinityMessage(encodeVicinityMessage(message));
+    if (!decoded.ok) throw new Error(`vicinity wire: ${decoded.error.rule}`);
+    return { ...decoded.value, neighbors: knownNeighbors(population, decoded.value.neighbors) };
   },
 });

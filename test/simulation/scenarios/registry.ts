@@ -1,5 +1,8 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
+import { runUrps, type StreamLaw } from "./urps.ts";
+import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
+import { paperStrategy, urps2Strategy } from "../../../protocol/urps/config.ts";
 
 /** A protocol the command line can simulate: its own flags beside the common ones, and its run. */
 export interface ScenarioEntry {
@@ -58,4 +61,61 @@ const cyclon: ScenarioEntry = {
     }),
 };
 
-export const scenarios: Readonly<Record<string, ScenarioEntry>> = { cyclon };
+const vicinity: ScenarioEntry = {
+  flags: {
+    view: viewFlag,
+    exchange: { type: "integer", minimum: 1, maximum: 20, initial: 10 },
+    start: startFlag,
+    "no-random-layer": { type: "switch" },
+  },
+  run: (values) =>
+    runVicinity({
+      ...defaultVicinityScenario,
+      nodes: numberOf(values, "nodes"),
+      cycles: numberOf(values, "cycles"),
+      seed: numberOf(values, "seed"),
+      view: numberOf(values, "view"),
+      exchange: numberOf(values, "exchange"),
+      start: textOf(values, "start") as Start,
+      randomLayer: !isSet(values, "no-random-layer"),
+      throughBytes: isSet(values, "wire"),
+    }),
+};
+
+/** A cycle is one arrival per node; the first tenth of the cycles is not counted. */
+const urps: ScenarioEntry = {
+  flags: {
+    view: { type: "integer", minimum: 1, maximum: 1024, initial: 64 },
+    adversary: {
+      type: "choice",
+      choices: ["uniform", "loud", "colluders50", "colluders80", "zipf"],
+      initial: "colluders50",
+    },
+    strategy: { type: "choice", choices: ["urps2", "paper", "paper-small", "omniscient"], initial: "urps2" },
+  },
+  run: (values) => {
+    const strategies = {
+      urps2: urps2Strategy,
+      paper: paperStrategy,
+      "paper-small": { type: "paper", columns: 10, rows: 5, minimum: "all" },
+      omniscient: "omniscient",
+    } as const;
+    const ids = numberOf(values, "nodes");
+    const arrivals = ids * numberOf(values, "cycles");
+    return {
+      ...runUrps({
+        seed: numberOf(values, "seed"),
+        ids,
+        arrivals,
+        law: textOf(values, "adversary") as StreamLaw,
+        slots: numberOf(values, "view"),
+        strategy: strategies[textOf(values, "strategy") as keyof typeof strategies],
+        warmUp: Math.floor(arrivals / 10),
+      }),
+      // The sampler is local: it sends nothing.
+      bytesPerNodePerCycle: 0,
+    };
+  },
+};
+
+export const scenarios: Readonly<Record<string, ScenarioEntry>> = { cyclon, urps, vicinity };

@@ -45,13 +45,13 @@ export type ListItemType = (typeof LIST_ITEM_TYPES)[number];
 export const MARK_NAMES = ["link", "strong", "em", "strike", "code"] as const;
 export type MarkName = (typeof MARK_NAMES)[number];
 
-/** Whether text typed at the edge of a mark joins it: emphasis grows at its end, links and code do not. */
+/** Whether text typed at the edge of a mark joins it: emphasis and code grow at their end, links do not. */
 export const MARK_EXPAND: Readonly<Record<MarkName, "after" | "none">> = {
   link: "none",
   strong: "after",
   em: "after",
   strike: "after",
-  code: "none",
+  code: "after",
 };
 
 /** Deeper nesting of lists and quotes is flattened: nobody reads it and hostile input likes it. */

@@ -28,6 +28,7 @@ const UI_PACKAGES = [
   "qrcode",
   "@types/qrcode",
   "@automerge/automerge",
+  "@noble/hashes",
 ];
 
 const folders = (layers) => `^protocol/(${layers.flat().join("|")})/`;
@@ -99,7 +100,13 @@ export default {
       severity: "error",
       from: { path: "^renderer/", pathNot: "^renderer/[^/]+\\.config\\.js$" },
       to: {
-        pathNot: ["^renderer/", "^app/contract/", "^protocol/(replica|automerge-format)/", packages(UI_PACKAGES)],
+        pathNot: [
+          "^renderer/",
+          "^app/(contract|markdown)/",
+          "^app/repositories/note-schema\\.ts$",
+          "^protocol/(replica|automerge-format)/",
+          packages(UI_PACKAGES),
+        ],
       },
     },
     {

@@ -59,6 +59,7 @@ export type NewDocument =
 export interface EngineError {
   /**
    * `EngineCrashed`, `EngineTimeout`: twice on the same input; the document was unloaded and the input is to be quarantined.
+   * `index` names the poisonous change of a batch, when it is one.
    * `BadChange`: `index` of the first refused change. `NotLoaded`: load it first (the engine was restarted or made room).
    */
   readonly type: "EngineCrashed" | "EngineTimeout" | "BadChange" | "BadSnapshot" | "OutOfRange" | "NotLoaded";
@@ -93,6 +94,8 @@ export interface Engine {
   ) => Promise<Result<{ readonly changes: readonly Uint8Array[]; readonly content: NoteContent }, EngineError>>;
   /** Runs `convertMarkdownFile` where it holds nobody up. */
   readonly convert: (input: ConvertInput) => Promise<Result<Converted, EngineError>>;
+  /** Automerge's own file of a document, made by Automerge from all its changes. */
+  readonly automerge: (changes: readonly Uint8Array[]) => Promise<Result<Uint8Array, EngineError>>;
   /** Replica snapshot of the document's present state. */
   readonly snapshot: (key: number) => Promise<Result<Uint8Array, EngineError>>;
   readonly unload: (key: number) => Promise<void>;

@@ -5,6 +5,8 @@ import type { MapValue, MarkSet, Span } from "../../protocol/replica/types.ts";
  * `{ type, parents, attrs, isEmbed }` of width 1). A block runs from its marker to the next one that is not an embed.
  */
 export const NOTE_TYPE = "note";
+/** The one document of a notebook that describes it: `type`, `title` and `names`. */
+export const NOTEBOOK_TYPE = "notebook";
 
 /** Keys of the root map. */
 export const NOTE_KEYS = {
@@ -18,8 +20,13 @@ export const NOTE_KEYS = {
   tags: "tags",
   /** Front matter that has no place of its own: key to YAML source of its value. */
   meta: "meta",
-  /** Unix milliseconds; absent while the note lives. */
+  /** Timestamps; only a note that came from elsewhere has them. */
+  createdAt: "createdAt",
+  updatedAt: "updatedAt",
+  /** Timestamp; absent while the note lives. */
   deletedAt: "deletedAt",
+  /** Map in a notebook's document: name a member gave itself, by identity id. */
+  names: "names",
 } as const;
 
 /** Block types whose text belongs to the block itself. `blockquote` and the list items also occur in `parents`. */

@@ -19,7 +19,7 @@ export interface LastChange {
  * dependency reported missing; handing in the old change again recalls it. That keeps 260 000 hashes (8 MB)
  * out of every snapshot of a long-lived note.
  */
-export const REMEMBERED_CHANGES = 2048;
+export const REMEMBERED_CHANGES = 8192;
 
 /** Changes waiting for dependencies at most: the bound the data design sets on pending items of a repository. */
 export const MAX_QUEUED = 10_000;

@@ -157,19 +157,20 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
   };
 
   const change = (
-    options: { readonly time: number; readonly message?: string },
+    options: { readonly time: number; readonly message?: string; readonly actor?: ActorId },
     edit: (transaction: Transaction) => void,
   ): LocalChange | undefined => {
+    const name = options.actor ?? actor;
     invariant(!isBroken, "a failed edit left this replica unusable");
     const startOp = history.maxOp() + 1;
-    const author = document.actors.add(actor);
+    const author = document.actors.add(name);
     const { transaction, ops } = createTransaction(document, author, startOp, containerOf);
     isBroken = true;
     edit(transaction);
     isBroken = false;
     if (ops.length === 0) return undefined;
-    const seq = history.seqOf(actor) + 1;
-    const parents = history.dependenciesFor(actor);
+    const seq = history.seqOf(name) + 1;
+    const parents = history.dependenciesFor(name);
     const content = {
       ...withLocalActors(document, author, ops),
       seq,

@@ -153,9 +153,12 @@ export interface Replica {
   readonly heads: () => readonly ChangeHash[];
   /** Takes change chunks (raw or deflated) in any order. */
   readonly applyChanges: (changes: readonly Uint8Array[]) => ApplyOutcome;
-  /** Makes one local change; `undefined` when `edit` did nothing. `time` is in seconds since 1970, as Automerge stores it. */
+  /**
+   * Makes one local change; `undefined` when `edit` did nothing. `time` is in seconds since 1970, as Automerge stores it;
+   * `actor` is by default the replica's own.
+   */
   readonly change: (
-    options: { readonly time: number; readonly message?: string },
+    options: { readonly time: number; readonly message?: string; readonly actor?: ActorId },
     edit: (transaction: Transaction) => void,
   ) => LocalChange | undefined;
   /** Object at a path (the winner where values conflict). */

@@ -64,15 +64,16 @@ export interface NoiseSocketSession {
   readonly retry: (keys: HandshakeKeys, negotiationData: Uint8Array, payload?: Body) => Outcome;
   /** Reads a response as an acceptance although it carries negotiation data, as the OCaml implementation answers. */
   readonly acceptDespiteNegotiationData: () => Outcome;
-  readonly accept: (keys: HandshakeKeys) => Outcome;
+  /** `applicationPrologue` instead of the configured one, where the request decides which application it is for. */
+  readonly accept: (keys: HandshakeKeys, applicationPrologue?: Uint8Array) => Outcome;
   readonly switchTo: (keys: HandshakeKeys, negotiationData: Uint8Array, payload?: Body) => Outcome;
   readonly requestRetry: (negotiationData: Uint8Array) => Outcome;
   readonly reject: (negotiationData: Uint8Array) => Outcome;
   /** Whether it is this side's turn to send a handshake message. */
   readonly mustWriteHandshake: () => boolean;
   readonly writeHandshake: (payload?: Body) => Outcome;
-  /** One transport message; `body` has at most 65 517 bytes. */
-  readonly send: (body: Uint8Array, paddedBodyLength?: number) => Result<void, NoiseSocketError>;
+  /** One transport message of `prefix ‖ body`, at most 65 517 bytes; the prefix spares the caller a copy of a large body. */
+  readonly send: (body: Uint8Array, paddedBodyLength?: number, prefix?: Uint8Array) => Result<void, NoiseSocketError>;
   readonly bufferedBytes: () => number;
   readonly close: () => void;
 }
@@ -103,7 +104,6 @@ const lengthPrefixed = (bytes: Uint8Array): Uint8Array => concatBytes(Uint8Array
 export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocketConfig): NoiseSocketSession => {
   const isAlice = config.side === "initiator";
   const decoder = createFrameDecoder(config.limits ?? widestFrames);
-  const transportLength = new Uint8Array(2);
   let state: State = isAlice ? "idle" : "awaitingRequest";
   let output: Uint8Array[] = [];
   let handshake: HandshakeState | undefined;
@@ -118,18 +118,18 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
   let sendCipher: CipherState | undefined;
   let receiveCipher: CipherState | undefined;
 
-  const initialPrologue = (): Uint8Array =>
-    concatBytes(ascii("NoiseSocketInit1"), lengthPrefixed(firstNegotiationData), config.applicationPrologue);
+  const initialPrologue = (applicationPrologue: Uint8Array): Uint8Array =>
+    concatBytes(ascii("NoiseSocketInit1"), lengthPrefixed(firstNegotiationData), applicationPrologue);
   const switchPrologue = (): Uint8Array =>
     concatBytes(ascii("NoiseSocketInit2"), firstFrame, lengthPrefixed(responseNegotiationData), config.applicationPrologue);
-  const retryPrologue = (negotiationData: Uint8Array): Uint8Array =>
+  const retryPrologue = (negotiationData: Uint8Array, applicationPrologue: Uint8Array): Uint8Array =>
     concatBytes(
       ascii("NoiseSocketInit3"),
       firstFrame,
       lengthPrefixed(responseNegotiationData),
       emptyField,
       lengthPrefixed(negotiationData),
-      config.applicationPrologue,
+      applicationPrologue,
     );
 
   const die = (): void => {
@@ -295,7 +295,7 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
     start: (keys, negotiationData, payload = {}) => {
       if (state !== "idle") return wrongState();
       firstNegotiationData = negotiationData;
-      const begun = begin(keys, { role: "initiator", prologue: initialPrologue() });
+      const begun = begin(keys, { role: "initiator", prologue: initialPrologue(config.applicationPrologue) });
       return begun.ok ? write(negotiationData, payload, "awaitingResponse") : begun;
     },
     acceptSwitch: (keys) => {
@@ -312,20 +312,20 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
     retry: (keys, negotiationData, payload = {}) => {
       if (state !== "responded" || response === undefined || response.noiseMessage.length > 0) return wrongState();
       handshake?.wipe();
-      const begun = begin(keys, { role: "initiator", prologue: retryPrologue(negotiationData) });
+      const begun = begin(keys, { role: "initiator", prologue: retryPrologue(negotiationData, config.applicationPrologue) });
       return begun.ok ? write(negotiationData, payload, "handshaking") : begun;
     },
     acceptDespiteNegotiationData: () => {
       if (state !== "responded" || response === undefined || response.noiseMessage.length === 0) return wrongState();
       return andDrain(read(response.noiseMessage));
     },
-    accept: (keys) => {
+    accept: (keys, applicationPrologue = config.applicationPrologue) => {
       if (state === "requested") {
-        const begun = begin(keys, { role: "responder", prologue: initialPrologue() });
+        const begun = begin(keys, { role: "responder", prologue: initialPrologue(applicationPrologue) });
         return begun.ok ? andDrain(read(firstMessage)) : begun;
       }
       if (state !== "retried" || retryFrame === undefined) return wrongState();
-      const begun = begin(keys, { role: "responder", prologue: retryPrologue(retryFrame.negotiationData) });
+      const begun = begin(keys, { role: "responder", prologue: retryPrologue(retryFrame.negotiationData, applicationPrologue) });
       return begun.ok ? andDrain(read(retryFrame.noiseMessage)) : begun;
     },
     switchTo: (keys, negotiationData, payload = {}) => {
@@ -361,17 +361,17 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
       if (state !== "handshaking" || handshake?.turn() !== "write") return wrongState();
       return andDrain(write(empty, payload, "handshaking"));
     },
-    send: (body, paddedBodyLength = 0) => {
+    send: (body, paddedBodyLength = 0, prefix = empty) => {
       if (state !== "transport" || sendCipher === undefined) return err({ type: state === "dead" ? "Dead" : "WrongState" });
-      const length = payloadBytes(body, paddedBodyLength);
-      if (length > maxTransportBodyBytes + 2) return err({ type: "BodyTooLong", limit: maxTransportBodyBytes });
-      const frame = new Uint8Array(2 + length + 16);
-      frame[0] = (length + 16) >> 8;
-      frame[1] = length + 16;
-      transportLength[0] = body.length >> 8;
-      transportLength[1] = body.length;
-      const padding = length - 2 - body.length;
-      const parts = padding === 0 ? [transportLength, body] : [transportLength, body, new Uint8Array(padding)];
+      const bodyLength = prefix.length + body.length;
+      const padding = Math.max(0, paddedBodyLength - bodyLength);
+      if (bodyLength + padding > maxTransportBodyBytes) return err({ type: "BodyTooLong", limit: maxTransportBodyBytes });
+      const messageLength = minTransportMessageBytes + bodyLength + padding;
+      const frame = new Uint8Array(2 + messageLength);
+      frame[0] = messageLength >> 8;
+      frame[1] = messageLength;
+      const head = Uint8Array.of(bodyLength >> 8, bodyLength, ...prefix);
+      const parts = padding === 0 ? [head, body] : [head, body, new Uint8Array(padding)];
       const sealed = sendCipher.encryptInto(empty, parts, frame, 2);
       if (!sealed.ok) return fatal(sealed.error);
       output.push(frame);

@@ -1,5 +1,7 @@
 import { fork } from "node:child_process";
+import path from "node:path";
 import type { Engine, EngineError } from "../../app/ports/engine.ts";
+import type { Log } from "../../app/ports/log.ts";
 import { err, type Result } from "../../protocol/kernel/result.ts";
 import type { EngineAnswer, EngineAnswers, EngineRequest, FromEngine, ToEngine } from "../engine/engine-messages.ts";
 
@@ -15,16 +17,23 @@ export interface EngineListener {
 /** Starts an engine process: a forked Node process when headless, a utility process inside Electron. */
 export type EngineSpawner = (listener: EngineListener) => EngineProcess;
 
-/** Heap bound of the engine process in MiB; beyond it V8 ends the process, which counts as a crash. */
-const MAX_HEAP_MIB = 1024;
+/** Heap of the engine process is bounded to 1 GiB; beyond it V8 ends the process, which counts as a crash. */
+export const ENGINE_ARGUMENTS: readonly string[] = ["--max-old-space-size=1024"];
 
-/** Spawns the engine with the Node that runs now; `entry` is the engine process' file. */
+/** File of the engine process: beside this one's folder in the sources, beside the bundle's entries when built. */
+export const engineEntry = (): string => {
+  const folder = import.meta.dirname;
+  if (import.meta.filename.endsWith(".ts")) return path.join(folder, "..", "engine", "engine-process.ts");
+  return path.join(path.basename(folder) === "chunks" ? path.dirname(folder) : folder, "engine-process.js");
+};
+
+/** Spawns the engine with the Node that runs now. */
 export const createForkSpawner =
   (entry: string): EngineSpawner =>
   (listener) => {
     const child = fork(entry, {
       serialization: "advanced",
-      execArgv: [`--max-old-space-size=${MAX_HEAP_MIB}`],
+      execArgv: [...ENGINE_ARGUMENTS],
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     child.on("message", (message) => {
@@ -83,7 +92,11 @@ const bytesOf = (request: EngineRequest): number => {
  * that one. It is tried once more in a fresh process; if that dies too, a batch of changes is halved until the first
  * poisonous one is found and named.
  */
-export const createEngineHost = (spawn: EngineSpawner, options: EngineHostOptions = {}): Engine => {
+export const createEngineHost = (
+  log: Log,
+  spawn: EngineSpawner = createForkSpawner(engineEntry()),
+  options: EngineHostOptions = {},
+): Engine => {
   const baseTime = options.baseTime ?? BASE_TIME;
   const waiting: Job[] = [];
   let engine: EngineProcess | undefined;
@@ -146,6 +159,7 @@ export const createEngineHost = (spawn: EngineSpawner, options: EngineHostOption
     clearTimeout(timer);
     running = undefined;
     if (isStopped) return;
+    log.warn("engine process replaced", { fault: type, request: job.request.type, probe: job.isProbe });
     job.attempts++;
     if (job.isProbe || job.attempts > 1) job.settle(err({ type, message: type }));
     else if (needsDocument(job.request)) job.settle(err({ type: "NotLoaded", message: "the engine was restarted" }));
@@ -211,6 +225,7 @@ export const createEngineHost = (spawn: EngineSpawner, options: EngineHostOption
     const answer = await ask<Type>(request);
     if (answer.ok || !isDeath(answer.error)) return answer;
     const index = await findPoison(request);
+    log.error("poisonous change", { fault: answer.error.type, request: request.type, index: index ?? -1 });
     return err({ ...answer.error, ...(index === undefined ? {} : { index }) });
   };
 

@@ -2,19 +2,22 @@ import { fileURLToPath } from "node:url";
 import * as A from "@automerge/automerge";
 import { afterEach, expect, test } from "vitest";
 import type { Engine, NewDocument } from "../../app/ports/engine.ts";
-import { createEngineHost, createForkSpawner } from "../../main/adapters/engine-host.ts";
+import { createEngineHost, createForkSpawner, engineEntry } from "../../main/adapters/engine-host.ts";
 import { createReplica } from "../../protocol/replica/replica.ts";
 import { automergeDependencies } from "../support/automerge-dependencies.ts";
 
-const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const REAL = entry("../../main/engine/engine-process.ts");
-const FRAGILE = entry("../support/fragile-engine.ts");
+const FRAGILE = fileURLToPath(new URL("../support/fragile-engine.ts", import.meta.url));
 const ACTOR = "0123456789abcdef0123456789abcdef";
 const OTHER = "fedcba9876543210fedcba9876543210";
 
 const engines: Engine[] = [];
-const engineOf = (file = REAL, baseTime?: number): Engine => {
-  const engine = createEngineHost(createForkSpawner(file), baseTime === undefined ? {} : { baseTime });
+const logged: string[] = [];
+const note = (event: string): void => {
+  logged.push(event);
+};
+const log = { debug: note, info: note, warn: note, error: note };
+const engineOf = (file = engineEntry(), baseTime?: number): Engine => {
+  const engine = createEngineHost(log, createForkSpawner(file), baseTime === undefined ? {} : { baseTime });
   engines.push(engine);
   return engine;
 };
@@ -164,12 +167,14 @@ const poisoned = (words: readonly string[]): readonly Uint8Array[] => {
 test("P-ENGINE-2 a change that crashes the process is found and named; the next request is answered", async () => {
   const engine = engineOf(FRAGILE);
   const changes = poisoned(["a", "b", "c", "d", "CRASH", "e", "CRASH", "f"]);
+  logged.length = 0;
   const [bad, good] = await Promise.all([
     engine.load(1, { snapshot: null, changes }),
     engine.load(2, { snapshot: null, changes: changes.slice(0, 4) }),
   ]);
   expect(bad).toMatchObject({ ok: false, error: { type: "EngineCrashed", index: 4 } });
   expect(good.ok).toBe(true);
+  expect(logged).toContain("poisonous change");
   value(await engine.load(2, { snapshot: null, changes: changes.slice(0, 4) }));
   expect(value(await engine.read(2)).text).toBe("xxxx");
   expect(await engine.apply(2, changes.slice(4, 5))).toMatchObject({ ok: false, error: { type: "NotLoaded" } });

@@ -225,7 +225,7 @@ export const createEngineHost = (
     const answer = await ask<Type>(request);
     if (answer.ok || !isDeath(answer.error)) return answer;
     const index = await findPoison(request);
-    log.error("poisonous change", { fault: answer.error.type, request: request.type, index: index ?? -1 });
+    log.error("poisonous change", { fault: answer.error.type, index: index ?? -1 });
     return err({ ...answer.error, ...(index === undefined ? {} : { index }) });
   };
 

@@ -3,6 +3,8 @@ import { decodeCyclonMessage, encodeCyclonMessage } from "../../../protocol/cycl
 import type { Descriptor } from "../../../protocol/identity/descriptor.ts";
 import type { VerifiedDescriptor } from "../../../protocol/identity/verified.ts";
 import type { Neighbor } from "../../../protocol/view/neighbor.ts";
+import type { RingCastMessage } from "../../../protocol/ringcast/messages.ts";
+import { decodeRingCastMessage, encodeRingCastMessage } from "../../../protocol/ringcast/wire.ts";
 import type { VicinityMessage } from "../../../protocol/vicinity/messages.ts";
 import { decodeVicinityMessage, encodeVicinityMessage } from "../../../protocol/vicinity/wire.ts";
 import type { Population } from "./population.ts";
@@ -64,3 +66,27 @@ export const vicinityWire = (population: Population): Wire<VicinityMessage> => (
     return { ...decoded.value, neighbors: knownNeighbors(population, decoded.value.neighbors) };
   },
 });
+
+export const ringCastWire: Wire<RingCastMessage> = {
+  sizeOf: (message) => {
+    const head = 2 + 16;
+    switch (message.type) {
+      case "publish":
+        return head + 36 + message.payload.length;
+      case "acknowledge":
+        return head + 32;
+      case "announce":
+      case "want":
+        return head + 2 + 32 * message.ids.length;
+      case "prune":
+        return head;
+      case "catchUp":
+        return head + 2 + 9 * message.known.length;
+    }
+  },
+  roundTrip: (message) => {
+    const decoded = decodeRingCastMessage(encodeRingCastMessage(message));
+    if (!decoded.ok) throw new Error(`ringcast wire: ${decoded.error.rule}`);
+    return decoded.value;
+  },
+};

@@ -50,6 +50,9 @@ export interface World<M, C, F> {
   readonly now: () => MonotonicMs;
   readonly add: (index: number, machine: SimulatedMachine<M, C, F>) => void;
   readonly kill: (index: number) => void;
+  /** Makes a node deaf and dumb for a while; it keeps its state, and its deadlines wait. */
+  readonly suspend: (index: number) => void;
+  readonly resume: (index: number) => void;
   readonly isAlive: (index: number) => boolean;
   readonly aliveCount: () => number;
   readonly alive: () => number[];
@@ -187,6 +190,17 @@ export const createWorld = <M, C extends { readonly type: string }, F extends { 
       if (isAlive[index] === true) aliveCount--;
       isAlive[index] = false;
       machines[index] = undefined;
+    },
+    suspend: (index) => {
+      if (isAlive[index] === true) aliveCount--;
+      isAlive[index] = false;
+    },
+    resume: (index) => {
+      if (isAlive[index] === true) return;
+      isAlive[index] = true;
+      aliveCount++;
+      timerAt[index] = Number.POSITIVE_INFINITY;
+      armTimer(index);
     },
     isAlive: (index) => isAlive[index] === true,
     aliveCount: () => aliveCount,

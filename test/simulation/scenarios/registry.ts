@@ -1,5 +1,6 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
+import { defaultRingCastScenario, runRingCast } from "./ringcast.ts";
 import { runUrps, type StreamLaw } from "./urps.ts";
 import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
 import { paperStrategy, urps2Strategy } from "../../../protocol/urps/config.ts";
@@ -82,6 +83,31 @@ const vicinity: ScenarioEntry = {
     }),
 };
 
+const ringcast: ScenarioEntry = {
+  flags: {
+    fanout: { type: "integer", minimum: 1, maximum: 20, initial: 3 },
+    "random-only": { type: "switch" },
+    "fail-over": { type: "switch" },
+    failures: shareFlag,
+    churn: shareFlag,
+    messages: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
+  },
+  run: (values) =>
+    runRingCast({
+      ...defaultRingCastScenario,
+      nodes: numberOf(values, "nodes"),
+      cycles: numberOf(values, "cycles"),
+      seed: numberOf(values, "seed"),
+      fanout: numberOf(values, "fanout"),
+      randomOnly: isSet(values, "random-only"),
+      failOver: isSet(values, "fail-over"),
+      failures: numberOf(values, "failures") / 100,
+      churn: numberOf(values, "churn") / 100,
+      messages: numberOf(values, "messages"),
+      throughBytes: isSet(values, "wire"),
+    }),
+};
+
 /** A cycle is one arrival per node; the first tenth of the cycles is not counted. */
 const urps: ScenarioEntry = {
   flags: {
@@ -118,4 +144,4 @@ const urps: ScenarioEntry = {
   },
 };
 
-export const scenarios: Readonly<Record<string, ScenarioEntry>> = { cyclon, urps, vicinity };
+export const scenarios: Readonly<Record<string, ScenarioEntry>> = { cyclon, ringcast, urps, vicinity };

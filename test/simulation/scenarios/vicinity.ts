@@ -4,11 +4,12 @@ import type { VerifiedDescriptor } from "../../../protocol/identity/verified.ts"
 import { earliest, durationMs, monotonicMs } from "../../../protocol/kernel/time.ts";
 import { defaultVicinityConfig } from "../../../protocol/vicinity/config.ts";
 import type { VicinityEffect, VicinityMessage } from "../../../protocol/vicinity/messages.ts";
-import { clockwise, RING_CIRCUMFERENCE, selectRing } from "../../../protocol/vicinity/selection.ts";
+import { clockwise, selectRing } from "../../../protocol/vicinity/selection.ts";
 import { createVicinity, type Vicinity } from "../../../protocol/vicinity/vicinity.ts";
 import { createLivenessBook } from "../../../protocol/view/liveness-book.ts";
 import { createSeededRandom } from "../../support/seeded-random.ts";
 import { createNetem, perfectNetwork } from "../kernel/netem.ts";
+import { ringPosition } from "../kernel/overlay-node.ts";
 import { createPopulation } from "../kernel/population.ts";
 import { cyclonWire, vicinityWire } from "../kernel/wires.ts";
 import { createWorld, type SimulatedEvent, type SimulatedMachine } from "../kernel/world.ts";
@@ -53,11 +54,8 @@ const PERIOD_MS = 10_000;
 const isVicinity = (message: Message): message is VicinityMessage =>
   message.type === "vicinityRequest" || message.type === "vicinityResponse";
 
-/** Ring of the experiments: the first 30 bits of the id are its place. */
-export const ringPosition = ({ shortId }: VerifiedDescriptor): number => shortId * (RING_CIRCUMFERENCE / 2 ** 30);
-
 /** CYCLON and VICINITY as one machine, in the order the composition of the product runs them. */
-export const layered = (cyclon: Cyclon, vicinity: Vicinity): SimulatedMachine<Message, never, Effect> => ({
+const layered = (cyclon: Cyclon, vicinity: Vicinity): SimulatedMachine<Message, never, Effect> => ({
   nextDeadline: () => earliest([cyclon.nextDeadline(), vicinity.nextDeadline()]),
   handle: (event: SimulatedEvent<Message>, now) => {
     if (event.type !== "messageReceived") return [...cyclon.handle(event, now), ...vicinity.handle(event, now)];

@@ -1,0 +1,184 @@
+import { pick, randomBelow, sample } from "../../../protocol/kernel/random.ts";
+import { bytesToBase64url } from "../../../protocol/kernel/bytes.ts";
+import { durationMs, monotonicMs } from "../../../protocol/kernel/time.ts";
+import { defaultRingCastConfig, paperRingCastConfig, type RingCastConfig } from "../../../protocol/ringcast/config.ts";
+import type { MessageId } from "../../../protocol/ringcast/messages.ts";
+import { selectRing } from "../../../protocol/vicinity/selection.ts";
+import { createSeededRandom } from "../../support/seeded-random.ts";
+import { artificialChurn } from "../kernel/churn.ts";
+import { createNetem, perfectNetwork } from "../kernel/netem.ts";
+import {
+  createOverlayNode,
+  GROUP,
+  type OverlayCommand,
+  type OverlayEffect,
+  type OverlayMessage,
+  type OverlayNode,
+  overlayWire,
+  ringPosition,
+} from "../kernel/overlay-node.ts";
+import { createPopulation } from "../kernel/population.ts";
+import { createWorld } from "../kernel/world.ts";
+import { seedViews } from "./cyclon.ts";
+
+export interface RingCastScenario {
+  readonly nodes: number;
+  /** Cycles in which the overlay forms before it is frozen. */
+  readonly cycles: number;
+  readonly seed: number;
+  readonly fanout: number;
+  /** RandCast, the comparison of the paper. */
+  readonly randomOnly: boolean;
+  readonly failOver: boolean;
+  /** Share of nodes dead when messages are sent; another set for every ten messages. */
+  readonly failures: number;
+  readonly churn: number;
+  readonly messages: number;
+  readonly throughBytes: boolean;
+}
+
+export const defaultRingCastScenario: RingCastScenario = {
+  nodes: 1000,
+  cycles: 30,
+  seed: 7,
+  fanout: 3,
+  randomOnly: false,
+  failOver: false,
+  failures: 0,
+  churn: 0,
+  messages: 50,
+  throughBytes: false,
+};
+
+export interface RingCastFigures {
+  readonly missRatio: number;
+  readonly completeShare: number;
+  readonly messagesPerNode: number;
+  readonly duplicatesPerNode: number;
+  readonly hopsMean: number;
+  readonly hopsLast: number;
+  readonly bytesPerNodePerCycle: number;
+  readonly series: readonly { readonly message: number; readonly missRatio: number; readonly hopsLast: number }[];
+}
+
+const PERIOD_MS = 10_000;
+const MESSAGES_PER_FAILURE = 10;
+const PAYLOAD = new Uint8Array(1024);
+/** Churn starts when the overlay has formed. */
+const WARM_UP_CYCLES = 30;
+
+export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
+  const random = createSeededRandom(scenario.seed);
+  const experiment = random.fork("experiment");
+  const population = createPopulation(random.fork("population"));
+  const cast: RingCastConfig = {
+    ...paperRingCastConfig,
+    fanout: scenario.fanout,
+    mode: scenario.randomOnly ? "randomOnly" : "plain",
+    failOver: scenario.failOver ? defaultRingCastConfig.failOver : 0,
+    ackTimeoutMs: durationMs(0),
+  };
+  let copies = 0;
+  let copiesToLive = 0;
+  let reached = 0;
+  let hopsSum = 0;
+  let hopsMax = 0;
+  let current: MessageId | undefined;
+  const nodes: OverlayNode[] = [];
+  const world = createWorld<OverlayMessage, OverlayCommand, OverlayEffect>({
+    population,
+    netem: createNetem(perfectNetwork, random.fork("netem")),
+    random: random.fork("world"),
+    periodMs: PERIOD_MS,
+    wire: overlayWire(population),
+    throughBytes: scenario.throughBytes,
+    onSend: (_, to, message) => {
+      if (message.type !== "publish") return;
+      copies++;
+      if (world.isAlive(to)) copiesToLive++;
+    },
+    onEffect: (_, effect) => {
+      if (effect.type !== "deliver" || effect.id !== current) return;
+      reached++;
+      hopsSum += effect.hops;
+      hopsMax = Math.max(hopsMax, effect.hops);
+    },
+  });
+  const nodeRandom = random.fork("nodes");
+  const selection = selectRing(ringPosition);
+  const addNode = (index: number): void => {
+    const node = createOverlayNode({
+      descriptor: population.create(index),
+      periodMs: PERIOD_MS,
+      jitter: 0,
+      cast,
+      selection,
+      random: nodeRandom.fork(String(index)),
+      startAt: monotonicMs(0),
+    });
+    nodes[index] = node;
+    world.add(index, node);
+  };
+  for (let index = 0; index < scenario.nodes; index++) addNode(index);
+  seedViews(
+    "random",
+    population.descriptors,
+    20,
+    (index, neighbor) => nodes[index]!.cyclon.view.put(neighbor, 0),
+    random.fork("start"),
+  );
+  const churn = artificialChurn(scenario.churn, WARM_UP_CYCLES + 1, random.fork("churn"));
+  for (let cycle = 1; cycle <= scenario.cycles; cycle++) {
+    const victims = scenario.churn > 0 ? churn.victims(world.alive(), cycle) : [];
+    for (const victim of victims) world.kill(victim);
+    for (let i = 0; i < victims.length; i++) {
+      const contact = population.descriptors[pick(experiment, world.alive())!]!;
+      const index = population.descriptors.length;
+      addNode(index);
+      world.command(index, { type: "join", contacts: [contact] });
+    }
+    world.runCycle();
+  }
+  const bytes = world.bytesSent();
+  for (const index of world.alive()) nodes[index]!.freeze();
+
+  const everyone = world.alive();
+  const series: { message: number; missRatio: number; hopsLast: number }[] = [];
+  const sums = { miss: 0, complete: 0, copies: 0, duplicates: 0, hops: 0, deliveries: 0, last: 0 };
+  let down: readonly number[] = [];
+  for (let message = 1; message <= scenario.messages; message++) {
+    if (scenario.failures > 0 && (message - 1) % MESSAGES_PER_FAILURE === 0) {
+      for (const index of down) world.resume(index);
+      down = sample(experiment, everyone, Math.round(scenario.failures * everyone.length));
+      for (const index of down) world.suspend(index);
+    }
+    const live = world.alive();
+    copies = copiesToLive = reached = hopsSum = hopsMax = 0;
+    const source = live[randomBelow(experiment, live.length)]!;
+    const id = bytesToBase64url(experiment.bytes(32)) as MessageId;
+    current = id;
+    world.command(source, { type: "publish", topic: GROUP, id, payload: PAYLOAD });
+    // Lets the waiting for refusals of this message end before the next one.
+    if (scenario.failOver) world.runCycle();
+    const missRatio = 1 - (reached + 1) / live.length;
+    sums.miss += missRatio;
+    sums.complete += reached + 1 === live.length ? 1 : 0;
+    sums.copies += copies / live.length;
+    sums.duplicates += (copiesToLive - reached) / live.length;
+    sums.hops += hopsSum;
+    sums.deliveries += reached;
+    sums.last += hopsMax;
+    series.push({ message, missRatio, hopsLast: hopsMax });
+  }
+  const count = scenario.messages;
+  return {
+    missRatio: sums.miss / count,
+    completeShare: sums.complete / count,
+    messagesPerNode: sums.copies / count,
+    duplicatesPerNode: sums.duplicates / count,
+    hopsMean: sums.deliveries === 0 ? 0 : sums.hops / sums.deliveries,
+    hopsLast: sums.last / count,
+    bytesPerNodePerCycle: bytes / scenario.nodes / scenario.cycles,
+    series,
+  };
+};

@@ -31,12 +31,16 @@ export const offerPopcountWindow = ({ bits }: BloomParameters): { readonly least
   most: Math.floor(bits / 2 + 6 * Math.sqrt(POPCOUNT_VARIANCE * bits)),
 });
 
-/** Next of 0, 4, 8, 16, 32, ...: the number of tags sent for `count`. */
+/**
+ * Next of 0, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, ...: the number of tags sent for `count`. Half steps above 128,
+ * because one false candidate beyond a power of two would otherwise double a message of kilobytes.
+ */
 export const paddedCount = (count: number): number => {
   if (count === 0) return 0;
   let padded = 4;
   while (padded < count) padded *= 2;
-  return padded;
+  const between = (3 * padded) / 4;
+  return padded > 128 && count <= between ? between : padded;
 };
 
 /** Most tags an initiator with `items` elements accepts in a challenge: all its elements and some false candidates. */

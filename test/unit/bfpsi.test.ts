@@ -60,7 +60,7 @@ describe("a run", () => {
     const small = run([0, 17], [1000, 1004]);
     const large = run([0, 32], [2000, 2004]);
     expect(small.wire.map((bytes) => bytes.length)).toEqual(large.wire.map((bytes) => bytes.length));
-    expect([0, 1, 4, 5, 8, 9, 33].map(paddedCount)).toEqual([0, 4, 4, 8, 8, 16, 64]);
+    expect([0, 1, 4, 5, 9, 33, 97, 129, 193, 257].map(paddedCount)).toEqual([0, 4, 4, 8, 16, 64, 128, 192, 256, 384]);
   });
 
   test("[BFP-3] in another session, direction or run nothing repeats", () => {

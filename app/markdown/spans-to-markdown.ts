@@ -43,7 +43,7 @@ const blocksToFlow = (blocks: readonly TextBlock[]): RootContent[] => {
   const openQuote = (): void => {
     const quote: Blockquote = { type: "blockquote", children: [] };
     innermost().children.push(quote);
-    open.push({ kind: "quote", children: quote.children as RootContent[] });
+    open.push({ kind: "quote", children: quote.children });
   };
 
   const openItem = (type: string, attrs: NoteBlock["attrs"], fresh: boolean): void => {
@@ -60,7 +60,7 @@ const blocksToFlow = (blocks: readonly TextBlock[]): RootContent[] => {
     const item: ListItem = { type: "listItem", spread: false, children: [] };
     if (type === "task-list-item") item.checked = attrs["checked"] === true;
     list.children.push(item);
-    open.push({ kind: "item", children: item.children as RootContent[] });
+    open.push({ kind: "item", children: item.children });
   };
 
   for (const { block, inline } of blocks) {

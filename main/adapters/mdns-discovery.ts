@@ -35,7 +35,8 @@ export const lanAddresses = (interfaces: ReturnType<typeof networkInterfaces>): 
   return [...out.values()];
 };
 
-const formatAddress = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+const formatAddress = (host: string, port: number): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** Multicast DNS (RFC 6762, RFC 6763) on every LAN interface, IPv4 and IPv6. */
 export const createMdnsDiscovery = (deps: {
@@ -50,13 +51,16 @@ export const createMdnsDiscovery = (deps: {
 
   const listen = (lan: LanAddress, port: number, found: (address: string) => void): void => {
     const scoped = lan.family === "IPv6";
-    const warn = (cause: unknown) => deps.warn(`mdns on ${lan.interfaceName}: ${cause instanceof Error ? cause.message : "failed"}`);
+    const warn = (cause: unknown) =>
+      deps.warn(`mdns on ${lan.interfaceName}: ${cause instanceof Error ? cause.message : "failed"}`);
     // A socket bound to the interface's own address would not receive multicast on Linux: bind to any, join on one.
     const options = scoped
       ? { type: "udp6", ip: MDNS_GROUP_IPV6, interface: `::%${lan.interfaceName}`, bind: "::" }
       : { type: "udp4", interface: lan.address, bind: "0.0.0.0" };
-    const bonjour = new Bonjour(options as never, warn);
-    (bonjour as unknown as { server: { mdns: NodeJS.EventEmitter } }).server.mdns.on("error", warn).on("warning", () => undefined);
+    const bonjour = new Bonjour(options, warn);
+    (bonjour as unknown as { server: { mdns: NodeJS.EventEmitter } }).server.mdns
+      .on("error", warn)
+      .on("warning", () => undefined);
     const service = bonjour.publish({
       name: instance,
       type: SERVICE_TYPE,
@@ -69,7 +73,11 @@ export const createMdnsDiscovery = (deps: {
     service.records = () =>
       all().filter((record) => (record.type !== "A" && record.type !== "AAAA") || record.data === lan.address);
     const browser = bonjour.find({ type: SERVICE_TYPE });
-    const report = (other: { readonly name: string; readonly port: number; readonly referer?: { readonly address: string } }) => {
+    const report = (other: {
+      readonly name: string;
+      readonly port: number;
+      readonly referer?: { readonly address: string };
+    }) => {
       if (other.name === instance || other.referer === undefined) return;
       found(formatAddress(other.referer.address, other.port));
     };

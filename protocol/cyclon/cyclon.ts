@@ -4,7 +4,7 @@ import type { NodeId } from "../identity/node-id.ts";
 import type { VerifiedDescriptor } from "../identity/verified.ts";
 import { exhaustive, invariant } from "../kernel/assert.ts";
 import type { Machine } from "../kernel/machine.ts";
-import { randomBelow, randomUnit, type RandomSource } from "../kernel/random.ts";
+import { randomUnit, type RandomSource } from "../kernel/random.ts";
 import { after, durationMs, earliest, type MonotonicMs } from "../kernel/time.ts";
 import type { LivenessBook } from "../view/liveness-book.ts";
 import { MAXIMUM_AGE, type Neighbor } from "../view/neighbor.ts";

@@ -14,7 +14,7 @@ export const bytesToNodeId = (bytes: Uint8Array): NodeId | undefined =>
 /** First 30 bits of the id as a small integer: views compare it first, because it needs no look at the string. */
 export const shortNodeId = (id: NodeId): number => {
   let short = 0;
-  for (let i = 0; i < 5; i++) short = (short << 6) | CODE_VALUES[id.charCodeAt(i) & 127]!;
+  for (let i = 0; i < 5; i++) short = (short << 6) | (CODE_VALUES[id.charCodeAt(i) & 127] as number);
   return short;
 };
 

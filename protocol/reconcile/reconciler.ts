@@ -51,19 +51,25 @@ export const createInitiator = (options: ReconcilerOptions): Initiator => {
 };
 
 /** Answers one message of an initiator; keeps nothing between messages. */
-export const respond = (options: ReconcilerOptions, message: Uint8Array): Result<Uint8Array, DecodeError> => answer(options, message, undefined);
+export const respond = (options: ReconcilerOptions, message: Uint8Array): Result<Uint8Array, DecodeError> =>
+  answer(options, message, undefined);
 
 /** Called by the initiator for each id list, with the range of own items it is about. */
 type OnIdList = (theirs: readonly Uint8Array[], from: number, to: number) => void;
 
-const answer = (options: ReconcilerOptions, message: Uint8Array, onIdList: OnIdList | undefined): Result<Uint8Array, DecodeError> => {
+const answer = (
+  options: ReconcilerOptions,
+  message: Uint8Array,
+  onIdList: OnIdList | undefined,
+): Result<Uint8Array, DecodeError> => {
   const { crypto, set, frameLimit = FRAME_LIMIT } = options;
   const reader = createReader(message);
   const version = message[0];
   if (version === undefined) return decodeError("empty message");
   if (version < 0x60 || version > 0x6f) return decodeError("not a negentropy message");
   // A responder tells a newer initiator its own version by a message that has nothing else in it.
-  if (version !== VERSION) return onIdList === undefined ? ok(Uint8Array.of(VERSION)) : decodeError("unsupported negentropy version");
+  if (version !== VERSION)
+    return onIdList === undefined ? ok(Uint8Array.of(VERSION)) : decodeError("unsupported negentropy version");
 
   const out = createWriter();
   const isFull = (more: number): boolean => out.length() + more > frameLimit - RESERVE;
@@ -136,7 +142,7 @@ const splitRange = (
 ): void => {
   const count = to - from;
   if (count <= listed) {
-    writeIds(out, end, [...set.slice(from, to)]);
+    writeIds(out, end, Array.from(set.slice(from, to)));
     return;
   }
   const buckets = Math.min(BUCKETS, count);

@@ -33,7 +33,13 @@ const times: LinkTimes = {
   probe: durationMs(150),
 };
 
-const observe = (seed: string, connection: Connection, role: LinkRole, linkTimes?: LinkTimes, linkClock: Clock = clock) => {
+const observe = (
+  seed: string,
+  connection: Connection,
+  role: LinkRole,
+  linkTimes?: LinkTimes,
+  linkClock: Clock = clock,
+) => {
   const seen = {
     opened: undefined as LinkOpened | undefined,
     messages: [] as Uint8Array[],
@@ -77,13 +83,21 @@ describe.each([
     );
     const dialled = value(await transport.dial(`127.0.0.1:${listener.port}`, durationMs(3000)));
     await until(() => accepted !== undefined);
-    closing.push(() => dialled.destroy(), () => accepted?.destroy(), listener.close);
+    closing.push(
+      () => dialled.destroy(),
+      () => accepted?.destroy(),
+      listener.close,
+    );
     return [dialled, accepted as Connection];
   };
-  const linkPair = async (initiator: Partial<LinkRole> = {}, responder: Partial<LinkRole> = {}, linkTimes?: LinkTimes) => {
+  const linkPair = async (
+    initiator: Partial<LinkRole> = {},
+    responder: Partial<LinkRole> = {},
+    linkTimes?: LinkTimes,
+  ) => {
     const [near, far] = await connectionPair();
-    const b = observe("b", far, { side: "responder", staticKey: keyPair(), ...responder } as LinkRole, linkTimes);
-    const a = observe("a", near, { side: "initiator", staticKey: keyPair(), ...initiator } as LinkRole, linkTimes);
+    const b = observe("b", far, { side: "responder", staticKey: keyPair(), ...responder }, linkTimes);
+    const a = observe("a", near, { side: "initiator", staticKey: keyPair(), ...initiator }, linkTimes);
     return [a, b] as const;
   };
 
@@ -188,7 +202,12 @@ describe.each([
     for (const probes of [false, true]) {
       const [near, far] = await connectionPair();
       const b = observe("b", far, { side: "responder", staticKey: keyPair() }, times, frozen);
-      const a = observe("a", near, { side: "initiator", staticKey: keyPair() }, { ...times, pingAfter: durationMs(10_000) });
+      const a = observe(
+        "a",
+        near,
+        { side: "initiator", staticKey: keyPair() },
+        { ...times, pingAfter: durationMs(10_000) },
+      );
       await until(() => b.seen.opened !== undefined && a.seen.opened !== undefined);
       far.pause();
       const started = performance.now();

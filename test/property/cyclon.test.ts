@@ -26,7 +26,7 @@ const message: fc.Arbitrary<CyclonMessage> = fc.oneof(
     steps: fc.integer({ min: 0, max: 16 }),
   }),
   fc.record({ type: fc.constant("joinGift" as const), exchange, gift: neighbor }),
-) as fc.Arbitrary<CyclonMessage>;
+);
 
 test("CYC-W1 decoding inverts encoding", () => {
   fc.assert(

@@ -1,4 +1,11 @@
-import { type AclBody, type AclOpFields, joinProof, repositoryOf, signAclOp, type VerifiedAclOp } from "../../protocol/acl/acl-op.ts";
+import {
+  type AclBody,
+  type AclOpFields,
+  joinProof,
+  repositoryOf,
+  signAclOp,
+  type VerifiedAclOp,
+} from "../../protocol/acl/acl-op.ts";
 import { type AclLog, createAclLog } from "../../protocol/acl/acl-log.ts";
 import type { AclState } from "../../protocol/acl/acl-state.ts";
 import { type EpochBody, type Seal } from "../../protocol/epoch/epoch-body.ts";
@@ -20,11 +27,9 @@ const people = new Map<string, Person>();
 export const person = (name: string): Person => {
   const known = people.get(name);
   if (known !== undefined) return known;
-  const [root, device, second] = [0, 1, 2].map((n) => native.signingKey(native.hash("SHA256", Buffer.from(`${name}${n}`)))) as [
-    Person["root"],
-    Person["root"],
-    Person["root"],
-  ];
+  const [root, device, second] = [0, 1, 2].map((n) =>
+    native.signingKey(native.hash("SHA256", Buffer.from(`${name}${n}`))),
+  ) as [Person["root"], Person["root"], Person["root"]];
   const first = signIdentityOp(native, root, {
     idRoot: root.publicKey,
     parents: [],
@@ -57,9 +62,25 @@ export const epochId = (n: number): Uint8Array => {
 export interface World {
   readonly genesis: VerifiedAclOp;
   readonly rid: Uint8Array;
-  readonly op: (by: Person, parents: readonly VerifiedAclOp[], body: AclBody, more?: Partial<AclOpFields> & { readonly device?: Person["device"] }) => VerifiedAclOp;
-  readonly set: (by: Person, parents: readonly VerifiedAclOp[], who: Person, role: 1 | 2 | 3, more?: Partial<Extract<AclBody, { type: "set" }>>) => VerifiedAclOp;
-  readonly join: (who: Person, parents: readonly VerifiedAclOp[], invite: VerifiedAclOp, inviteKey: Person["device"]) => VerifiedAclOp;
+  readonly op: (
+    by: Person,
+    parents: readonly VerifiedAclOp[],
+    body: AclBody,
+    more?: Partial<AclOpFields> & { readonly device?: Person["device"] },
+  ) => VerifiedAclOp;
+  readonly set: (
+    by: Person,
+    parents: readonly VerifiedAclOp[],
+    who: Person,
+    role: 1 | 2 | 3,
+    more?: Partial<Extract<AclBody, { type: "set" }>>,
+  ) => VerifiedAclOp;
+  readonly join: (
+    who: Person,
+    parents: readonly VerifiedAclOp[],
+    invite: VerifiedAclOp,
+    inviteKey: Person["device"],
+  ) => VerifiedAclOp;
   readonly log: (ops: readonly VerifiedAclOp[]) => AclLog;
   readonly state: (ops: readonly VerifiedAclOp[]) => AclState;
   /** "A3 W2": members besides the owner with their roles, by name. */
@@ -73,7 +94,13 @@ export const createWorld = (owner: Person, readers: readonly Person[] = [owner])
     idRoot: owner.id,
     gen: 0,
     ts: 0,
-    body: { type: "genesis", nonce: filled(1, 16), policy: [], identityOps: owner.log, epoch: epochFor(0, [], readers) },
+    body: {
+      type: "genesis",
+      nonce: filled(1, 16),
+      policy: [],
+      identityOps: owner.log,
+      epoch: epochFor(0, [], readers),
+    },
   });
   const rid = repositoryOf(native, genesis);
   const op: World["op"] = (by, parents, body, more = {}) =>
@@ -84,8 +111,8 @@ export const createWorld = (owner: Person, readers: readonly Person[] = [owner])
       gen: Math.max(...parents.map(({ gen }) => gen)) + 1,
       ts: 0,
       body,
-      ...("gen" in more ? { gen: more.gen as number } : {}),
-      ...("idRoot" in more ? { idRoot: more.idRoot as Uint8Array } : {}),
+      ...("gen" in more ? { gen: more.gen } : {}),
+      ...("idRoot" in more ? { idRoot: more.idRoot } : {}),
     });
   const log: World["log"] = (ops) => {
     const made = createAclLog(native, rid);
@@ -102,7 +129,16 @@ export const createWorld = (owner: Person, readers: readonly Person[] = [owner])
     rid,
     op,
     set: (by, parents, who, role, more = {}) =>
-      op(by, parents, { type: "set", who: who.id, role, identityOps: who.log, seals: [], cuts: null, epoch: null, ...more }),
+      op(by, parents, {
+        type: "set",
+        who: who.id,
+        role,
+        identityOps: who.log,
+        seals: [],
+        cuts: null,
+        epoch: null,
+        ...more,
+      }),
     join: (who, parents, invite, inviteKey) =>
       op(who, parents, {
         type: "join",

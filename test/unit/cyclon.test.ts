@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { defaultCyclonConfig, paperCyclonConfig } from "../../protocol/cyclon/config.ts";
+import type { defaultCyclonConfig } from "../../protocol/cyclon/config.ts";
+import { paperCyclonConfig } from "../../protocol/cyclon/config.ts";
 import { createCyclon } from "../../protocol/cyclon/cyclon.ts";
 import type { CyclonEffect, CyclonMessage } from "../../protocol/cyclon/messages.ts";
 import type { VerifiedDescriptor } from "../../protocol/identity/verified.ts";

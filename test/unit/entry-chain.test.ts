@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { type AclCovers, checkLink, checkSpanChanges, expectedGen, forkProof, type SessionState, verifyForkProof } from "../../protocol/entry/chain.ts";
+import {
+  type AclCovers,
+  checkLink,
+  checkSpanChanges,
+  expectedGen,
+  forkProof,
+  type SessionState,
+  verifyForkProof,
+} from "../../protocol/entry/chain.ts";
 import { type RecordHeader, signRecord, type SignedRecord } from "../../protocol/entry/record.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { filled, native } from "../support/data-fixtures.ts";
@@ -10,12 +18,26 @@ const rid = filled(4, 16);
 const sess = filled(5, 16);
 const doc = filled(6, 16);
 
-const link = (seq: number, prev: Uint8Array, more: Partial<RecordHeader> = {}, by = device, payload = filled(seq, 3)): SignedRecord =>
-  signRecord(native, by, { rid, sess, seq, prev, parents: [], acl: [filled(1, 32)], gen: seq, parts: [], ts: 0, ...more }, payload);
-const span = (aseqFrom: number, n: number): RecordHeader["parts"] => [{ doc, aseqFrom, n, lastChangeHash: filled(9, 32) }];
+const link = (
+  seq: number,
+  prev: Uint8Array,
+  more: Partial<RecordHeader> = {},
+  by = device,
+  payload = filled(seq, 3),
+): SignedRecord =>
+  signRecord(
+    native,
+    by,
+    { rid, sess, seq, prev, parents: [], acl: [filled(1, 32)], gen: seq, parts: [], ts: 0, ...more },
+    payload,
+  );
+const span = (aseqFrom: number, n: number): RecordHeader["parts"] => [
+  { doc, aseqFrom, n, lastChangeHash: filled(9, 32) },
+];
 
 /** ACL ids here are equal bytes whose value is the op's height in a linear log. */
-const covers: AclCovers = (later, earlier) => Math.max(...later.map((id) => id[0] as number)) >= Math.max(...earlier.map((id) => id[0] as number));
+const covers: AclCovers = (later, earlier) =>
+  Math.max(...later.map((id) => id[0] as number)) >= Math.max(...earlier.map((id) => id[0] as number));
 const verdict = (state: SessionState | undefined, record: SignedRecord): string => {
   const found = checkLink(state, record, covers);
   return found.type === "broken" ? found.rule : found.type;
@@ -45,7 +67,10 @@ describe("I7 session chain", () => {
   });
 
   it("SES-3 a second record for a taken number is a fork", () => {
-    expect(checkLink(afterSecond, link(1, first.iid, {}, device, filled(9, 3)), covers)).toEqual({ type: "fork", seq: 1 });
+    expect(checkLink(afterSecond, link(1, first.iid, {}, device, filled(9, 3)), covers)).toEqual({
+      type: "fork",
+      seq: 1,
+    });
     expect(verdict(afterSecond, link(0, filled(0, 32), {}, device, filled(9, 3)))).toBe("fork");
   });
 
@@ -56,7 +81,8 @@ describe("I7 session chain", () => {
   });
 
   it("SES-5 change numbers of a document continue without gap or overlap", () => {
-    for (const from of [1, 2, 4, 9]) expect(verdict(afterFirst, link(1, first.iid, { parts: span(from, 1) }))).toBe("change numbers do not continue");
+    for (const from of [1, 2, 4, 9])
+      expect(verdict(afterFirst, link(1, first.iid, { parts: span(from, 1) }))).toBe("change numbers do not continue");
     expect(verdict(undefined, link(0, filled(0, 32), { parts: span(2, 1) }))).toBe("change numbers do not continue");
     expect(verdict(undefined, link(0, filled(0, 32), { parts: span(1, 0) }))).toBe("a span is empty");
   });
@@ -79,7 +105,10 @@ describe("I7 session chain", () => {
   });
 
   it("SES-6 gen is one more than the largest predecessor", () => {
-    const gens = new Map([[bytesToHex(first.iid), 7], [bytesToHex(second.iid), 9]]);
+    const gens = new Map([
+      [bytesToHex(first.iid), 7],
+      [bytesToHex(second.iid), 9],
+    ]);
     const genOf = (iid: Uint8Array): number | undefined => gens.get(bytesToHex(iid));
     expect(expectedGen(first.header, genOf)).toBe(0);
     expect(expectedGen(second.header, genOf)).toBe(8);
@@ -98,7 +127,7 @@ describe("fork proofs", () => {
     expect(forkProof(twin, second)).toEqual(proof);
     const fork = verifyForkProof(native, rid, proof);
     expect(fork).toMatchObject({ seq: 1, sess, devSig: device.publicKey });
-    const [smaller, larger] = [second.iid, twin.iid].sort(Buffer.compare) as [Uint8Array, Uint8Array];
+    const [smaller, larger] = [second.iid, twin.iid].sort((a, b) => Buffer.compare(a, b)) as [Uint8Array, Uint8Array];
     expect(fork && bytesEqual(fork.winner, smaller) && bytesEqual(fork.loser, larger)).toBe(true);
   });
 

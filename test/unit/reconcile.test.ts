@@ -46,7 +46,11 @@ const unique = (list: readonly string[]): string[] => [...new Set(list)].sort();
 /** Two sets with a common part and parts of their own. */
 const pair = (seed: string, common: number, onlyMine: number, onlyTheirs: number, gens: number) => {
   const random = createSeededRandom(seed);
-  const [shared, mine, theirs] = [items(random, common, gens), items(random, onlyMine, gens), items(random, onlyTheirs, gens)];
+  const [shared, mine, theirs] = [
+    items(random, common, gens),
+    items(random, onlyMine, gens),
+    items(random, onlyTheirs, gens),
+  ];
   return {
     mine,
     theirs,
@@ -83,14 +87,18 @@ describe("item set", () => {
       }
     }
     const sorted = [...model.values()].sort((a, b) => a.gen - b.gen || Buffer.compare(a.id, b.id));
-    expect([...set.slice(0, set.size())]).toEqual(sorted);
+    expect(set.slice(0, set.size())).toEqual(sorted);
     const storage = nostr(sorted);
     for (let i = 0; i < 200; i++) {
-      const [from, to] = [random.uint32() % (sorted.length + 1), random.uint32() % (sorted.length + 1)].sort((a, b) => a - b) as [number, number];
+      const [from, to] = [random.uint32() % (sorted.length + 1), random.uint32() % (sorted.length + 1)].sort(
+        (a, b) => a - b,
+      ) as [number, number];
       expect(bytesToHex(set.fingerprint(crypto, from, to))).toBe(bytesToHex(storage.fingerprint(from, to)));
       const prefix = random.bytes(random.uint32() % 33);
       const bound = { gen: random.uint32() % 22, prefix };
-      expect(set.lowerBound(bound, 0)).toBe(storage.findLowerBound(0, sorted.length, { timestamp: bound.gen, id: prefix }));
+      expect(set.lowerBound(bound, 0)).toBe(
+        storage.findLowerBound(0, sorted.length, { timestamp: bound.gen, id: prefix }),
+      );
     }
     expect(set.lowerBound({ gen: END_GEN, prefix: new Uint8Array(0) }, 0)).toBe(sorted.length);
   });
@@ -109,21 +117,23 @@ describe("item set", () => {
 
 describe("range-based set reconciliation", () => {
   it("I41 finds the exact symmetric difference of random sets under frame limits of 4 kB to 60 kB", () => {
-    for (const [i, [common, mine, theirs, gens, frame]] of ([
-      [0, 0, 0, 1, 4096],
-      [0, 3, 0, 9, 4096],
-      [0, 0, 40, 9, 4096],
-      [5, 1, 1, 1, 4096],
-      [300, 0, 1, 300, 60_000],
-      [300, 100, 100, 300, 4096],
-      [14, 2, 3, 20, 4096],
-      [30, 1, 0, 5, 4096],
-      [3000, 50, 70, 3000, 4096],
-      [3000, 700, 0, 10, 8192],
-      [3000, 0, 700, 10, 8192],
-      [0, 2500, 2500, 1, 4096],
-      [20_000, 100, 100, 20_000, 60_000],
-    ] as const).entries()) {
+    for (const [i, [common, mine, theirs, gens, frame]] of (
+      [
+        [0, 0, 0, 1, 4096],
+        [0, 3, 0, 9, 4096],
+        [0, 0, 40, 9, 4096],
+        [5, 1, 1, 1, 4096],
+        [300, 0, 1, 300, 60_000],
+        [300, 100, 100, 300, 4096],
+        [14, 2, 3, 20, 4096],
+        [30, 1, 0, 5, 4096],
+        [3000, 50, 70, 3000, 4096],
+        [3000, 700, 0, 10, 8192],
+        [3000, 0, 700, 10, 8192],
+        [0, 2500, 2500, 1, 4096],
+        [20_000, 100, 100, 20_000, 60_000],
+      ] as const
+    ).entries()) {
       const sets = pair(`I41/${i}`, common, mine, theirs, gens);
       const run = reconcile(sets.mineSet, sets.theirSet, frame);
       expect(run.have, `case ${i}`).toEqual(ids(sets.mine));
@@ -142,7 +152,15 @@ describe("range-based set reconciliation", () => {
   });
 
   it("I43 a nip77 initiator learns the exact difference from our responder", () => {
-    for (const [i, [common, mine, theirs, frame]] of ([[0, 0, 0, 60_000], [10, 3, 4, 60_000], [300, 20, 30, 4096], [5000, 200, 300, 4096], [5000, 2000, 2000, 60_000]] as const).entries()) {
+    for (const [i, [common, mine, theirs, frame]] of (
+      [
+        [0, 0, 0, 60_000],
+        [10, 3, 4, 60_000],
+        [300, 20, 30, 4096],
+        [5000, 200, 300, 4096],
+        [5000, 2000, 2000, 60_000],
+      ] as const
+    ).entries()) {
       const sets = pair(`I43/${i}`, common, mine, theirs, 1000);
       const initiator = new Negentropy(nostr(sets.allMine), frame);
       const have: string[] = [];
@@ -150,7 +168,11 @@ describe("range-based set reconciliation", () => {
       let message: string | null = initiator.initiate();
       for (let round = 0; message !== null && round < 500; round++) {
         const reply: Uint8Array = must(respond({ crypto, set: sets.theirSet, frameLimit: frame }, hex(message)));
-        message = initiator.reconcile(bytesToHex(reply), (id) => have.push(id), (id) => need.push(id));
+        message = initiator.reconcile(
+          bytesToHex(reply),
+          (id) => have.push(id),
+          (id) => need.push(id),
+        );
       }
       expect(message).toBeNull();
       expect(unique(have), `case ${i}`).toEqual(ids(sets.mine));
@@ -159,7 +181,13 @@ describe("range-based set reconciliation", () => {
   });
 
   it("I43 our initiator and a nip77 peer find the exact difference between them", () => {
-    for (const [i, [common, mine, theirs, frame]] of ([[10, 3, 4, 60_000], [300, 20, 30, 60_000], [5000, 200, 300, 4096]] as const).entries()) {
+    for (const [i, [common, mine, theirs, frame]] of (
+      [
+        [10, 3, 4, 60_000],
+        [300, 20, 30, 60_000],
+        [5000, 200, 300, 4096],
+      ] as const
+    ).entries()) {
       const sets = pair(`I43b/${i}`, common, mine, theirs, 1000);
       const peer = new Negentropy(nostr(sets.allTheirs), frame);
       const initiator = createInitiator({ crypto, set: sets.mineSet, frameLimit: frame });
@@ -168,7 +196,11 @@ describe("range-based set reconciliation", () => {
       let message: Uint8Array | undefined = initiator.start();
       for (let round = 0; message !== undefined && round < 500; round++) {
         // nip77 only ever initiates: given an id list it reports the difference itself, from its own point of view.
-        const reply: string | null = peer.reconcile(bytesToHex(message), (id) => need.push(id), (id) => have.push(id));
+        const reply: string | null = peer.reconcile(
+          bytesToHex(message),
+          (id) => need.push(id),
+          (id) => have.push(id),
+        );
         if (reply === null) break;
         const learned = must(initiator.take(hex(reply)));
         have.push(...learned.have.map(bytesToHex));
@@ -183,7 +215,9 @@ describe("range-based set reconciliation", () => {
   it("I43 the first message is byte for byte the one of nip77", () => {
     for (const n of [0, 1, 10, 32, 1000]) {
       const { mineSet, allMine } = pair(`first/${n}`, n, 0, 0, 50);
-      expect(bytesToHex(createInitiator({ crypto, set: mineSet }).start())).toBe(new Negentropy(nostr(allMine)).initiate());
+      expect(bytesToHex(createInitiator({ crypto, set: mineSet }).start())).toBe(
+        new Negentropy(nostr(allMine)).initiate(),
+      );
     }
   });
 
@@ -207,7 +241,8 @@ describe("range-based set reconciliation", () => {
     const valid = createInitiator({ crypto, set: mineSet }).start();
     for (let i = 0; i < 3000; i++) {
       const bytes = i % 2 === 0 ? random.bytes(random.uint32() % 80) : valid.slice();
-      if (bytes.length > 0) bytes[i % 2 === 0 ? 0 : random.uint32() % bytes.length] = i % 2 === 0 ? 0x61 : random.uint32() & 255;
+      if (bytes.length > 0)
+        bytes[i % 2 === 0 ? 0 : random.uint32() % bytes.length] = i % 2 === 0 ? 0x61 : random.uint32() & 255;
       expect(() => respond({ crypto, set: mineSet }, bytes)).not.toThrow();
       expect(() => createInitiator({ crypto, set: mineSet }).take(bytes)).not.toThrow();
     }

@@ -128,7 +128,7 @@ export const averagePathLength = (graph: Overlay, sources: number, random: Rando
         if (distance[next]! >= 0) continue;
         distance[next] = distance[node]! + 1;
         queue[tail++] = next;
-        hops += distance[next]!;
+        hops += distance[next];
         pairs++;
       }
     }

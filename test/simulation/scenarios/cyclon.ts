@@ -265,7 +265,7 @@ const wholeAfterRemovalOf = (overlay: Overlay, random: RandomSource): number => 
   for (let percent = 5; percent < 100; percent += 5) {
     const survivors = order.slice(Math.round((percent / 100) * order.length)).sort((a, b) => a - b);
     const { overlay: rest } = buildOverlay(survivors, (index) =>
-      Array.from(overlay.links.subarray(overlay.rows[index]!, overlay.rows[index + 1]!)),
+      Array.from(overlay.links.subarray(overlay.rows[index], overlay.rows[index + 1])),
     );
     if (componentSizes(rest).length > 1) break;
     whole = percent / 100;

@@ -39,9 +39,7 @@ const crypto = provider === "noble" ? noble : createNativeProvider(noble);
 
 const run = async (): Promise<VectorReport> => {
   if (noise !== undefined) return (await import("./run-noise.ts")).runNoiseVectors(readJson(noise), crypto);
-  const module = "./run-data.ts";
-  const { runDataVectors } = (await import(module)) as { readonly runDataVectors: (json: unknown) => VectorReport };
-  return runDataVectors(readJson(data as string));
+  return (await import("./run-data.ts")).runDataVectors(readJson(data as string), crypto);
 };
 
 const { passed, failed, failures } = await run();

@@ -1,8 +1,10 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
 import { defaultRingCastScenario, runRingCast } from "./ringcast.ts";
+import { runInterestInference } from "./interest-inference.ts";
 import { runUrps, type StreamLaw } from "./urps.ts";
 import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
+import { DEFAULT_EPSILON_MILLI, DEFAULT_REDRAW } from "../../../protocol/blip/publisher.ts";
 import { paperStrategy, urps2Strategy } from "../../../protocol/urps/config.ts";
 
 /** A protocol the command line can simulate: its own flags beside the common ones, and its run. */
@@ -144,4 +146,32 @@ const urps: ScenarioEntry = {
   },
 };
 
-export const scenarios: Readonly<Record<string, ScenarioEntry>> = { cyclon, ringcast, urps, vicinity };
+/** Interest inference from published profiles: a node is a victim, a cycle is a weekly publication. */
+const blip: ScenarioEntry = {
+  flags: {
+    epsilon: { type: "number", minimum: 0.5, maximum: 5, initial: DEFAULT_EPSILON_MILLI / 1000 },
+    redraw: { type: "number", minimum: 0, maximum: 100, initial: 100 * DEFAULT_REDRAW },
+    changes: shareFlag,
+    "key-slots": { type: "integer", minimum: 1, maximum: 10_000, initial: 10_000 },
+    topics: { type: "integer", minimum: 100, maximum: 100_000, initial: 2000 },
+    followed: { type: "integer", minimum: 1, maximum: 100, initial: 20 },
+    filter: { type: "choice", choices: ["640", "1024", "ocaml-blip"], initial: "640" },
+  },
+  run: (values) =>
+    runInterestInference({
+      seed: numberOf(values, "seed"),
+      victims: numberOf(values, "nodes"),
+      universe: numberOf(values, "topics"),
+      followed: numberOf(values, "followed"),
+      parametersId: ({ "640": 3, "1024": 1, "ocaml-blip": 2 } as const)[
+        textOf(values, "filter") as "640" | "1024" | "ocaml-blip"
+      ],
+      epsilon: numberOf(values, "epsilon"),
+      redraw: numberOf(values, "redraw") / 100,
+      slots: numberOf(values, "cycles"),
+      changesPerSlot: numberOf(values, "changes") / 100,
+      keySlots: numberOf(values, "key-slots"),
+    }),
+};
+
+export const scenarios: Readonly<Record<string, ScenarioEntry>> = { blip, cyclon, ringcast, urps, vicinity };

@@ -1,9 +1,13 @@
 import type { BrowserWindow } from "electron";
-import { app } from "electron";
+import { app, dialog } from "electron";
 import path from "node:path";
 import { declareAppScheme, serveAppScheme } from "./shell/app-scheme.ts";
 import { parseShellArguments } from "./shell/arguments.ts";
+import { startDesktopNode } from "./shell/desktop-node.ts";
+import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
+import { announceNativeBinding } from "./shell/native-binding.ts";
+import { createShellHandlers } from "./shell/shell-handlers.ts";
 import { openWindow } from "./shell/window.ts";
 
 const OUT = path.dirname(import.meta.dirname);
@@ -14,6 +18,7 @@ if (dataDirectory !== undefined) app.setPath("userData", dataDirectory);
 app.commandLine.appendSwitch("disable-background-networking");
 app.commandLine.appendSwitch("disable-component-update");
 declareAppScheme();
+announceNativeBinding();
 
 let window: BrowserWindow | undefined;
 
@@ -28,7 +33,26 @@ const run = async (): Promise<void> => {
   await app.whenReady();
   serveAppScheme(path.join(OUT, "renderer"));
   installMenu();
+  const node = startDesktopNode(
+    createShellHandlers(() => window),
+    () => app.quit(),
+  );
+  serveContract(node.contract, () => window?.webContents);
   showWindow();
+  let stopped = false;
+  app.on("before-quit", (event) => {
+    if (stopped) return;
+    event.preventDefault();
+    void node.stop().finally(() => {
+      stopped = true;
+      app.quit();
+    });
+  });
+  const started = await node.started;
+  if (!started.ok) {
+    dialog.showErrorBox("p2pcollab cannot open this data folder", started.error.message);
+    app.exit(1);
+  }
 };
 
 if (app.requestSingleInstanceLock()) {

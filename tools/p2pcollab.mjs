@@ -6,7 +6,10 @@ import { stop } from "./bootstrap/say.mjs";
 import { NODE, ROOT } from "./run.mjs";
 
 await ensurePackages();
-const child = spawn(NODE, [path.join(ROOT, "main", "headless.ts"), ...process.argv.slice(2)], { stdio: "inherit" });
+// The channel carries nothing: when this process is killed, it closes and the node knows that nobody watches it any more.
+const child = spawn(NODE, [path.join(ROOT, "main", "headless.ts"), ...process.argv.slice(2)], {
+  stdio: ["inherit", "inherit", "inherit", "ipc"],
+});
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("error", (error) => stop(`the node did not start: ${error.message}`));
 child.on("close", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

@@ -7,16 +7,16 @@ export interface Link {
   readonly handshakeHash: Uint8Array;
   /** host:port of the other side. */
   readonly address: string;
-  /** Queues one message; how much may wait is the caller's matter, see `pendingBytes`. */
-  readonly send: (message: Uint8Array) => void;
-  /** Bytes accepted by `send` that the network has not taken yet. */
-  readonly pendingBytes: () => number;
-  /** Called after `pendingBytes` fell to zero. */
-  readonly onDrain: (listener: () => void) => void;
-  readonly onMessage: (listener: (message: Uint8Array) => void) => void;
-  /** Called once, with a reason for the log. */
-  readonly onClosed: (listener: (reason: string) => void) => void;
-  readonly close: (reason: string) => void;
+  /** Queues one message; urgent ones overtake what waits in bulk. */
+  readonly send: (message: Uint8Array, channel: "bulk" | "urgent") => void;
+  /** Starts delivery; called once. `closed` comes once and last, with a sentence for people. */
+  readonly start: (handlers: {
+    readonly message: (message: Uint8Array) => void;
+    readonly closed: (reason: string) => void;
+  }) => void;
+  /** Asks for a sign of life within seconds, for instance after the computer woke up. */
+  readonly probe: () => void;
+  readonly close: () => void;
 }
 
 export interface LinkError {

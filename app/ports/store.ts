@@ -168,6 +168,8 @@ export interface EntryStore {
   readonly waiting: (topic: number, state: EntryState) => readonly EntryRow[];
   /** Every item of a topic for reconciliation, ordered by (gen, oid). */
   readonly items: (topic: number) => readonly { readonly gen: number; readonly oid: Uint8Array }[];
+  /** Own items of a topic that no other device has acknowledged. */
+  readonly undelivered: (topic: number, limit: number) => readonly Uint8Array[];
   /** Marks own items as held by another device; returns how many were not before. */
   readonly markDelivered: (oids: readonly Uint8Array[]) => number;
   readonly addInner: (repository: number, row: InnerRow) => boolean;

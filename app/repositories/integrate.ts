@@ -166,7 +166,7 @@ export const integrateRecord = (
       store.repositories.addEquivocation(repository.n, header.sess, verdict.seq, other.iid, iid, now);
     return answer(ENTRY_STATE.quarantined);
   }
-  if (!repository.access.mayWrite(header.devSig, header.acl)) return answer(ENTRY_STATE.void);
+  if (repository.access.right(header).type !== "allowed") return answer(ENTRY_STATE.void);
 
   const stored: (readonly [number, readonly Uint8Array[]])[] = [];
   const refusal = store.savepoint((): EntryState | undefined => {

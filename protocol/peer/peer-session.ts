@@ -7,6 +7,9 @@ import type { RandomSource } from "../kernel/random.ts";
 import { shuffle } from "../kernel/random.ts";
 import type { MonotonicMs } from "../kernel/time.ts";
 import { after, durationMs, earliest } from "../kernel/time.ts";
+import type { ItemSet } from "../reconcile/item-set.ts";
+import type { Initiator } from "../reconcile/reconciler.ts";
+import { createInitiator, respond } from "../reconcile/reconciler.ts";
 import type { PeerMessage, PushResult } from "./messages.ts";
 import { PEER_PROTOCOL_VERSION } from "./messages.ts";
 import { MAX_ITEMS, MAX_OIDS, TAG_BYTES } from "./wire.ts";
@@ -18,21 +21,12 @@ export interface FollowedTopic {
   readonly device: SigningKey | null;
 }
 
-/** One side of a set reconciliation over the items of one topic; `protocol/reconcile` in the product. */
-export interface Reconciliation {
-  readonly initiate: () => Uint8Array;
-  /** `output` null: done (initiator). `undefined`: the payload broke the format. */
-  readonly respond: (
-    payload: Uint8Array,
-  ) =>
-    | { readonly output: Uint8Array | null; readonly have: readonly Uint8Array[]; readonly need: readonly Uint8Array[] }
-    | undefined;
-}
-
 /** Read access to the stored items; synchronous, because it is an in-memory index or SQLite. */
 export interface ItemSource {
-  readonly reconciliation: (topic: Uint8Array, role: "initiator" | "responder") => Reconciliation;
+  /** The items of a topic, kept current by the host. */
+  readonly itemSet: (topic: Uint8Array) => ItemSet;
   readonly wire: (oid: Uint8Array) => Uint8Array | undefined;
+  readonly has: (oid: Uint8Array) => boolean;
 }
 
 export interface PeerSessionConfig {
@@ -47,6 +41,8 @@ export type PeerEvent =
   | { readonly type: "topicsChanged"; readonly topics: readonly FollowedTopic[] }
   | { readonly type: "itemStored"; readonly topic: Uint8Array; readonly oid: Uint8Array; readonly wire: Uint8Array }
   | { readonly type: "sendLive"; readonly topic: Uint8Array; readonly wire: Uint8Array }
+  /** Ids nobody has acknowledged yet: does the peer hold them? (PEER-9) */
+  | { readonly type: "askDelivered"; readonly topic: Uint8Array; readonly oids: readonly Uint8Array[] }
   /** The host has stored (or refused) what `itemsReceived` handed it. */
   | { readonly type: "itemsIngested"; readonly token: IngestToken; readonly results: readonly PushResult[] }
   | DeadlineReached;
@@ -64,6 +60,7 @@ export type PeerEffect =
     }
   | { readonly type: "liveReceived"; readonly topic: Uint8Array; readonly wire: Uint8Array }
   | { readonly type: "topicShared"; readonly topic: Uint8Array }
+  /** Both sides held the same items a moment ago. */
   | { readonly type: "topicSynced"; readonly topic: Uint8Array }
   | { readonly type: "deviceProved"; readonly topic: Uint8Array; readonly device: Uint8Array }
   | { readonly type: "delivered"; readonly oids: readonly Uint8Array[] }
@@ -71,7 +68,8 @@ export type PeerEffect =
 
 interface TopicSession {
   readonly pk: Uint8Array;
-  readonly reconciliation: Reconciliation;
+  /** Only on the side that reconciles: the Noise initiator. */
+  readonly initiator: Initiator | undefined;
   /** Ids to send (they are at this device) and to ask for, in the order found. */
   readonly toPush: Uint8Array[];
   readonly toGet: Uint8Array[];
@@ -81,7 +79,7 @@ interface TopicSession {
 
 type Request =
   | { readonly kind: "reconcile"; readonly topic: string; deadline: MonotonicMs }
-  | { readonly kind: "get"; readonly topic: string; deadline: MonotonicMs }
+  | { readonly kind: "get" | "have"; readonly topic: string; deadline: MonotonicMs }
   | { readonly kind: "push"; readonly topic: string; readonly oids: readonly Uint8Array[]; deadline: MonotonicMs };
 
 const DEVICE_DOMAIN = ascii("p2pc/peer/1\0");
@@ -158,7 +156,7 @@ export const createPeerSession = (
       const topic = followed.get(key) as FollowedTopic;
       shared.set(key, {
         pk: topic.pk,
-        reconciliation: items.reconciliation(topic.pk, role),
+        initiator: role === "initiator" ? createInitiator({ crypto, set: items.itemSet(topic.pk) }) : undefined,
         toPush: [],
         toGet: [],
         reconciling: role === "initiator",
@@ -188,13 +186,14 @@ export const createPeerSession = (
       effects.push({ type: "send", message: message(id) });
     };
     for (const [key, session] of shared) {
-      if (session.reconciling && !session.synced && inFlight("reconcile") < MAX_RECONCILIATIONS) {
+      const { initiator } = session;
+      if (session.reconciling && initiator !== undefined && inFlight("reconcile") < MAX_RECONCILIATIONS) {
         if (![...requests.values()].some((request) => request.kind === "reconcile" && request.topic === key))
           ask({ kind: "reconcile", topic: key }, (request) => ({
             type: "reconcile",
             request,
             topic: session.pk,
-            payload: session.reconciliation.initiate(),
+            payload: initiator.start(),
           }));
       }
       while (session.toGet.length > 0 && inFlight("get") < MAX_GETS) {
@@ -248,9 +247,9 @@ export const createPeerSession = (
       message: { type: "reconciled", request: message.request, payload: null },
     };
     if (session === undefined || role === "initiator") return [refusal];
-    const answer = items.reconciliation(session.pk, "responder").respond(message.payload);
-    if (answer === undefined || answer.output === null) return [refusal, { type: "peerViolated", rule: "PEER-6" }];
-    return [{ type: "send", message: { type: "reconciled", request: message.request, payload: answer.output } }];
+    const answer = respond({ crypto, set: items.itemSet(session.pk) }, message.payload);
+    if (!answer.ok) return [refusal, { type: "peerViolated", rule: "PEER-6" }];
+    return [{ type: "send", message: { type: "reconciled", request: message.request, payload: answer.value } }];
   };
 
   const onReconciled = (message: PeerMessage & { type: "reconciled" }, now: MonotonicMs): readonly PeerEffect[] => {
@@ -258,29 +257,29 @@ export const createPeerSession = (
     if (request?.kind !== "reconcile") return violated("PEER-4");
     requests.delete(message.request);
     const session = shared.get(request.topic);
-    if (session === undefined) return advance(now);
+    if (session?.initiator === undefined) return advance(now);
     if (message.payload === null) {
       session.reconciling = false;
       return advance(now);
     }
-    const step = session.reconciliation.respond(message.payload);
-    if (step === undefined) {
+    const step = session.initiator.take(message.payload);
+    if (!step.ok) {
       session.reconciling = false;
       return violated("PEER-6");
     }
-    session.toPush.push(...step.have);
-    session.toGet.push(...step.need);
+    session.toPush.push(...step.value.have);
+    session.toGet.push(...step.value.need);
     const effects: PeerEffect[] = [];
-    if (step.output === null) {
+    if (step.value.next === undefined) {
       session.reconciling = false;
       session.synced = true;
-      if (session.toGet.length === 0) effects.push({ type: "topicSynced", topic: session.pk });
+      if (session.toGet.length === 0) effects.push(...announceSynced(session));
     } else {
       const id = nextRequest++;
       requests.set(id, { kind: "reconcile", topic: request.topic, deadline: after(now, REQUEST_TIMEOUT) });
       effects.push({
         type: "send",
-        message: { type: "reconcile", request: id, topic: session.pk, payload: step.output },
+        message: { type: "reconcile", request: id, topic: session.pk, payload: step.value.next },
       });
     }
     return [...effects, ...advance(now)];
@@ -354,9 +353,37 @@ export const createPeerSession = (
       const session = key === undefined ? undefined : shared.get(key);
       const waiting = [...requests.values()].some((request) => request.kind === "get" && request.topic === key);
       if (session !== undefined && session.synced && session.toGet.length === 0 && !waiting)
-        effects.push({ type: "topicSynced", topic: session.pk });
+        effects.push(...announceSynced(session));
     }
     return [...effects, ...advance(now)];
+  };
+
+  const announceSynced = (session: TopicSession): readonly PeerEffect[] => [
+    { type: "send", message: { type: "compared", topic: session.pk } },
+    { type: "topicSynced", topic: session.pk },
+  ];
+
+  const askDelivered = (topic: Uint8Array, oids: readonly Uint8Array[], now: MonotonicMs): readonly PeerEffect[] => {
+    const key = bytesToHex(topic);
+    if (!shared.has(key)) return [];
+    const effects: PeerEffect[] = [];
+    for (let from = 0; from < oids.length; from += MAX_OIDS) {
+      const request = nextRequest++;
+      requests.set(request, { kind: "have", topic: key, deadline: after(now, REQUEST_TIMEOUT) });
+      effects.push({ type: "send", message: { type: "have", request, topic, oids: oids.slice(from, from + MAX_OIDS) } });
+    }
+    return effects;
+  };
+
+  const onHave = (message: PeerMessage & { type: "have" }): readonly PeerEffect[] =>
+    shared.has(bytesToHex(message.topic))
+      ? [{ type: "send", message: { type: "has", request: message.request, oids: message.oids.filter(items.has) } }]
+      : violated("PEER-3");
+
+  const onHas = (message: PeerMessage & { type: "has" }): readonly PeerEffect[] => {
+    if (requests.get(message.request)?.kind !== "have") return violated("PEER-4");
+    requests.delete(message.request);
+    return message.oids.length > 0 ? [{ type: "delivered", oids: message.oids }] : [];
   };
 
   const onMessage = (message: PeerMessage, now: MonotonicMs): readonly PeerEffect[] => {
@@ -382,10 +409,17 @@ export const createPeerSession = (
         return onPush(message);
       case "pushed":
         return onPushed(message, now);
+      case "compared":
+        return shared.has(bytesToHex(message.topic)) ? [{ type: "topicSynced", topic: message.topic }] : violated("PEER-3");
+      case "have":
+        return onHave(message);
+      case "has":
+        return onHas(message);
       case "live":
+        // Live items may overtake the tags that make their topic a shared one.
         return shared.has(bytesToHex(message.topic))
           ? [{ type: "liveReceived", topic: message.topic, wire: message.wire }]
-          : violated("PEER-3");
+          : [];
       default:
         return exhaustive(message);
     }
@@ -413,6 +447,8 @@ export const createPeerSession = (
           return shared.has(bytesToHex(event.topic))
             ? [{ type: "send", message: { type: "live", topic: event.topic, wire: event.wire } }]
             : [];
+        case "askDelivered":
+          return askDelivered(event.topic, event.oids, now);
         case "itemsIngested":
           return onIngested(event, now);
         case "deadlineReached": {

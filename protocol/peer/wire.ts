@@ -23,6 +23,9 @@ const LIVE = 9;
 const RECONCILE = 10;
 const RECONCILED = 11;
 const GET = 12;
+const COMPARED = 13;
+const HAVE = 14;
+const HAS = 15;
 const TAGS = 40;
 const DEVICE = 41;
 
@@ -69,6 +72,14 @@ const message = tagged<PeerMessage>({
     topic: t,
     oids,
   })),
+  [COMPARED]: mapped(tuple(literal(COMPARED), topic), ([, t]) => ({ type: "compared", topic: t })),
+  [HAVE]: mapped(tuple(literal(HAVE), request, topic, array(oid, MAX_OIDS)), ([, r, t, oids]) => ({
+    type: "have",
+    request: r,
+    topic: t,
+    oids,
+  })),
+  [HAS]: mapped(tuple(literal(HAS), request, array(oid, MAX_OIDS)), ([, r, oids]) => ({ type: "has", request: r, oids })),
   [TAGS]: mapped(tuple(literal(TAGS), array(bytes(TAG_BYTES), MAX_TAGS)), ([, tags]) => ({ type: "tags", tags })),
   [DEVICE]: mapped(tuple(literal(DEVICE), topic, bytes(32), bytes(64)), ([, t, device, signature]) => ({
     type: "device",
@@ -95,6 +106,12 @@ const fieldsOf = (value: PeerMessage): CborValue => {
       return [RECONCILED, value.request, value.payload];
     case "get":
       return [GET, value.request, value.topic, value.oids];
+    case "compared":
+      return [COMPARED, value.topic];
+    case "have":
+      return [HAVE, value.request, value.topic, value.oids];
+    case "has":
+      return [HAS, value.request, value.oids];
     case "items":
       return [ITEMS, value.request, value.wires, value.more ? 1 : 0];
     case "push":

@@ -285,6 +285,12 @@ export const createStore = (database: SqliteDatabase): Store => {
       waiting: (topic, state) =>
         many<EntryRow>("SELECT n, oid, wire FROM entry WHERE topic = ? AND state = ? ORDER BY gen, oid", topic, state),
       items: (topic) => many("SELECT gen, oid FROM entry WHERE topic = ? ORDER BY gen, oid", topic),
+      undelivered: (topic, limit) =>
+        many<{ oid: Uint8Array }>(
+          "SELECT oid FROM entry WHERE topic = ? AND own = 1 AND delivered = 0 ORDER BY n LIMIT ?",
+          topic,
+          limit,
+        ).map((row) => row.oid),
       markDelivered: (oids) => {
         let marked = 0;
         for (const oid of oids)

@@ -1,0 +1,482 @@
+import type { ContractError } from "./contract/errors.ts";
+import { contractError } from "./contract/errors.ts";
+import type { Handlers } from "./contract/handlers.ts";
+import type { AppEvent, Member, Notebook, Presence, SyncStatus, SyncSummary } from "./contract/types.ts";
+import type { Profile } from "./identities/profile.ts";
+import { createIdentityService, storeFailure } from "./identities/identity-service.ts";
+import { createPeerService } from "./peers/peer-service.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Discovery } from "./ports/discovery.ts";
+import type { Engine, NoteEdit } from "./ports/engine.ts";
+import type { FolderReader, FolderWriter } from "./ports/folder.ts";
+import type { KeyVault } from "./ports/key-vault.ts";
+import type { Links } from "./ports/links.ts";
+import type { Log } from "./ports/log.ts";
+import type { SearchIndex } from "./ports/search-index.ts";
+import type { Store, StoreError } from "./ports/store.ts";
+import { createPortability } from "./portability/portability-service.ts";
+import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
+import { createDocumentService, documentId, headsOf } from "./repositories/document-service.ts";
+import type { ChangeInspector } from "./repositories/change-inspector.ts";
+import { createTopicItems } from "./repositories/item-source.ts";
+import { foundRepository } from "./repositories/genesis.ts";
+import type { Repository } from "./repositories/repository.ts";
+import { NOTEBOOK_DOCUMENT } from "./repositories/repository.ts";
+import type { RepositoryService } from "./repositories/repository-service.ts";
+import { createRepositoryService } from "./repositories/repository-service.ts";
+import { createSliceQueue } from "./runtime/slices.ts";
+import { createInviteService } from "./sharing/invite-service.ts";
+import { createPresence } from "./sharing/presence.ts";
+import type { CryptoProvider } from "../protocol/crypto/provider.ts";
+import { bytesEqual, bytesToHex, hexToBytes } from "../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../protocol/kernel/random.ts";
+import type { Result } from "../protocol/kernel/result.ts";
+import { err, ok } from "../protocol/kernel/result.ts";
+import { durationMs } from "../protocol/kernel/time.ts";
+
+/** Everything the node needs from its host. */
+export interface CorePorts {
+  readonly store: Store;
+  readonly vault: KeyVault;
+  readonly engine: Engine;
+  readonly search: SearchIndex;
+  readonly links: Links;
+  /** Absent: the node announces nothing and finds nobody by itself. */
+  readonly discovery: Discovery | undefined;
+  readonly folders: {
+    readonly reader: (path: string) => FolderReader;
+    readonly writer: (path: string) => FolderWriter;
+  };
+  readonly inspect: ChangeInspector;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly info: { readonly version: string; readonly dataDirectory: string; readonly host: string };
+  /** `insist`: the port was asked for; otherwise any free one will do when it is taken. */
+  readonly listen: { readonly host: string | undefined; readonly port: number; readonly insist: boolean };
+  /** Asked for by `node.stop`. */
+  readonly requestStop: () => void;
+}
+
+export type ShellHandlers = Pick<Handlers, "shell.pickFolder" | "shell.openExternal" | "shell.copyText">;
+
+export interface Core {
+  readonly handlers: Omit<Handlers, keyof ShellHandlers>;
+  readonly start: () => Promise<Result<readonly string[], ContractError>>;
+  /** Tells the node that the computer woke up or the network changed. */
+  readonly wake: () => void;
+  /** Seals drafts, closes connections and stops workers; the store stays open for the host to close. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Status events are coalesced: a sync of thousands of items is one line on the screen. */
+const EVENT_DELAY = durationMs(100);
+
+/** Composes the node of one identity from its services and implements the contract with them. */
+export const createCore = (ports: CorePorts): Core => {
+  const { store, crypto, random, clock, log, inspect, engine } = ports;
+  const listeners = new Set<(message: Result<AppEvent, ContractError>) => void>();
+  const emit = (event: AppEvent): void => {
+    for (const listener of listeners) listener(ok(event));
+  };
+  const slices = createSliceQueue(clock);
+  let pendingStatus: (() => void) | undefined;
+  const changedDocuments = new Set<Repository>();
+  let documentsTimer: (() => void) | undefined;
+
+  const fault = (error: StoreError): void => {
+    log.error("store fault", { type: error.type });
+    emit({ type: "problem", error: storeFailure(error) });
+  };
+  const statusChanged = (): void => {
+    pendingStatus ??= clock.after(EVENT_DELAY, () => {
+      pendingStatus = undefined;
+      emit({ type: "peersChanged" });
+      emit({ type: "syncChanged", summary: summary() });
+    });
+  };
+  const documentsChanged = (repository: Repository): void => {
+    changedDocuments.add(repository);
+    documentsTimer ??= clock.after(EVENT_DELAY, () => {
+      documentsTimer = undefined;
+      for (const { id } of changedDocuments) emit({ type: "documentsChanged", notebook: id });
+      changedDocuments.clear();
+      emit({ type: "notebooksChanged" });
+    });
+  };
+
+  const repositories: RepositoryService = createRepositoryService({
+    store,
+    crypto,
+    random: random.fork("repositories"),
+    clock,
+    log,
+    inspect,
+    slices,
+    observer: {
+      integrated: ({ repository, changes, accessChanged }) => {
+        for (const [document, list] of changes) {
+          documents.show(document, list);
+          indexer.dirty(document);
+        }
+        if (accessChanged) {
+          emit({ type: "membersChanged", notebook: repository.id });
+          invites.introduce(repository);
+        }
+        statusChanged();
+      },
+      stored: (topic, item, source) => {
+        items.added(topic, item);
+        peers.stored(topic, item, source);
+        if (topic.kind === "rendezvous" && source !== undefined) invites.received(topic, item);
+      },
+      topicsChanged: () => peers.topicsChanged(),
+      fault,
+    },
+  });
+
+  const items = createTopicItems(store, (pk) => repositories.topicByPk(pk));
+
+  const indexer = createDocumentIndexer({
+    store,
+    engine,
+    clock,
+    log,
+    repositories,
+    indexed: (repository, document) => {
+      documentsChanged(repository);
+      const row = store.documents.byNumber(document);
+      if (row === undefined || !bytesEqual(row.did, NOTEBOOK_DOCUMENT)) return;
+      emit({ type: "membersChanged", notebook: repository.id });
+      invites.introduce(repository);
+    },
+  });
+
+  const presence = createPresence({
+    clock,
+    nameOf: (repository, device) => {
+      const member = repository.access.memberOfDevice(device);
+      return member === undefined ? undefined : memberNames(store, repository)[bytesToHex(member.idRoot)];
+    },
+  });
+
+  const peers = createPeerService({
+    links: ports.links,
+    discovery: ports.discovery,
+    store,
+    crypto,
+    random: random.fork("peers"),
+    clock,
+    log,
+    repositories,
+    items,
+    liveReceived: (repository, from, data) => {
+      if (data.type === "changes") documents.takeLive(repository, from, data.doc, data.changes);
+      else if (data.type === "presence") {
+        const did = presence.received(repository, from.device, data.state);
+        const row = did === undefined ? undefined : store.documents.byId(repository.n, did);
+        if (row !== undefined) showPresence(repository, row.n, row.did);
+      }
+    },
+    changed: statusChanged,
+    delivered: statusChanged,
+  });
+
+  const documents = createDocumentService({
+    store,
+    engine,
+    clock,
+    random: random.fork("documents"),
+    log,
+    inspect,
+    repositories,
+    indexer,
+    sendLive: (repository, session, did, changes) =>
+      peers.sendLive(repository, session.session, { type: "changes", doc: did, changes }),
+    documentsChanged,
+  });
+
+  const identity = createIdentityService({
+    store,
+    vault: ports.vault,
+    crypto,
+    random: random.fork("identity"),
+    clock,
+    ready: (opened) => open(opened),
+  });
+
+  const invites = createInviteService({
+    store,
+    crypto,
+    random: random.fork("invites"),
+    clock,
+    log,
+    repositories,
+    peers,
+    documents,
+    profile: () => identity.profile(),
+    changed: () => emit({ type: "invitesChanged" }),
+    notebooksChanged: () => emit({ type: "notebooksChanged" }),
+  });
+
+  const portability = createPortability({
+    store,
+    engine,
+    clock,
+    crypto,
+    random: random.fork("portability"),
+    folders: ports.folders,
+    documents,
+    indexer,
+    progress: (notebook, progress) => emit({ type: "importProgress", notebook, ...progress }),
+  });
+
+  const open = (profile: Profile): void => {
+    repositories.open(profile);
+    invites.open();
+    peers.open(profile);
+    indexer.resume();
+    emit({ type: "identityChanged" });
+    emit({ type: "notebooksChanged" });
+  };
+
+  const notebookOf = (repository: Repository): Notebook => {
+    const row = store.repositories.all().find(({ n }) => n === repository.n);
+    const members = repository.access.members();
+    const self = identity.profile();
+    const own = members.find(({ idRoot }) => self !== undefined && bytesEqual(idRoot, self.idRoot));
+    return {
+      id: repository.id,
+      title: row?.title ?? "",
+      role: own?.role ?? (repository.epoch.topicKey === null ? "reader" : "writer"),
+      documentCount: store.repositories.counts(repository.n).documents,
+      memberCount: members.length,
+      updatedAt: row?.updatedAt ?? 0,
+    };
+  };
+
+  const membersOf = (repository: Repository): readonly Member[] => {
+    const names = memberNames(store, repository);
+    const self = identity.profile();
+    const online = peers.present(repository);
+    return repository.access.members().map(({ idRoot, role }) => {
+      const id = bytesToHex(idRoot);
+      const own = self !== undefined && bytesEqual(self.idRoot, idRoot);
+      return {
+        id,
+        name: own ? self.name : (names[id] ?? `Member ${id.slice(0, 8)}`),
+        role,
+        self: own,
+        online: own || online.some((member) => bytesEqual(member.idRoot, idRoot)),
+      };
+    });
+  };
+
+  const summary = (): SyncSummary => {
+    const list = peers.list();
+    const counts = repositories.all().map(({ n }) => store.repositories.counts(n));
+    return {
+      connectedPeers: list
+        .filter(({ state, notebooks }) => state === "connected" && notebooks.length > 0)
+        .map(({ id, name }) => ({ id, name })),
+      visiblePeers: list.length,
+      undelivered: counts.reduce((sum, { undelivered }) => sum + undelivered, 0),
+      pending: counts.reduce((sum, { pending }) => sum + pending, 0),
+    };
+  };
+
+  const status = (): SyncStatus => ({
+    listening: peers.listening(),
+    peers: peers.list(),
+    notebooks: repositories.all().map((repository) => {
+      const counts = store.repositories.counts(repository.n);
+      return {
+        id: repository.id,
+        title: notebookOf(repository).title,
+        entries: counts.entries,
+        pending: counts.pending,
+        undelivered: counts.undelivered,
+        connectedPeers: peers.connectedTo(repository),
+        documents: store.documents
+          .list(repository.n)
+          .filter(({ did }) => !bytesEqual(did, NOTEBOOK_DOCUMENT))
+          .map((row) => ({ id: documentId(repository, row.did), title: row.title, heads: headsOf(row) })),
+      };
+    }),
+  });
+
+  const showPresence = (repository: Repository, document: number, did: Uint8Array): void => {
+    const present: readonly Presence[] = presence.of(repository, did);
+    for (const lease of documents.leasesOf(document)) lease.emit(ok({ type: "presence", present }));
+  };
+
+  const withNotebook = async <T>(
+    id: string,
+    work: (repository: Repository) => Promise<Result<T, ContractError>> | Result<T, ContractError>,
+  ): Promise<Result<T, ContractError>> => {
+    const repository = repositories.byId(id);
+    if (repository !== undefined) return work(repository);
+    return err(identity.profile() === undefined ? await missingIdentity() : contractError("NotebookNotFound"));
+  };
+
+  const missingIdentity = async (): Promise<ContractError> => {
+    const vault = await identity.vaultStatus();
+    return contractError(vault.ok && vault.value.state === "locked" ? "VaultLocked" : "NoIdentity");
+  };
+
+  const handlers: Core["handlers"] = {
+    "app.info": async () => ok(ports.info),
+    "vault.status": () => identity.vaultStatus(),
+    "vault.unlock": (input) => identity.unlock(input),
+    "identity.create": (input) => identity.create(input),
+    "identity.show": () => identity.show(),
+    "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
+
+    "notebooks.create": async ({ title }) => {
+      const profile = identity.profile();
+      if (profile === undefined) return err(await missingIdentity());
+      const founded = await foundRepository(
+        { crypto, random, clock, repositories, documents },
+        profile,
+        title,
+      );
+      if (!founded.ok) return founded;
+      emit({ type: "notebooksChanged" });
+      return ok(notebookOf(founded.value));
+    },
+    "notebooks.list": async () => ok(repositories.all().map(notebookOf)),
+    "notebooks.rename": ({ notebook, title }) =>
+      withNotebook(notebook, async (repository) => {
+        const edited = await documents.edit(documentId(repository, NOTEBOOK_DOCUMENT), [{ type: "setTitle", title }]);
+        if (!edited.ok) return edited;
+        const written = store.transaction(() => store.repositories.setTitle(repository.n, title));
+        if (!written.ok) return err(storeFailure(written.error));
+        emit({ type: "notebooksChanged" });
+        return ok(notebookOf(repository));
+      }),
+    "notebooks.members": ({ notebook }) => withNotebook(notebook, (repository) => ok(membersOf(repository))),
+
+    "documents.create": ({ notebook, title, markdown, folder }) =>
+      withNotebook(notebook, (repository) => {
+        const now = clock.unix();
+        return documents.create(repository, {
+          type: "note",
+          title: title ?? "",
+          content: { type: "markdown", markdown: markdown ?? "" },
+          folder: folder ?? "",
+          tags: [],
+          meta: {},
+          createdAt: now,
+          updatedAt: now,
+        });
+      }),
+    "documents.list": ({ notebook, deleted }) =>
+      withNotebook(notebook, (repository) => ok(documents.list(repository, deleted ?? "exclude"))),
+    "documents.read": ({ document }) => documents.read(document),
+    "documents.edit": ({ document, ...given }) => {
+      const edits: NoteEdit[] = [];
+      if (given.title !== undefined) edits.push({ type: "setTitle", title: given.title });
+      if (given.folder !== undefined) edits.push({ type: "setFolder", folder: given.folder });
+      if (given.tags !== undefined) edits.push({ type: "setTags", tags: given.tags });
+      if (given.replaceMarkdown !== undefined) edits.push({ type: "replaceMarkdown", markdown: given.replaceMarkdown });
+      if (given.delete !== undefined) edits.push({ type: "delete", ...given.delete });
+      if (given.insert !== undefined) edits.push({ type: "insert", ...given.insert });
+      if (given.appendMarkdown !== undefined) edits.push({ type: "appendMarkdown", markdown: given.appendMarkdown });
+      return documents.edit(document, edits);
+    },
+    "documents.delete": ({ document }) => documents.edit(document, [{ type: "setDeleted", at: clock.unix() }]),
+    "documents.restore": ({ document }) => documents.edit(document, [{ type: "setDeleted", at: null }]),
+    "documents.open": ({ document }, send) => {
+      const close = documents.open(document, send);
+      const found = documents.find(document);
+      if (found !== undefined) {
+        const present = presence.of(found.repository, found.row.did);
+        if (present.length > 0) send(ok({ type: "presence", present }));
+      }
+      return close;
+    },
+    "documents.apply": ({ lease, changes }) => documents.apply(lease, changes),
+    "documents.presence": async ({ lease, cursor }) => {
+      const open = documents.lease(lease);
+      if (open === undefined) return err(contractError("LeaseExpired"));
+      if (open.session !== undefined)
+        peers.sendLive(open.repository, open.session.session, {
+          type: "presence",
+          state: presence.encode(open.document.did, cursor ?? null),
+        });
+      return ok(null);
+    },
+
+    "invites.create": ({ notebook, mode, role }) =>
+      withNotebook(notebook, (repository) => invites.create(repository, mode, role ?? "writer")),
+    "invites.join": async ({ link }) =>
+      identity.profile() === undefined ? err(await missingIdentity()) : invites.join(link),
+    "invites.pending": async () => ok(invites.pending()),
+    "invites.approve": ({ id }) => invites.approve(id),
+    "invites.decline": ({ id }) => invites.decline(id),
+
+    "peers.list": async () => ok(peers.list()),
+    "peers.connect": ({ address }) => peers.connect(address),
+    "sync.status": async () => ok(status()),
+    "sync.summary": async () => ok(summary()),
+
+    "import.markdown": ({ path, notebook }) =>
+      withNotebook(notebook, (repository) => portability.importMarkdown(repository, path)),
+    "import.cancel": async ({ notebook }) => portability.cancelImport(notebook),
+    "export.markdown": ({ notebook, path }) =>
+      withNotebook(notebook, (repository) => portability.exportMarkdown(repository, path)),
+    search: async ({ query, limit, notebook, scope }) => {
+      const matches = await ports.search.search({
+        query,
+        limit: limit ?? 20,
+        repository: notebook === undefined ? undefined : hexToBytes(notebook),
+        scope: scope ?? "everything",
+      });
+      return ok(
+        matches.map(({ rid, did, title, snippet, highlights, score }) => {
+          const id = bytesToHex(rid) + bytesToHex(did);
+          return { id, document: id, notebook: bytesToHex(rid), title, snippet, highlights, score };
+        }),
+      );
+    },
+    "settings.get": async () => ok(store.meta.settings()),
+    "settings.set": async ({ key, value }) => {
+      const written = store.transaction(() => store.meta.setSetting(key, value));
+      return written.ok ? ok(null) : err(storeFailure(written.error));
+    },
+    "node.stop": async () => {
+      ports.requestStop();
+      return ok(null);
+    },
+    events: (_input, listener) => {
+      listeners.add(listener);
+      listener(ok({ type: "syncChanged", summary: summary() }));
+      return () => listeners.delete(listener);
+    },
+  };
+
+  return {
+    handlers,
+    start: async () => {
+      const opened = await identity.start();
+      if (!opened.ok) emit({ type: "problem", error: opened.error });
+      const { host, port, insist } = ports.listen;
+      const listening = await peers.start({ host, port });
+      if (listening.ok || insist || listening.error.type !== "PortInUse") return listening;
+      return peers.start({ host, port: 0 });
+    },
+    wake: () => peers.wake(),
+    stop: async () => {
+      pendingStatus?.();
+      documentsTimer?.();
+      repositories.sealAll();
+      slices.stop();
+      invites.stop();
+      await peers.stop();
+      await indexer.idle();
+      await engine.stop();
+      await ports.search.stop();
+    },
+  };
+};

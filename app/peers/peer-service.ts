@@ -1,0 +1,443 @@
+import type { ContractError } from "../contract/errors.ts";
+import { contractError } from "../contract/errors.ts";
+import type { Peer } from "../contract/types.ts";
+import type { Profile } from "../identities/profile.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Discovery } from "../ports/discovery.ts";
+import type { Link, LinkError, Links } from "../ports/links.ts";
+import type { Log } from "../ports/log.ts";
+import type { Store, TopicRow } from "../ports/store.ts";
+import { memberNames } from "../repositories/document-indexer.ts";
+import type { Repository } from "../repositories/repository.ts";
+import type { RepositoryService } from "../repositories/repository-service.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import { ITEM_KINDS, openItem, proxyCheck, sealItem } from "../../protocol/entry/item.ts";
+import type { CheckedItem } from "../../protocol/entry/item.ts";
+import type { LiveData, LiveWindow } from "../../protocol/entry/live.ts";
+import { acceptLive, createLiveWindow, readLive, signLive } from "../../protocol/entry/live.ts";
+import { exhaustive } from "../../protocol/kernel/assert.ts";
+import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
+import type { Machine } from "../../protocol/kernel/machine.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { err, ok } from "../../protocol/kernel/result.ts";
+import { durationMs } from "../../protocol/kernel/time.ts";
+import type { FollowedTopic, ItemSource, PeerEffect, PeerEvent } from "../../protocol/peer/peer-session.ts";
+import { createPeerSession } from "../../protocol/peer/peer-session.ts";
+import { decodePeerMessage, encodePeerMessage } from "../../protocol/peer/wire.ts";
+import type { Found } from "./connections.ts";
+import { createConnections } from "./connections.ts";
+
+/** A member seen through a connection, in one repository. */
+export interface PresentMember {
+  readonly repository: Repository;
+  readonly device: Uint8Array;
+  readonly idRoot: Uint8Array;
+}
+
+export interface PeerService {
+  readonly start: (options: {
+    readonly host: string | undefined;
+    readonly port: number;
+  }) => Promise<Result<readonly string[], ContractError>>;
+  readonly open: (profile: Profile) => void;
+  readonly list: () => readonly Peer[];
+  readonly listening: () => readonly string[];
+  readonly connect: (address: string) => Promise<Result<Peer, ContractError>>;
+  readonly offer: (address: string) => void;
+  readonly topicsChanged: () => void;
+  readonly stored: (topic: TopicRow, item: CheckedItem, source: object | undefined) => void;
+  /** True when at least one connected member of the repository was sent it. */
+  readonly sendLive: (repository: Repository, session: Uint8Array, data: LiveData) => boolean;
+  readonly present: (repository: Repository) => readonly PresentMember[];
+  readonly connectedTo: (repository: Repository) => number;
+  readonly wake: () => void;
+  readonly stop: () => Promise<void>;
+}
+
+interface Connection {
+  readonly id: string;
+  readonly link: Link;
+  readonly found: Found;
+  readonly machine: Machine<PeerEvent, PeerEffect>;
+  readonly shared: Map<string, TopicRow>;
+  /** Proven device key by topic. */
+  readonly devices: Map<string, Uint8Array>;
+  readonly challenge: Uint8Array;
+  readonly windows: Map<string, LiveWindow>;
+  timer: (() => void) | undefined;
+  ended: boolean;
+}
+
+export const DEFAULT_PORT = 41_641;
+/** A link that shares no topic is closed after this: long enough for a rendezvous to be named, short enough not to hold sockets. */
+const STRANGER_TIMEOUT = durationMs(20_000);
+const CHALLENGE_BYTES = 16;
+/** Unacknowledged items asked about at once; a long offline import is acknowledged in a few reconnections. */
+const MAX_ASKED = 16_384;
+/** Links accepted at once; each costs some 200 KB of buffers at most. */
+const MAX_LINKS = 256;
+
+const linkFailure = (error: LinkError): ContractError => contractError(error.type);
+
+/** Every connection of this node: who is on the other side, which topics are shared, and what flows over them. */
+export const createPeerService = (deps: {
+  readonly links: Links;
+  readonly discovery: Discovery | undefined;
+  readonly store: Store;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly repositories: RepositoryService;
+  readonly items: ItemSource;
+  readonly liveReceived: (
+    repository: Repository,
+    from: { readonly device: Uint8Array; readonly session: Uint8Array },
+    data: LiveData,
+  ) => void;
+  readonly changed: () => void;
+  readonly delivered: () => void;
+}): PeerService => {
+  const { links, discovery, store, crypto, random, clock, log, repositories, items } = deps;
+  const connections = new Map<string, Connection>();
+  let profile: Profile | undefined;
+  let addresses: readonly string[] = [];
+  let listeningPort: number | undefined;
+  let discovering = false;
+  let liveCounter = 0;
+  let stopped = false;
+  /** Addresses whose link was given up because the same device is reached over another. */
+  const duplicates = new Map<string, string>();
+
+  const followed = (): readonly FollowedTopic[] =>
+    repositories
+      .topics()
+      .map((topic) => ({
+        pk: topic.pk,
+        readKey: topic.readKey,
+        device: topic.repository === null ? null : (profile?.device ?? null),
+      }));
+
+  const repositoryOf = (topic: TopicRow): Repository | undefined =>
+    topic.repository === null ? undefined : repositories.byNumber(topic.repository);
+
+  const dispatch = (connection: Connection, event: PeerEvent): void => {
+    if (connection.ended) return;
+    for (const effect of connection.machine.handle(event, clock.monotonic())) run(connection, effect);
+    connection.timer?.();
+    connection.timer = undefined;
+    const deadline = connection.ended ? undefined : connection.machine.nextDeadline();
+    if (deadline !== undefined)
+      connection.timer = clock.after(durationMs(Math.max(0, deadline - clock.monotonic())), () =>
+        dispatch(connection, { type: "deadlineReached" }),
+      );
+  };
+
+  const run = (connection: Connection, effect: PeerEffect): void => {
+    switch (effect.type) {
+      case "send":
+        connection.link.send(encodePeerMessage(effect.message), effect.message.type === "live" ? "urgent" : "bulk");
+        return;
+      case "itemsReceived": {
+        const topic = repositories.topicByPk(effect.topic);
+        if (topic === undefined) {
+          dispatch(connection, { type: "itemsIngested", token: effect.token, results: [] });
+          return;
+        }
+        repositories.ingest(topic, effect.wires, connection, (results) => {
+          dispatch(connection, { type: "itemsIngested", token: effect.token, results });
+        });
+        return;
+      }
+      case "liveReceived":
+        onLive(connection, effect.topic, effect.wire);
+        return;
+      case "topicShared": {
+        const topic = repositories.topicByPk(effect.topic);
+        if (topic !== undefined) connection.shared.set(bytesToHex(effect.topic), topic);
+        connection.windows.set(bytesToHex(effect.topic), createLiveWindow(connection.challenge));
+        if (connection.found !== "incoming") rememberAddress(connection);
+        deps.changed();
+        return;
+      }
+      case "topicSynced": {
+        const topic = repositories.topicByPk(effect.topic);
+        const oids = topic === undefined ? [] : store.entries.undelivered(topic.n, MAX_ASKED);
+        if (oids.length > 0) dispatch(connection, { type: "askDelivered", topic: effect.topic, oids });
+        deps.changed();
+        return;
+      }
+      case "deviceProved":
+        onDevice(connection, effect.topic, effect.device);
+        return;
+      case "delivered": {
+        const written = store.transaction(() => store.entries.markDelivered(effect.oids));
+        if (written.ok && written.value > 0) deps.delivered();
+        return;
+      }
+      case "peerViolated":
+        log.info("peer broke a rule", { rule: effect.rule });
+        end(connection, "lost", `The other side broke rule ${effect.rule}.`);
+        return;
+      default:
+        exhaustive(effect);
+    }
+  };
+
+  const rememberAddress = (connection: Connection): void => {
+    const found = connection.found === "mdns" ? "mdns" : "manual";
+    const { address } = connection.link;
+    const written = store.transaction(() => store.addresses.put({ address, found, lastOk: clock.unix() }));
+    if (!written.ok) log.warn("address not remembered", { fault: written.error.type });
+  };
+
+  const onDevice = (connection: Connection, topicPk: Uint8Array, device: Uint8Array): void => {
+    const topic = connection.shared.get(bytesToHex(topicPk));
+    const repository = topic === undefined ? undefined : repositoryOf(topic);
+    if (repository === undefined) return;
+    connection.devices.set(bytesToHex(topicPk), device);
+    deps.changed();
+    closeDuplicate(connection, device);
+  };
+
+  /**
+   * Two nodes that find each other dial at the same moment, and over IPv4 and IPv6: both keep the link whose initiator has the
+   * smaller device key and, of several such, the one with the smallest handshake hash, so that both close the same ones.
+   */
+  const closeDuplicate = (connection: Connection, device: Uint8Array): void => {
+    if (profile === undefined || bytesEqual(device, profile.device.publicKey)) return;
+    const own = profile.device.publicKey;
+    const rank = (one: Connection): boolean => (compareBytes(own, device) < 0) === (one.link.role === "initiator");
+    for (const other of [...connections.values()]) {
+      if (other === connection || other.ended) continue;
+      if (![...other.devices.values()].some((key) => bytesEqual(key, device))) continue;
+      const better =
+        rank(other) === rank(connection)
+          ? compareBytes(other.link.handshakeHash, connection.link.handshakeHash) < 0
+          : rank(other);
+      const loser = better ? connection : other;
+      duplicates.set(loser.link.address, bytesToHex(device));
+      end(loser, "duplicate", "The same device is connected already.");
+      if (loser === connection) return;
+    }
+  };
+
+  const onLive = (connection: Connection, topicPk: Uint8Array, wire: Uint8Array): void => {
+    const key = bytesToHex(topicPk);
+    const topic = connection.shared.get(key);
+    const repository = topic === undefined ? undefined : repositoryOf(topic);
+    const window = connection.windows.get(key);
+    if (topic === undefined || repository === undefined || window === undefined) return;
+    const item = proxyCheck(crypto, wire);
+    if (!item.ok || item.value.kind !== ITEM_KINDS.live || !bytesEqual(item.value.topicPk, topicPk)) return;
+    const plaintext = openItem(crypto, item.value, topic.readKey);
+    if (!plaintext.ok) return;
+    const message = readLive(crypto, topicPk, plaintext.value);
+    if (!message.ok) return;
+    const next = acceptLive(window, message.value);
+    if (next === undefined) return;
+    connection.windows.set(key, next);
+    const { devSig, sess, data } = message.value;
+    if (data.type === "changes" && !repository.access.isWriter(devSig)) return;
+    deps.liveReceived(repository, { device: devSig, session: sess }, data);
+  };
+
+  const end = (connection: Connection, why: "stranger" | "duplicate" | "lost", reason: string): void => {
+    if (connection.ended) return;
+    connection.ended = true;
+    connection.timer?.();
+    connections.delete(connection.id);
+    connection.link.close();
+    dialer.ended(connection.link.address, why, reason);
+    if (why === "lost")
+      for (const device of connection.devices.values())
+        for (const [address, other] of duplicates)
+          if (other === bytesToHex(device)) {
+            duplicates.delete(address);
+            dialer.ended(address, "lost", reason);
+          }
+    deps.changed();
+  };
+
+  const accept = (link: Link, found: Found): void => {
+    if (stopped || connections.size >= MAX_LINKS) {
+      link.close();
+      return;
+    }
+    const machine = createPeerSession(
+      { crypto, random: random.fork("peer-session"), items },
+      { handshakeHash: link.handshakeHash, role: link.role },
+    );
+    const connection: Connection = {
+      id: bytesToHex(random.bytes(8)),
+      link,
+      found,
+      machine,
+      shared: new Map(),
+      devices: new Map(),
+      challenge: link.handshakeHash.slice(0, CHALLENGE_BYTES),
+      windows: new Map(),
+      timer: undefined,
+      ended: false,
+    };
+    connections.set(connection.id, connection);
+    link.start({
+      message: (bytes) => {
+        const message = decodePeerMessage(bytes);
+        if (message.ok) dispatch(connection, { type: "messageReceived", message: message.value });
+        else end(connection, "lost", "The other side sent a message that cannot be read.");
+      },
+      closed: (reason) => end(connection, "lost", reason),
+    });
+    clock.after(STRANGER_TIMEOUT, () => {
+      if (connection.shared.size === 0) end(connection, "stranger", "This node shares no notebook with you.");
+    });
+    dispatch(connection, { type: "opened", topics: followed() });
+    deps.changed();
+  };
+
+  const dialer = createConnections({
+    links,
+    clock,
+    random: random.fork("dialer"),
+    store,
+    log,
+    connected: accept,
+    changed: () => deps.changed(),
+  });
+
+  const nameOf = (connection: Connection): string | null => {
+    for (const [topic, device] of connection.devices) {
+      const row = connection.shared.get(topic);
+      const repository = row === undefined ? undefined : repositoryOf(row);
+      const member = repository?.access.memberOfDevice(device);
+      if (repository === undefined || member === undefined) continue;
+      const name = memberNames(store, repository)[bytesToHex(member.idRoot)];
+      if (name !== undefined) return name;
+    }
+    return null;
+  };
+
+  const describe = (connection: Connection): Peer => ({
+    id: connection.id,
+    name: nameOf(connection),
+    address: connection.link.address,
+    state: "connected",
+    found: connection.found,
+    notebooks: [...connection.shared.values()].flatMap((topic) => repositoryOf(topic)?.id ?? []),
+    reason: "",
+  });
+
+  const startDiscovery = (): void => {
+    // Nothing is announced before there is an identity: an empty node has nothing to find or to be found for.
+    if (discovery === undefined || discovering || listeningPort === undefined || profile === undefined) return;
+    discovering = true;
+    discovery.start(listeningPort, (address) => dialer.offer(address, "mdns"));
+  };
+
+  return {
+    start: async ({ host, port }) => {
+      const listening = await links.listen(host, port, (link) => accept(link, "incoming"));
+      if (!listening.ok) return err(linkFailure(listening.error));
+      ({ addresses, port: listeningPort } = listening.value);
+      startDiscovery();
+      return ok(addresses);
+    },
+    open: (opened) => {
+      profile = opened;
+      startDiscovery();
+      for (const { address, found } of store.addresses.all()) dialer.offer(address, found === "mdns" ? "mdns" : "remembered");
+    },
+    list: () => {
+      const up = [...connections.values()].map(describe);
+      const reached = new Set([...connections.values()].map(({ link }) => link.address));
+      const others = dialer
+        .candidates()
+        .filter(({ address, state }) => state !== "connected" && !reached.has(address))
+        .map(
+          ({ address, found, state, reason }): Peer => ({
+            id: address,
+            name: null,
+            address,
+            state: state === "dialing" ? "connecting" : "waiting",
+            found,
+            notebooks: [],
+            reason,
+          }),
+        );
+      return [...up, ...others];
+    },
+    listening: () => addresses,
+    connect: async (address) => {
+      const dialled = await dialer.dialNow(address, "manual");
+      if (!dialled.ok) return err(linkFailure(dialled.error));
+      const connection = [...connections.values()].find(({ link }) => link === dialled.value);
+      return connection === undefined ? err(contractError("PeerUnreachable")) : ok(describe(connection));
+    },
+    offer: (address) => dialer.offer(address, "manual"),
+    topicsChanged: () => {
+      if (stopped) return;
+      for (const connection of connections.values()) dispatch(connection, { type: "topicsChanged", topics: followed() });
+      dialer.wake();
+    },
+    stored: (topic, item, source) => {
+      for (const connection of connections.values())
+        if (connection !== source)
+          dispatch(connection, { type: "itemStored", topic: topic.pk, oid: item.oid, wire: item.wire });
+    },
+    sendLive: (repository, session, data) => {
+      if (profile === undefined || repository.epoch.topicKey === null) return false;
+      const { topicKey, readKey, topicPk } = repository.epoch;
+      const key = bytesToHex(topicPk);
+      let sent = false;
+      for (const connection of connections.values()) {
+        if (!connection.shared.has(key)) continue;
+        const plaintext = signLive(profile.device, topicPk, {
+          sess: session,
+          counter: liveCounter++,
+          challenge: connection.challenge,
+          data,
+        });
+        const item = sealItem(crypto, { kind: ITEM_KINDS.live, topicKey, gen: 0, salt: random.bytes(16) }, readKey, plaintext);
+        // Too large to send ahead: the entry brings it.
+        if (!item.ok) return sent;
+        dispatch(connection, { type: "sendLive", topic: topicPk, wire: item.value.wire });
+        sent = true;
+      }
+      return sent;
+    },
+    present: (repository) => {
+      const key = bytesToHex(repository.epoch.topicPk);
+      const out: PresentMember[] = [];
+      for (const connection of connections.values()) {
+        const device = connection.devices.get(key);
+        const member = device === undefined ? undefined : repository.access.memberOfDevice(device);
+        if (device !== undefined && member !== undefined) out.push({ repository, device, idRoot: member.idRoot });
+      }
+      return out;
+    },
+    connectedTo: (repository) => {
+      const key = bytesToHex(repository.epoch.topicPk);
+      return [...connections.values()].filter((connection) => connection.shared.has(key)).length;
+    },
+    wake: () => {
+      for (const { link } of connections.values()) link.probe();
+      discovery?.refresh();
+      dialer.wake();
+    },
+    stop: async () => {
+      stopped = true;
+      dialer.stop();
+      for (const connection of connections.values()) {
+        connection.ended = true;
+        connection.timer?.();
+        connection.link.close();
+      }
+      connections.clear();
+      await discovery?.stop();
+      await links.stop();
+    },
+  };
+};
+

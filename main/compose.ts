@@ -1,0 +1,145 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { ContractError } from "../app/contract/errors.ts";
+import { contractError } from "../app/contract/errors.ts";
+import type { ContractHost } from "../app/contract/handlers.ts";
+import { createContractHost } from "../app/contract/handlers.ts";
+import type { ShellHandlers } from "../app/core.ts";
+import { createCore } from "../app/core.ts";
+import type { Engine } from "../app/ports/engine.ts";
+import type { KeyVault } from "../app/ports/key-vault.ts";
+import type { Log } from "../app/ports/log.ts";
+import type { CryptoProvider } from "../protocol/crypto/provider.ts";
+import { createNobleProvider } from "../protocol/crypto/noble-provider.ts";
+import type { Result } from "../protocol/kernel/result.ts";
+import { err, ok } from "../protocol/kernel/result.ts";
+import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
+import { createChangeInspector } from "./adapters/inspect-change.ts";
+import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
+import { createNativeProvider } from "./adapters/native-crypto.ts";
+import { createNoiseLinks } from "./adapters/noise-links.ts";
+import { createReaderHost } from "./adapters/reader-host.ts";
+import { openWriter, setAside } from "./adapters/sqlite/database.ts";
+import { createStore } from "./adapters/sqlite/store.ts";
+import { createTcpTransport } from "./adapters/tcp-transport.ts";
+import { createSystemClock } from "./adapters/system-clock.ts";
+import { createSystemRandom } from "./adapters/system-random.ts";
+import { claimDataDirectory } from "./control/control-server.ts";
+
+/** What a host decides about the node it runs. */
+export interface NodeConfig {
+  readonly dataDirectory: string;
+  /** Address to listen on; all of this computer's when absent. */
+  readonly listenHost: string | undefined;
+  /** 0: the port of last time, or any free one. */
+  readonly listenPort: number;
+  readonly mdns: boolean;
+  readonly version: string;
+  /** `headless`, or the Electron version. */
+  readonly hostName: string;
+  readonly vault: KeyVault;
+  readonly log: Log;
+  readonly readerScript: URL;
+  readonly engine: Engine;
+  readonly shell: ShellHandlers;
+  /** Called once when somebody asked the node to stop. */
+  readonly requestStop: () => void;
+}
+
+export interface RunningNode {
+  readonly contract: ContractHost;
+  readonly listening: readonly string[];
+  readonly wake: () => void;
+  /** Seals what is not sealed, tells everyone goodbye and closes the database. */
+  readonly stop: () => Promise<void>;
+}
+
+const DATABASE = "profile.db";
+const PORT_SETTING = "listen-port";
+/** Present while a node runs: when found at start, the last run was cut off and the database is checked through. */
+const RUNNING_MARK = "running";
+
+const createCrypto = (): CryptoProvider => createNativeProvider(createNobleProvider());
+
+const openDatabase = (config: NodeConfig) => {
+  const file = path.join(config.dataDirectory, DATABASE);
+  const mark = path.join(config.dataDirectory, RUNNING_MARK);
+  const opened = openWriter(file, existsSync(mark));
+  if (opened.ok || opened.error.type !== "CorruptDatabase") {
+    if (opened.ok) writeFileSync(mark, "", { mode: 0o600 });
+    return opened;
+  }
+  const kept = setAside(file, new Date().toISOString().replaceAll(":", "-"));
+  config.log.error("database damaged", { kept: path.basename(kept) });
+  return err({ ...opened.error, message: `The database is damaged. It was kept as ${kept}.` });
+};
+
+/** Where the node listened last time, so that remembered addresses stay true. */
+const lastPort = (dataDirectory: string): number => {
+  const file = path.join(dataDirectory, PORT_SETTING);
+  const port = existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : 0;
+  return port > 0 && port < 65_536 ? port : 0;
+};
+
+/** Builds a node from adapters and starts it; the one composition root of the window and the headless host. */
+export const startNode = async (config: NodeConfig): Promise<Result<RunningNode, ContractError>> => {
+  const { dataDirectory, log } = config;
+  try {
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  } catch {
+    return err(contractError("CannotWrite", `The data folder ${dataDirectory} cannot be made.`));
+  }
+  const claimed = await claimDataDirectory(dataDirectory);
+  if (!claimed.ok) return err(contractError(claimed.error.type));
+  const database = openDatabase(config);
+  if (!database.ok) {
+    await claimed.value.close();
+    return err(
+      contractError(database.error.type === "NewerSchema" ? "CorruptDatabase" : database.error.type, database.error.message),
+    );
+  }
+  const random = createSystemRandom();
+  const clock = createSystemClock();
+  const crypto = createCrypto();
+  const core = createCore({
+    store: createStore(database.value),
+    vault: config.vault,
+    engine: config.engine,
+    search: createReaderHost(config.readerScript, path.join(dataDirectory, DATABASE), log),
+    links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
+    discovery: config.mdns ? createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) }) : undefined,
+    folders: { reader: createFolderReader, writer: createFolderWriter },
+    inspect: createChangeInspector(crypto),
+    crypto,
+    random,
+    clock,
+    log,
+    info: { version: config.version, dataDirectory, host: config.hostName },
+    listen: {
+      host: config.listenHost,
+      port: config.listenPort === 0 ? lastPort(dataDirectory) : config.listenPort,
+      insist: config.listenPort !== 0,
+    },
+    requestStop: config.requestStop,
+  });
+  clock.onResumed(() => core.wake());
+  const contract = createContractHost({ ...core.handlers, ...config.shell }, (operation, cause) => {
+    log.error("bug", { operation, cause: cause instanceof Error ? (cause.stack ?? cause.message) : "unknown" });
+  });
+  const close = async (): Promise<void> => {
+    await core.stop();
+    clock.close();
+    database.value.close();
+    rmSync(path.join(dataDirectory, RUNNING_MARK), { force: true });
+    await claimed.value.close();
+  };
+  const listening = await core.start();
+  if (!listening.ok) {
+    await close();
+    return listening;
+  }
+  const port = /:(\d+)$/.exec(listening.value[0] ?? "")?.[1];
+  if (port !== undefined) writeFileSync(path.join(dataDirectory, PORT_SETTING), port, { mode: 0o600 });
+  claimed.value.serve(contract);
+  return ok({ contract, listening: listening.value, wake: core.wake, stop: close });
+};

@@ -1,0 +1,170 @@
+import { readFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { contract } from "../app/contract/contract.ts";
+import { contractError } from "../app/contract/errors.ts";
+import type { KeyVault } from "../app/ports/key-vault.ts";
+import { err } from "../protocol/kernel/result.ts";
+import { createEngineHost } from "./adapters/engine-host.ts";
+import { createFileVault } from "./adapters/file-vault.ts";
+import { createJsonLog } from "./adapters/json-log.ts";
+import { createPassphraseVault } from "./adapters/passphrase-vault.ts";
+import { startNode } from "./compose.ts";
+import { connectControl } from "./control/control-client.ts";
+
+const USAGE = `p2pcollab: notes shared without a server
+
+  p2pcollab node --data-dir FOLDER [--listen HOST:PORT] [--no-mdns] [--passphrase-file FILE] [--log-level LEVEL]
+      runs a node without a window until it is told to stop
+  p2pcollab ctl --data-dir FOLDER OPERATION [JSON]
+      runs one operation on the node of that folder and prints its answer as JSON
+  p2pcollab ctl --help
+      lists the operations
+`;
+
+const VERSION = (
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string }
+).version;
+
+const fail = (error: { readonly type: string; readonly message: string }): never => {
+  process.stderr.write(`${JSON.stringify({ type: error.type, message: error.message })}\n`);
+  process.exit(1);
+};
+
+const invalid = (message: string): never => fail({ type: "InvalidInput", message });
+
+const parseListen = (text: string | undefined): { readonly host: string | undefined; readonly port: number } => {
+  if (text === undefined) return { host: undefined, port: 0 };
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return invalid(`--listen takes HOST:PORT, not "${text}".`);
+  return { host: match[1] ?? (match[2] === "" ? undefined : match[2]), port };
+};
+
+/** A vault whose passphrase the operator put into a file, so that it is neither in argv nor in the environment. */
+const vaultWithPassphrase = (file: string, passphrase: string): KeyVault => {
+  const vault = createPassphraseVault(file);
+  return {
+    ...vault,
+    create: (given) => vault.create(given ?? passphrase),
+    unlock: (given) => vault.unlock(given ?? passphrase),
+  };
+};
+
+const runNode = async (args: readonly string[]): Promise<void> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      "data-dir": { type: "string" },
+      listen: { type: "string" },
+      "no-mdns": { type: "boolean" },
+      "passphrase-file": { type: "string" },
+      "log-level": { type: "string" },
+    },
+  });
+  const dataDirectory = path.resolve(values["data-dir"] ?? path.join(os.homedir(), ".p2pcollab"));
+  const level = values["log-level"] ?? "info";
+  if (level !== "debug" && level !== "info" && level !== "warn" && level !== "error")
+    return invalid("--log-level is debug, info, warn or error.");
+  const { host, port } = parseListen(values.listen);
+  const keyFile = path.join(dataDirectory, "vault.json");
+  let vault: KeyVault;
+  if (values["passphrase-file"] === undefined) {
+    vault = createFileVault(keyFile);
+    process.stderr.write(
+      "p2pcollab: the keys are protected by file permissions only. To wrap them in a passphrase: --passphrase-file FILE\n",
+    );
+  } else {
+    const passphrase = readFileSync(values["passphrase-file"], "utf8").replace(/\r?\n$/, "");
+    if (passphrase === "") return invalid("the passphrase file is empty.");
+    vault = vaultWithPassphrase(keyFile, passphrase);
+  }
+  const log = createJsonLog({ folder: path.join(dataDirectory, "logs"), level, now: Date.now, stderr: true });
+  let stop: (() => void) | undefined;
+  let stopRequested = false;
+  const unsupported = async () => err(contractError("Unsupported"));
+  const started = await startNode({
+    dataDirectory,
+    listenHost: host,
+    listenPort: port,
+    mdns: values["no-mdns"] !== true,
+    version: VERSION,
+    hostName: "headless",
+    vault,
+    log,
+    readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
+    engine: createEngineHost(log),
+    shell: { "shell.pickFolder": unsupported, "shell.openExternal": unsupported, "shell.copyText": unsupported },
+    requestStop: () => {
+      stopRequested = true;
+      setImmediate(() => stop?.());
+    },
+  });
+  if (!started.ok) return fail(started.error);
+  process.stdout.write(`${JSON.stringify({ ready: true, listening: started.value.listening, dataDirectory })}\n`);
+  let stopping = false;
+  stop = () => {
+    if (stopping) return;
+    stopping = true;
+    void started.value.stop().then(() => {
+      log.close();
+      process.exit(0);
+    });
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  // The command that started us was killed: nobody could stop this node any more.
+  if (process.send !== undefined) process.once("disconnect", stop);
+  if (stopRequested) stop();
+};
+
+const runControl = async (args: readonly string[]): Promise<void> => {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { "data-dir": { type: "string" }, help: { type: "boolean" } },
+  });
+  if (values.help === true) {
+    for (const [name, { kind }] of Object.entries(contract)) process.stdout.write(`${kind.padEnd(8)} ${name}\n`);
+    return;
+  }
+  const [name, json, ...rest] = positionals;
+  if (name === undefined || rest.length > 0) return invalid("usage: p2pcollab ctl --data-dir FOLDER OPERATION [JSON]");
+  let input: unknown;
+  try {
+    input = json === undefined ? undefined : JSON.parse(json);
+  } catch {
+    return invalid("the input is not JSON.");
+  }
+  const dataDirectory = path.resolve(values["data-dir"] ?? path.join(os.homedir(), ".p2pcollab"));
+  const client = await connectControl(dataDirectory);
+  if (!client.ok) return fail(client.error);
+  const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value ?? null, printable)}\n`);
+  if (Object.hasOwn(contract, name) && contract[name as keyof typeof contract].kind === "stream") {
+    client.value.subscribe(name, input, (message) => {
+      if (message.ok) print(message.value);
+      else fail(message.error);
+    });
+    return;
+  }
+  const answer = await client.value.invoke(name, input);
+  if (!answer.ok) return fail(answer.error);
+  print(answer.value);
+  client.value.close();
+};
+
+const printable = (_key: string, value: unknown): unknown =>
+  value instanceof Uint8Array ? { $bytes: Buffer.from(value).toString("base64") } : value;
+
+const [command, ...args] = process.argv.slice(2);
+try {
+  if (command === "node") await runNode(args);
+  else if (command === "ctl") await runControl(args);
+  else {
+    process.stdout.write(USAGE);
+    process.exitCode = command === undefined || command === "--help" || command === "help" ? 0 : 1;
+  }
+} catch (cause) {
+  if (cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_PARSE_ARGS")) invalid(cause.message);
+  throw cause;
+}

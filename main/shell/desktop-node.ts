@@ -1,0 +1,63 @@
+import { app, utilityProcess } from "electron";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import type { ContractError } from "../../app/contract/errors.ts";
+import type { ContractHost } from "../../app/contract/handlers.ts";
+import type { ShellHandlers } from "../../app/core.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { createEngineHost } from "../adapters/engine-host.ts";
+import { createJsonLog } from "../adapters/json-log.ts";
+import type { RunningNode } from "../compose.ts";
+import { startNode } from "../compose.ts";
+import { chooseVault } from "./choose-vault.ts";
+import { createDeferredContract } from "./deferred-contract.ts";
+import { watchPower } from "./power.ts";
+import { spawnUtilityProcess } from "./utility-process.ts";
+
+/** The node inside the windowed app. The window opens while it starts: calls wait until it is there. */
+export interface DesktopNode {
+  readonly contract: ContractHost;
+  readonly started: Promise<Result<RunningNode, ContractError>>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts the node of this app's data folder. Call after the app is ready. */
+export const startDesktopNode = (shell: ShellHandlers, requestStop: () => void): DesktopNode => {
+  const dataDirectory = app.getPath("userData");
+  const log = createJsonLog({ folder: path.join(dataDirectory, "logs"), level: "info", now: Date.now, stderr: true });
+  const start = async (): Promise<Result<RunningNode, ContractError>> => {
+    const node = await startNode({
+      dataDirectory,
+      listenHost: undefined,
+      listenPort: 0,
+      mdns: true,
+      version: app.getVersion(),
+      hostName: `Electron ${process.versions.electron ?? ""}`,
+      vault: await chooseVault(path.join(dataDirectory, "vault.json")),
+      log,
+      readerScript: pathToFileURL(path.join(import.meta.dirname, "reader-worker.js")),
+      engine: createEngineHost(log, spawnUtilityProcess(utilityProcess)),
+      shell,
+      requestStop,
+    });
+    if (node.ok) watchPower({ suspended: () => undefined, resumed: node.value.wake });
+    return node;
+  };
+  const started = start();
+  const refusal = (error: ContractError): ContractHost => ({
+    invoke: async () => ({ ok: false, error }),
+    subscribe: (_name, _input, emit) => {
+      emit({ ok: false, error });
+      return () => undefined;
+    },
+  });
+  return {
+    started,
+    contract: createDeferredContract(started.then((node) => (node.ok ? node.value.contract : refusal(node.error)))),
+    stop: async () => {
+      const node = await started;
+      if (node.ok) await node.value.stop();
+      log.close();
+    },
+  };
+};

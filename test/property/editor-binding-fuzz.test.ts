@@ -40,14 +40,12 @@ const round = (seed: number): number => {
   for (let i = 0; i < EDITS; i++) {
     const index = randomBelow(random, peers.length);
     const peer = peers[index] as EditorPeer;
-    const change = randomEdit(random, peer);
+    const changes = randomEdit(random, peer);
     expectNoDrift(peer, seed, `edit ${i}`);
-    if (change !== undefined) {
-      edits++;
-      inboxes.forEach((inbox, other) => {
-        if (other !== index) inbox.push(change);
-      });
-    }
+    edits += changes.length;
+    inboxes.forEach((inbox, other) => {
+      if (other !== index) inbox.push(...changes);
+    });
     if (randomBelow(random, 3) === 0) deliver(randomBelow(random, peers.length), 1 + randomBelow(random, 6));
   }
   peers.forEach((_, index) => {

@@ -1,7 +1,8 @@
 import type { Node as ProseMirrorNode } from "prosemirror-model";
 import { Slice } from "prosemirror-model";
-import type { Transaction as EditorTransaction } from "prosemirror-state";
+import type { Command, Transaction as EditorTransaction } from "prosemirror-state";
 import { AllSelection, EditorState, TextSelection } from "prosemirror-state";
+import type { EditorView } from "prosemirror-view";
 import type { BlockAttrs, BlockType, NoteMarks, NoteSpan } from "../../app/repositories/note-schema.ts";
 import { embedBlock, linkToMark, MARK_NAMES, readSpans, textBlock } from "../../app/repositories/note-schema.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
@@ -14,6 +15,7 @@ import {
   type ReplicaBinding,
 } from "../../renderer/src/editors/note-editor/replica-binding.ts";
 import {
+  blockToNode,
   docFromSpans,
   embedToNode,
   noteSchema,
@@ -21,6 +23,9 @@ import {
   toMark,
   toMarks,
 } from "../../renderer/src/editors/note-editor/schema.ts";
+import * as commands from "../../renderer/src/editors/note-editor/commands.ts";
+import { markdownRules } from "../../renderer/src/editors/note-editor/input-rules.ts";
+import { plainEmbeds } from "../../renderer/src/editors/note-editor/plugins.ts";
 import { automergeDependencies } from "./automerge-dependencies.ts";
 
 /** One person at one note: the real replica, the real binding and ProseMirror's state without a view. */
@@ -29,14 +34,14 @@ export interface EditorPeer {
   readonly text: string;
   readonly binding: ReplicaBinding;
   readonly state: () => EditorState;
-  /** Applies a transaction as the view would; answers the change to send. */
-  readonly dispatch: (tr: EditorTransaction) => Uint8Array | undefined;
+  /** Applies a transaction as the view would; answers the changes to send. */
+  readonly dispatch: (tr: EditorTransaction) => readonly Uint8Array[];
   readonly receive: (changes: readonly Uint8Array[]) => void;
-  readonly undo: () => Uint8Array | undefined;
-  readonly redo: () => Uint8Array | undefined;
-  readonly run: (
-    command: (state: EditorState, dispatch: (tr: EditorTransaction) => void) => boolean,
-  ) => Uint8Array | undefined;
+  readonly undo: () => readonly Uint8Array[];
+  readonly redo: () => readonly Uint8Array[];
+  readonly run: (command: Command) => readonly Uint8Array[];
+  /** Types as a person does, input rules included. */
+  readonly type: (text: string) => readonly Uint8Array[];
 }
 
 /** First change of a note, the same for every peer. */
@@ -71,13 +76,15 @@ export const createEditorPeer = (actor: string, changes: readonly Uint8Array[]):
   if (text === undefined) throw new Error("the note has a text");
   let clock = 0;
   const binding = createReplicaBinding({ replica, text, now: () => (clock += 10) });
-  let state = EditorState.create({ schema: noteSchema, doc: binding.doc() });
-  const dispatch = (tr: EditorTransaction): Uint8Array | undefined => {
-    state = state.apply(tr);
-    return binding.write(tr)?.bytes;
+  const rules = markdownRules();
+  let state = EditorState.create({ schema: noteSchema, doc: binding.doc(), plugins: [rules, plainEmbeds()] });
+  const dispatch = (tr: EditorTransaction): readonly Uint8Array[] => {
+    const applied = state.applyTransaction(tr);
+    state = applied.state;
+    return applied.transactions.flatMap((each) => binding.write(each)?.bytes ?? []);
   };
-  const dispatchMaybe = (tr: EditorTransaction | undefined): Uint8Array | undefined =>
-    tr === undefined ? undefined : dispatch(tr);
+  const dispatchMaybe = (tr: EditorTransaction | undefined): readonly Uint8Array[] =>
+    tr === undefined ? [] : dispatch(tr);
   return {
     replica,
     text,
@@ -90,11 +97,36 @@ export const createEditorPeer = (actor: string, changes: readonly Uint8Array[]):
     undo: () => dispatchMaybe(binding.undo(state)),
     redo: () => dispatchMaybe(binding.redo(state)),
     run: (command) => {
-      let bytes: Uint8Array | undefined;
+      const changes: Uint8Array[] = [];
       command(state, (tr) => {
-        bytes = dispatch(tr);
+        changes.push(...dispatch(tr));
       });
-      return bytes;
+      return changes;
+    },
+    type: (typed) => {
+      const changes: Uint8Array[] = [];
+      for (const character of typed) {
+        const view = {
+          get state() {
+            return state;
+          },
+          composing: false,
+          dispatch: (tr: EditorTransaction) => {
+            changes.push(...dispatch(tr));
+          },
+        };
+        const { from, to } = state.selection;
+        const isHandled = rules.props.handleTextInput?.call(
+          rules,
+          view as unknown as EditorView,
+          from,
+          to,
+          character,
+          () => state.tr,
+        );
+        if (isHandled !== true) changes.push(...dispatch(state.tr.insertText(character)));
+      }
+      return changes;
     },
   };
 };
@@ -118,6 +150,42 @@ const PARENTS: readonly (readonly string[])[] = [
   ["blockquote"],
   ["unordered-list-item"],
   ["blockquote", "ordered-list-item"],
+];
+
+const COMMANDS: readonly Command[] = [
+  commands.enter,
+  commands.enter,
+  commands.backspace,
+  commands.backspace,
+  commands.deleteForward,
+  commands.indent,
+  commands.indent,
+  commands.outdent,
+  commands.toggleQuote,
+  commands.toggleTask,
+  commands.insertRule,
+  commands.insertLineBreak,
+  commands.exitCode,
+  commands.toggleBlock("heading", { level: 2 }),
+  commands.toggleBlock("ordered-list-item"),
+  commands.toggleBlock("code-block"),
+  commands.toggleInlineMark("strong"),
+  commands.toggleInlineMark("code"),
+];
+const TYPED = [
+  "## h",
+  "- a",
+  "3. b",
+  "[ ] t",
+  "> q",
+  "```js ",
+  "---",
+  "a **b** c",
+  "*i*",
+  "x `y` z",
+  "~~s~~",
+  "[a](b) ",
+  "see https://x.org/y ok",
 ];
 
 const randomMarks = (random: RandomSource): NoteMarks => {
@@ -170,12 +238,12 @@ const rangeIn = (random: RandomSource, doc: ProseMirrorNode): readonly [number, 
 const blockStart = (doc: ProseMirrorNode, pos: number): number => doc.resolve(pos).before(1);
 
 /** A random edit as people make them, among them everything a flat document of blocks allows. */
-export const randomEdit = (random: RandomSource, peer: EditorPeer): Uint8Array | undefined => {
+export const randomEdit = (random: RandomSource, peer: EditorPeer): readonly Uint8Array[] => {
   const state = peer.state();
   const { doc } = state;
   const tr = state.tr;
   if (randomBelow(random, 3) === 0) tr.setMeta(CLOSE_UNDO, true);
-  switch (randomBelow(random, 17)) {
+  switch (randomBelow(random, 24)) {
     case 0:
     case 1:
     case 2: {
@@ -194,7 +262,7 @@ export const randomEdit = (random: RandomSource, peer: EditorPeer): Uint8Array |
     case 4:
     case 5: {
       const [from, to] = rangeIn(random, doc);
-      return from === to ? undefined : peer.dispatch(tr.delete(from, to));
+      return from === to ? [] : peer.dispatch(tr.delete(from, to));
     }
     case 6:
     case 7: {
@@ -206,7 +274,7 @@ export const randomEdit = (random: RandomSource, peer: EditorPeer): Uint8Array |
     case 8: {
       const at = caretIn(random, doc);
       const start = blockStart(doc, at);
-      return start === 0 ? undefined : peer.dispatch(tr.join(start));
+      return start === 0 ? [] : peer.dispatch(tr.join(start));
     }
     case 9:
     case 10: {
@@ -249,7 +317,7 @@ export const randomEdit = (random: RandomSource, peer: EditorPeer): Uint8Array |
       return peer.dispatch(tr);
     }
     case 14: {
-      if (randomBelow(random, 6) > 0) return undefined;
+      if (randomBelow(random, 6) > 0) return [];
       tr.setSelection(new AllSelection(doc));
       return peer.dispatch(
         randomBelow(random, 2) === 0 ? tr.deleteSelection() : tr.replaceSelectionWith(noteSchema.text("all")),
@@ -257,6 +325,21 @@ export const randomEdit = (random: RandomSource, peer: EditorPeer): Uint8Array |
     }
     case 15:
       return peer.undo();
+    case 16:
+    case 17:
+    case 18:
+    case 19:
+    case 20: {
+      const [from, to] = randomBelow(random, 2) === 0 ? rangeIn(random, doc) : [caretIn(random, doc)];
+      const selected = peer.dispatch(tr.setSelection(TextSelection.create(doc, from, to)));
+      return [...selected, ...peer.run(pick(random, COMMANDS) ?? commands.enter)];
+    }
+    case 21:
+    case 22: {
+      const at = randomBelow(random, 2) === 0 ? blockStart(doc, caretIn(random, doc)) + 1 : caretIn(random, doc);
+      peer.dispatch(tr.setSelection(TextSelection.create(doc, at)));
+      return peer.type(pick(random, TYPED) ?? "x");
+    }
     default:
       return randomBelow(random, 3) === 0 ? peer.redo() : peer.undo();
   }

@@ -34,6 +34,9 @@ const BLOCK: NodeSpec = {
   toDOM: (node) => ["p", { class: blockClass(node.type.name), ...depthAttrs(node) }, 0],
 };
 
+/** Keeps its type when it is pasted into an empty paragraph. */
+const DEFINING_BLOCK: NodeSpec = { ...BLOCK, definingForContent: true };
+
 const EMBED: NodeSpec = {
   group: "inline",
   inline: true,
@@ -42,15 +45,16 @@ const EMBED: NodeSpec = {
 };
 
 const blockSpecs: Readonly<Record<string, NodeSpec>> = {
-  paragraph: BLOCK,
+  paragraph: { ...BLOCK, parseDOM: [{ tag: "p" }, { tag: "div" }] },
   heading: {
     ...BLOCK,
     defining: true,
+    parseDOM: [1, 2, 3, 4, 5, 6].map((level) => ({ tag: `h${level}`, attrs: { attrs: { level } } })),
     toDOM: (node) => [`h${headingLevel(attrsOf(node))}`, { class: blockClass("heading"), ...depthAttrs(node) }, 0],
   },
-  "unordered-list-item": BLOCK,
-  "ordered-list-item": BLOCK,
-  "task-list-item": BLOCK,
+  "unordered-list-item": DEFINING_BLOCK,
+  "ordered-list-item": DEFINING_BLOCK,
+  "task-list-item": DEFINING_BLOCK,
   "code-block": {
     ...BLOCK,
     code: true,
@@ -127,10 +131,10 @@ export const noteSchema = new Schema({
         ];
       },
     },
-    strong: { toDOM: () => ["strong", 0] },
-    em: { toDOM: () => ["em", 0] },
-    strike: { toDOM: () => ["s", 0] },
-    code: { toDOM: () => ["code", { spellcheck: "false" }, 0] },
+    strong: { parseDOM: [{ tag: "strong" }, { tag: "b" }], toDOM: () => ["strong", 0] },
+    em: { parseDOM: [{ tag: "em" }, { tag: "i" }], toDOM: () => ["em", 0] },
+    strike: { parseDOM: [{ tag: "s" }, { tag: "del" }], toDOM: () => ["s", 0] },
+    code: { parseDOM: [{ tag: "code" }], toDOM: () => ["code", { spellcheck: "false" }, 0] },
   } satisfies Record<MarkName, MarkSpec>,
 });
 

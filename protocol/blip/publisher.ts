@@ -3,6 +3,7 @@ import type { CryptoProvider } from "../crypto/provider.ts";
 import { invariant } from "../kernel/assert.ts";
 import { ascii } from "../kernel/bytes.ts";
 import { err, ok, type Result } from "../kernel/result.ts";
+import type { UnixMs } from "../kernel/time.ts";
 import type { BlippedFilter } from "./blipped-filter.ts";
 import {
   DEFAULT_PROFILE_PARAMETERS_ID,
@@ -15,7 +16,10 @@ import {
 import type { SubscriptionProfile } from "./subscription-profile.ts";
 
 /** Length of a publication slot: a changed set of topics shows at the next boundary only. */
-export const SLOT_MS = 7 * 24 * 3_600_000;
+const SLOT_MS = 7 * 24 * 3_600_000;
+
+/** Number of the slot, counted from the Unix epoch. */
+export const slotOf = (now: UnixMs): number => Math.floor(now / SLOT_MS);
 
 /** Noise of one pseudonym. All of it is fixed for the pseudonym's life: another epsilon under the same key reveals bits. */
 export interface BlipNoise {

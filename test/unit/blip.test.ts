@@ -15,6 +15,7 @@ import {
   eventEpsilon,
   type PublisherState,
   publishProfile,
+  slotOf,
   spentEpsilon,
 } from "../../protocol/blip/publisher.ts";
 import {
@@ -23,6 +24,7 @@ import {
   type SubscriptionProfile,
 } from "../../protocol/blip/subscription-profile.ts";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
+import { unixMs } from "../../protocol/kernel/time.ts";
 import type { BlippedProfile } from "../../protocol/identity/blipped-profile.ts";
 import { blipWith, profileOfBits } from "../support/blip-profiles.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
@@ -52,6 +54,11 @@ const distance = (a: BlippedFilter, b: BlippedFilter): number =>
   popcount(a.bytes.map((byte, i) => byte ^ (b.bytes[i] as number)));
 
 describe("publishing", () => {
+  test("[BLP-3] slots are weeks since the Unix epoch", () => {
+    expect(slotOf(unixMs(7 * 86_400_000 - 1))).toBe(0);
+    expect(slotOf(unixMs(1_795_305_600_000))).toBe(2968);
+  });
+
   test("[BLP-3] the same slot gives the same bytes for free, whatever changed since", () => {
     const first = publish(createPublisherState(noise), profileOf(20), 2900);
     const again = publish(first.state, profileOf(30), 2900);

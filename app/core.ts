@@ -336,11 +336,7 @@ export const createCore = (ports: CorePorts): Core => {
     "notebooks.create": async ({ title }) => {
       const profile = identity.profile();
       if (profile === undefined) return err(await missingIdentity());
-      const founded = await foundRepository(
-        { crypto, random, clock, repositories, documents },
-        profile,
-        title,
-      );
+      const founded = await foundRepository({ crypto, random, clock, repositories, documents }, profile, title);
       if (!founded.ok) return founded;
       emit({ type: "notebooksChanged" });
       return ok(notebookOf(founded.value));

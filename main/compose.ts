@@ -95,7 +95,10 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   if (!database.ok) {
     await claimed.value.close();
     return err(
-      contractError(database.error.type === "NewerSchema" ? "CorruptDatabase" : database.error.type, database.error.message),
+      contractError(
+        database.error.type === "NewerSchema" ? "CorruptDatabase" : database.error.type,
+        database.error.message,
+      ),
     );
   }
   const random = createSystemRandom();
@@ -107,7 +110,9 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
     engine: config.engine,
     search: createReaderHost(config.readerScript, path.join(dataDirectory, DATABASE), log),
     links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
-    discovery: config.mdns ? createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) }) : undefined,
+    discovery: config.mdns
+      ? createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })
+      : undefined,
     folders: { reader: createFolderReader, writer: createFolderWriter },
     inspect: createChangeInspector(crypto),
     crypto,

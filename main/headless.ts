@@ -165,6 +165,7 @@ try {
     process.exitCode = command === undefined || command === "--help" || command === "help" ? 0 : 1;
   }
 } catch (cause) {
-  if (cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_PARSE_ARGS")) invalid(cause.message);
+  if (cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_PARSE_ARGS"))
+    invalid(cause.message);
   throw cause;
 }

@@ -111,7 +111,8 @@ export const createIdentityService = (deps: {
       if (status.value.state === "locked") {
         const unlocked = await vault.unlock();
         // A window asks for the passphrase later; a headless host was given it beforehand.
-        if (!unlocked.ok) return unlocked.error.type === "PassphraseRequired" ? ok(false) : err(vaultFailure(unlocked.error));
+        if (!unlocked.ok)
+          return unlocked.error.type === "PassphraseRequired" ? ok(false) : err(vaultFailure(unlocked.error));
       }
       return load();
     },

@@ -111,13 +111,11 @@ export const createPeerService = (deps: {
   const duplicates = new Map<string, string>();
 
   const followed = (): readonly FollowedTopic[] =>
-    repositories
-      .topics()
-      .map((topic) => ({
-        pk: topic.pk,
-        readKey: topic.readKey,
-        device: topic.repository === null ? null : (profile?.device ?? null),
-      }));
+    repositories.topics().map((topic) => ({
+      pk: topic.pk,
+      readKey: topic.readKey,
+      device: topic.repository === null ? null : (profile?.device ?? null),
+    }));
 
   const repositoryOf = (topic: TopicRow): Repository | undefined =>
     topic.repository === null ? undefined : repositories.byNumber(topic.repository);
@@ -208,8 +206,8 @@ export const createPeerService = (deps: {
   const closeDuplicate = (connection: Connection, device: Uint8Array): void => {
     if (profile === undefined || bytesEqual(device, profile.device.publicKey)) return;
     const own = profile.device.publicKey;
-    const rank = (one: Connection): boolean => (compareBytes(own, device) < 0) === (one.link.role === "initiator");
-    for (const other of [...connections.values()]) {
+    const rank = (one: Connection): boolean => compareBytes(own, device) < 0 === (one.link.role === "initiator");
+    for (const other of connections.values()) {
       if (other === connection || other.ended) continue;
       if (![...other.devices.values()].some((key) => bytesEqual(key, device))) continue;
       const better =
@@ -347,7 +345,8 @@ export const createPeerService = (deps: {
     open: (opened) => {
       profile = opened;
       startDiscovery();
-      for (const { address, found } of store.addresses.all()) dialer.offer(address, found === "mdns" ? "mdns" : "remembered");
+      for (const { address, found } of store.addresses.all())
+        dialer.offer(address, found === "mdns" ? "mdns" : "remembered");
     },
     list: () => {
       const up = [...connections.values()].map(describe);
@@ -355,17 +354,15 @@ export const createPeerService = (deps: {
       const others = dialer
         .candidates()
         .filter(({ address, state }) => state !== "connected" && !reached.has(address))
-        .map(
-          ({ address, found, state, reason }): Peer => ({
-            id: address,
-            name: null,
-            address,
-            state: state === "dialing" ? "connecting" : "waiting",
-            found,
-            notebooks: [],
-            reason,
-          }),
-        );
+        .map(({ address, found, state, reason }): Peer => ({
+          id: address,
+          name: null,
+          address,
+          state: state === "dialing" ? "connecting" : "waiting",
+          found,
+          notebooks: [],
+          reason,
+        }));
       return [...up, ...others];
     },
     listening: () => addresses,
@@ -378,7 +375,8 @@ export const createPeerService = (deps: {
     offer: (address) => dialer.offer(address, "manual"),
     topicsChanged: () => {
       if (stopped) return;
-      for (const connection of connections.values()) dispatch(connection, { type: "topicsChanged", topics: followed() });
+      for (const connection of connections.values())
+        dispatch(connection, { type: "topicsChanged", topics: followed() });
       dialer.wake();
     },
     stored: (topic, item, source) => {
@@ -399,7 +397,12 @@ export const createPeerService = (deps: {
           challenge: connection.challenge,
           data,
         });
-        const item = sealItem(crypto, { kind: ITEM_KINDS.live, topicKey, gen: 0, salt: random.bytes(16) }, readKey, plaintext);
+        const item = sealItem(
+          crypto,
+          { kind: ITEM_KINDS.live, topicKey, gen: 0, salt: random.bytes(16) },
+          readKey,
+          plaintext,
+        );
         // Too large to send ahead: the entry brings it.
         if (!item.ok) return sent;
         dispatch(connection, { type: "sendLive", topic: topicPk, wire: item.value.wire });
@@ -440,4 +443,3 @@ export const createPeerService = (deps: {
     },
   };
 };
-

@@ -103,7 +103,13 @@ export const createPortability = (deps: {
               },
               did,
               () =>
-                store.importedFiles.put(repository.n, path, note.source.path, hexToBytes(note.source.hash) as Uint8Array, did),
+                store.importedFiles.put(
+                  repository.n,
+                  path,
+                  note.source.path,
+                  hexToBytes(note.source.hash) as Uint8Array,
+                  did,
+                ),
             );
             return created;
           },

@@ -89,7 +89,14 @@ export interface RepositoryStore {
   readonly session: (n: number, session: Uint8Array) => SessionRow | undefined;
   readonly ownSessions: (n: number) => readonly SessionRow[];
   readonly putSession: (n: number, row: SessionRow) => void;
-  readonly addEquivocation: (n: number, session: Uint8Array, seq: number, a: Uint8Array, b: Uint8Array, now: number) => boolean;
+  readonly addEquivocation: (
+    n: number,
+    session: Uint8Array,
+    seq: number,
+    a: Uint8Array,
+    b: Uint8Array,
+    now: number,
+  ) => boolean;
   readonly heads: (n: number) => readonly HeadRow[];
   /** Makes `added` a head and its `parents` none. */
   readonly advanceHeads: (n: number, added: HeadRow, parents: readonly Uint8Array[]) => void;
@@ -249,7 +256,10 @@ export interface DocumentStore {
   readonly snapshot: (n: number) => { readonly bytes: Uint8Array; readonly upTo: number } | undefined;
   readonly setSnapshot: (n: number, bytes: Uint8Array, upTo: number) => void;
   /** Changes after row `from` in arrival order (so dependencies come first), with the row number of the last one. */
-  readonly changesAfter: (n: number, from: number) => { readonly changes: readonly Uint8Array[]; readonly upTo: number };
+  readonly changesAfter: (
+    n: number,
+    from: number,
+  ) => { readonly changes: readonly Uint8Array[]; readonly upTo: number };
   /** Changes of own sessions not yet sealed into an entry, in the order they were made. */
   readonly drafts: (repository: number, limit: number) => readonly DraftRow[];
   /** Whether a change is known and not sealed into an entry. */

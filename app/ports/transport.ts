@@ -80,5 +80,9 @@ export interface Transport {
     accepted: (connection: Connection) => void,
   ) => Promise<Result<Listener, TransportError>>;
   /** `address` is `host:port` with IPv6 in brackets. */
-  readonly dial: (address: string, deadline: DurationMs, signal?: DialSignal) => Promise<Result<Connection, TransportError>>;
+  readonly dial: (
+    address: string,
+    deadline: DurationMs,
+    signal?: DialSignal,
+  ) => Promise<Result<Connection, TransportError>>;
 }

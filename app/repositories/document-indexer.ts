@@ -16,7 +16,10 @@ export interface DocumentIndexer {
   /** The document has new changes: index it soon. */
   readonly dirty: (document: number) => void;
   /** Runs `work` while the engine holds the document with everything stored so far; one at a time per document. */
-  readonly withLoaded: <T>(document: number, work: () => Promise<Result<T, ContractError>>) => Promise<Result<T, ContractError>>;
+  readonly withLoaded: <T>(
+    document: number,
+    work: () => Promise<Result<T, ContractError>>,
+  ) => Promise<Result<T, ContractError>>;
   readonly forget: (document: number) => void;
   /** Writes lists and index for content already at hand. Inside a transaction. */
   readonly write: (repository: Repository, document: number, content: NoteContent) => void;
@@ -112,7 +115,11 @@ export const createDocumentIndexer = (deps: {
       folder,
       tags,
       body,
-      excerpt: body.slice(0, 2 * EXCERPT).replace(/\s+/gu, " ").trim().slice(0, EXCERPT),
+      excerpt: body
+        .slice(0, 2 * EXCERPT)
+        .replace(/\s+/gu, " ")
+        .trim()
+        .slice(0, EXCERPT),
       createdAt,
       updatedAt,
       deleted,

@@ -42,7 +42,11 @@ export interface DocumentService {
   readonly edit: (id: string, edits: readonly NoteEdit[]) => Answer<Heads>;
   readonly open: (id: string, emit: Emit) => () => void;
   readonly apply: (lease: string, changes: readonly Uint8Array[]) => Answer<Heads>;
-  readonly lease: (lease: string) => { readonly repository: Repository; readonly document: DocumentRow; readonly session: SessionRow | undefined } | undefined;
+  readonly lease: (
+    lease: string,
+  ) =>
+    | { readonly repository: Repository; readonly document: DocumentRow; readonly session: SessionRow | undefined }
+    | undefined;
   /** Shows changes that came from elsewhere to whoever has the document open. */
   readonly show: (document: number, changes: readonly Uint8Array[], except?: string) => void;
   /** Takes changes that a co-editor sent ahead of their entry: shows them at once, then keeps them. */
@@ -85,7 +89,12 @@ export const createDocumentService = (deps: {
   readonly repositories: RepositoryService;
   readonly indexer: DocumentIndexer;
   /** Sends changes ahead of their entry to everyone connected who follows the repository. */
-  readonly sendLive: (repository: Repository, session: SessionRow, did: Uint8Array, changes: readonly Uint8Array[]) => boolean;
+  readonly sendLive: (
+    repository: Repository,
+    session: SessionRow,
+    did: Uint8Array,
+    changes: readonly Uint8Array[],
+  ) => boolean;
   readonly documentsChanged: (repository: Repository) => void;
 }): DocumentService => {
   const { store, engine, clock, random, log, inspect, repositories, indexer } = deps;
@@ -117,7 +126,9 @@ export const createDocumentService = (deps: {
           expected++;
         }
         const stored = storeChanges({ store, inspect }, document, changes, null, clock.unix());
-        return stored.ok ? undefined : contractError("BadChange", `That change does not fit the document (${stored.error}).`);
+        return stored.ok
+          ? undefined
+          : contractError("BadChange", `That change does not fit the document (${stored.error}).`);
       });
       refusal = refused;
       if (refused === undefined) store.repositories.touch(repository.n, clock.unix());
@@ -302,4 +313,3 @@ export const createDocumentService = (deps: {
     },
   };
 };
-

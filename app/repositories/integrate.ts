@@ -29,7 +29,8 @@ export const openEntry = (crypto: CryptoProvider, repository: Repository, item: 
   const record = readRecord(crypto, plaintext.value, { rid: repository.rid, gen: item.gen });
   if (!record.ok) return { type: "refused", state: ENTRY_STATE.malformed };
   const parts = readParts(record.value.payload);
-  if (!parts.ok || !checkSpans(record.value.header, parts.value).ok) return { type: "refused", state: ENTRY_STATE.malformed };
+  if (!parts.ok || !checkSpans(record.value.header, parts.value).ok)
+    return { type: "refused", state: ENTRY_STATE.malformed };
   return { type: "record", record: record.value, parts: parts.value };
 };
 
@@ -54,13 +55,17 @@ const sessionState = (store: Store, repository: Repository, record: SignedRecord
   const lastAseq = new Map<string, number>();
   for (const span of record.header.parts) {
     const document = store.documents.byId(repository.n, span.doc);
-    if (document !== undefined) lastAseq.set(bytesToHex(span.doc), store.documents.lastSealedSeq(document.n, record.header.sess));
+    if (document !== undefined)
+      lastAseq.set(bytesToHex(span.doc), store.documents.lastSealedSeq(document.n, record.header.sess));
   }
   return { devSig: row.device, seq: row.lastSeq, iid: row.lastIid, acl: decodeAclHeads(row.acl), lastAseq };
 };
 
 /** Document heads after adding changes whose dependencies are known. */
-const advanceDocumentHeads = (heads: readonly Uint8Array[], changes: readonly InspectedChange[]): readonly Uint8Array[] => {
+const advanceDocumentHeads = (
+  heads: readonly Uint8Array[],
+  changes: readonly InspectedChange[],
+): readonly Uint8Array[] => {
   const next = new Map(heads.map((hash) => [bytesToHex(hash), hash]));
   for (const change of changes) {
     for (const dependency of change.dependencies) next.delete(bytesToHex(dependency));

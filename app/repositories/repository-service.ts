@@ -1,7 +1,6 @@
 import { ITEM_KINDS, checkTopicSignature, readItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
-import type { SignedRecord } from "../../protocol/entry/record.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
 import { deriveTopicKeys, mergeEpochs } from "../../protocol/epoch/epoch-keys.ts";
 import { encodeCbor } from "../../protocol/codec/cbor.ts";
@@ -64,7 +63,9 @@ export interface RepositoryService {
   /** Stores an item this node made for a topic that is not a repository's (rendezvous). */
   readonly publish: (topic: TopicRow, item: CheckedItem) => Result<null, StoreError>;
   /** A session of this device that no one else writes with; `release` gives it back. */
-  readonly leaseSession: (repository: Repository) => Result<{ readonly session: SessionRow; readonly release: () => void }, StoreError>;
+  readonly leaseSession: (
+    repository: Repository,
+  ) => Result<{ readonly session: SessionRow; readonly release: () => void }, StoreError>;
   /** Writes one record with these parts in an own session at once. */
   readonly append: (repository: Repository, parts: readonly Part[]) => Result<null, StoreError>;
   /** Asks for drafts of the repository to be sealed into entries: at once, or after the batching delay. */
@@ -141,7 +142,13 @@ export const createRepositoryService = (deps: {
       rid,
       id: bytesToHex(rid),
       access,
-      epoch: { eid: held[0]?.eid as Uint8Array, readKey: keys.readKey, topicPk, topicKey: keys.topicKey, topic: topic.n },
+      epoch: {
+        eid: held[0]?.eid as Uint8Array,
+        readKey: keys.readKey,
+        topicPk,
+        topicKey: keys.topicKey,
+        topic: topic.n,
+      },
     };
     repositories.set(repository.id, repository);
     byNumber.set(n, repository);
@@ -199,18 +206,16 @@ export const createRepositoryService = (deps: {
   /** Tries records that waited for parents until none fits any more; answers the changes that became known. */
   const retryWaiting = (repository: Repository, topic: TopicRow, changes: Map<number, Uint8Array[]>): boolean => {
     let accessChanged = false;
-    for (let progress = true; progress; ) {
+    for (let progress = true; progress;) {
       progress = false;
       for (const row of store.entries.waiting(topic.n, ENTRY_STATE.pending)) {
         const opened = waiting.get(bytesToHex(row.oid)) ?? reopen(repository, row);
         if (opened?.type !== "record") continue;
-        const { state, changes: fresh, accessChanged: access } = integrateRecord(
-          deps,
-          repository,
-          opened.record,
-          opened.parts,
-          clock.unix(),
-        );
+        const {
+          state,
+          changes: fresh,
+          accessChanged: access,
+        } = integrateRecord(deps, repository, opened.record, opened.parts, clock.unix());
         accessChanged ||= access;
         if (state === ENTRY_STATE.pending) continue;
         store.entries.setState(row.n, state, opened.record.iid);
@@ -248,7 +253,10 @@ export const createRepositoryService = (deps: {
     if (!bytesEqual(topicPk, topic.pk) || kind !== expected) return { oid, status: 2 };
     const checked = checkTopicSignature(crypto, item.value);
     if (!checked.ok) return { oid, status: 2 };
-    return { item: checked.value, opened: repository === undefined ? undefined : openEntry(crypto, repository, checked.value) };
+    return {
+      item: checked.value,
+      opened: repository === undefined ? undefined : openEntry(crypto, repository, checked.value),
+    };
   };
 
   /** Stores and integrates verified items in one transaction. */
@@ -282,7 +290,8 @@ export const createRepositoryService = (deps: {
         store.entries.setState(n, outcome.state, opened.record.iid);
         accessChanged ||= outcome.accessChanged;
         collect(changes, outcome.changes);
-        if (outcome.state === ENTRY_STATE.pending && waiting.size < MAX_WAITING_IN_MEMORY) waiting.set(bytesToHex(item.oid), opened);
+        if (outcome.state === ENTRY_STATE.pending && waiting.size < MAX_WAITING_IN_MEMORY)
+          waiting.set(bytesToHex(item.oid), opened);
         if (outcome.state === ENTRY_STATE.valid) retry = true;
         else log.debug("entry not integrated", { state: outcome.state, oid: bytesToHex(item.oid.subarray(0, 4)) });
       }
@@ -340,7 +349,8 @@ export const createRepositoryService = (deps: {
       return;
     }
     known?.cancel();
-    const delay = urgency === "live" ? LIVE_FLUSH : durationMs(Math.max(0, Math.min(IDLE_FLUSH, since + LATEST_FLUSH - now)));
+    const delay =
+      urgency === "live" ? LIVE_FLUSH : durationMs(Math.max(0, Math.min(IDLE_FLUSH, since + LATEST_FLUSH - now)));
     flushes.set(repository.n, { cancel: clock.after(delay, () => seal(repository)), since, bytes: total });
   };
 
@@ -359,7 +369,9 @@ export const createRepositoryService = (deps: {
     topicByPk: (pk) => topicsByPk.get(bytesToHex(pk)),
     refreshTopics,
     canWrite: (repository) =>
-      repository.epoch.topicKey !== null && profile !== undefined && repository.access.isWriter(profile.device.publicKey),
+      repository.epoch.topicKey !== null &&
+      profile !== undefined &&
+      repository.access.isWriter(profile.device.publicKey),
     adopt: ({ rid, title, aclOps, secrets }) => {
       const written = store.transaction(() => {
         const n = store.repositories.add(rid, title, clock.unix());
@@ -373,7 +385,13 @@ export const createRepositoryService = (deps: {
         const keys = deriveTopicKeys(crypto, combined);
         const pk = keys.topicKey?.publicKey ?? access.state().epochHeads[0]?.body.topicPk;
         invariant(pk !== undefined, "an adopted repository has an epoch");
-        store.topics.add({ pk, repository: n, kind: "epoch", readKey: keys.readKey, topicSeed: keys.topicKey?.seed ?? null });
+        store.topics.add({
+          pk,
+          repository: n,
+          kind: "epoch",
+          readKey: keys.readKey,
+          topicSeed: keys.topicKey?.seed ?? null,
+        });
         return n;
       });
       if (!written.ok) return written;
@@ -423,7 +441,11 @@ export const createRepositoryService = (deps: {
       });
       if (!written.ok) return written;
       announce(repository, written.value);
-      observer.integrated({ repository, changes: new Map(), accessChanged: parts.some((part) => part.type === "aclOp") });
+      observer.integrated({
+        repository,
+        changes: new Map(),
+        accessChanged: parts.some((part) => part.type === "aclOp"),
+      });
       return ok(null);
     },
     scheduleSeal,

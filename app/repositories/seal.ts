@@ -75,7 +75,12 @@ export const appendRecord = (
     },
     encodeParts(parts),
   );
-  const item = sealItem(crypto, { kind: ITEM_KINDS.entry, topicKey, gen, salt: random.bytes(16) }, readKey, record.bytes);
+  const item = sealItem(
+    crypto,
+    { kind: ITEM_KINDS.entry, topicKey, gen, salt: random.bytes(16) },
+    readKey,
+    record.bytes,
+  );
   invariant(item.ok, "an own entry fits its kind");
   const { iid } = record;
   store.entries.add({

@@ -39,7 +39,12 @@ interface Waiting {
   readonly last: Uint8Array;
 }
 
-const waiting = (part: number, last: number): Waiting => ({ messages: [], at: 0, part: Uint8Array.of(part), last: Uint8Array.of(last) });
+const waiting = (part: number, last: number): Waiting => ({
+  messages: [],
+  at: 0,
+  part: Uint8Array.of(part),
+  last: Uint8Array.of(last),
+});
 
 export const createSendQueue = (): SendQueue => {
   const urgent = waiting(kinds.urgentPart, kinds.urgentLast);
@@ -99,7 +104,8 @@ export const createReassembly = (): Reassembly => {
   const takePart = (channel: Channel, isLast: boolean, bytes: Uint8Array): Result<Received, RecordViolation> => {
     const held = parts[channel];
     if (!isLast && bytes.length !== partBytes) return violation("LNK-4 a part is full");
-    if (held.length * partBytes + bytes.length > maxMessageBytes) return violation("LNK-5 a message has at most 4.25 MiB");
+    if (held.length * partBytes + bytes.length > maxMessageBytes)
+      return violation("LNK-5 a message has at most 4.25 MiB");
     if (!isLast) {
       held.push(bytes);
       return ok({ type: "incomplete" });

@@ -21,7 +21,8 @@ const patterns = ["XX", "XK"] as const;
 export type LinkPattern = (typeof patterns)[number];
 
 /** Protocol names of `pattern`, most preferred first. */
-export const protocolNames = (pattern: LinkPattern): readonly string[] => suites.map((suite) => `Noise_${pattern}_${suite}`);
+export const protocolNames = (pattern: LinkPattern): readonly string[] =>
+  suites.map((suite) => `Noise_${pattern}_${suite}`);
 
 const acceptable: ReadonlySet<string> = new Set(patterns.flatMap(protocolNames));
 
@@ -34,7 +35,8 @@ export type Choice =
 export const choose = (request: NegotiationRequest, applications: readonly string[]): Choice => {
   const application = request.application ?? defaultApplication;
   if (!applications.includes(application)) return { type: "reject" };
-  if (acceptable.has(request.initialProtocol)) return { type: "accept", protocolName: request.initialProtocol, application };
+  if (acceptable.has(request.initialProtocol))
+    return { type: "accept", protocolName: request.initialProtocol, application };
   const retry = request.retryProtocols.find((name) => acceptable.has(name));
   return retry === undefined ? { type: "reject" } : { type: "retry", protocolName: retry };
 };

@@ -13,7 +13,11 @@ import {
   encodeNegotiationResponse,
   maxNegotiationBytes,
 } from "../../protocol/noisesocket/negotiation.ts";
-import { createNoiseSocketSession, type NoiseSocketEvent, type NoiseSocketSession } from "../../protocol/noisesocket/session.ts";
+import {
+  createNoiseSocketSession,
+  type NoiseSocketEvent,
+  type NoiseSocketSession,
+} from "../../protocol/noisesocket/session.ts";
 import {
   type Channel,
   createReassembly,
@@ -352,7 +356,10 @@ export const createLink = (deps: LinkDeps, role: LinkRole, times: LinkTimes = de
         close(effects, { type: "Truncated" });
         break;
       case "connectionClosed":
-        close(effects, event.error === undefined ? { type: "Truncated" } : { type: "ConnectionFailed", error: event.error });
+        close(
+          effects,
+          event.error === undefined ? { type: "Truncated" } : { type: "ConnectionFailed", error: event.error },
+        );
         break;
       case "sendRequested":
         queue.add(event.channel, event.message);

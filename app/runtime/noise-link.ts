@@ -4,7 +4,15 @@ import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Connection } from "../ports/transport.ts";
 import { type Channel, maxMessageBytes } from "./link-messages.ts";
-import { createLink, type LinkClosedReason, type LinkDeps, type LinkEvent, type LinkOpened, type LinkRole, type LinkTimes } from "./link.ts";
+import {
+  createLink,
+  type LinkClosedReason,
+  type LinkDeps,
+  type LinkEvent,
+  type LinkOpened,
+  type LinkRole,
+  type LinkTimes,
+} from "./link.ts";
 
 export interface NoiseLinkHandlers {
   readonly opened: (opened: LinkOpened) => void;
@@ -17,8 +25,7 @@ export interface NoiseLinkHandlers {
 }
 
 export type LinkSendError =
-  | { readonly type: "LinkClosed" }
-  | { readonly type: "MessageTooLong"; readonly limit: number };
+  { readonly type: "LinkClosed" } | { readonly type: "MessageTooLong"; readonly limit: number };
 
 /** An encrypted, authenticated connection that carries messages of up to 4.25 MiB. */
 export interface NoiseLink {

@@ -14,7 +14,8 @@ const MAX_TERM = 100;
 /** What the unicode61 tokenizer treats as part of a word. */
 const WORD = /[\p{L}\p{N}\p{Co}\p{M}]+/gu;
 /** Scripts written without spaces: unicode61 takes a whole run as one word, so only trigrams find inside it. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const TRIGRAM = 3;
 
 const quote = (term: string): string => `"${term.replaceAll('"', '""')}"`;
@@ -44,7 +45,11 @@ export const parseQuery = (query: string): ParsedQuery => {
 /** True when the query can only be answered from parts of words. */
 export const needsSubstrings = (parsed: ParsedQuery): boolean => parsed.terms.some((term) => UNSPACED.test(term));
 
-const fold = (text: string): string => text.normalize("NFD").replace(/\p{M}+/gu, "").toLowerCase();
+const fold = (text: string): string =>
+  text
+    .normalize("NFD")
+    .replace(/\p{M}+/gu, "")
+    .toLowerCase();
 
 /** Case- and accent-insensitive form with, for each of its code units, the index it came from. */
 const folded = (text: string): { readonly text: string; readonly origin: readonly number[] } => {

@@ -21,7 +21,12 @@ import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
 import { deviceRecipient, inviteRecipient, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
 import { evaluateIdentity } from "../../protocol/identity/identity-log.ts";
 import type { InviteKeys } from "../../protocol/invite/invite-link.ts";
-import { createInviteSecret, deriveInviteKeys, formatInviteLink, parseInviteLink } from "../../protocol/invite/invite-link.ts";
+import {
+  createInviteSecret,
+  deriveInviteKeys,
+  formatInviteLink,
+  parseInviteLink,
+} from "../../protocol/invite/invite-link.ts";
 import type { Inviter, InviterEffect, InviterEvent, JoinRequest } from "../../protocol/invite/inviter.ts";
 import { createInviter } from "../../protocol/invite/inviter.ts";
 import type { Joiner, JoinerEffect } from "../../protocol/invite/joiner.ts";
@@ -177,7 +182,9 @@ export const createInviteService = (deps: {
     const writer = record.role === "writer";
     const known = repository.access.members().some(({ idRoot }) => bytesEqual(idRoot, joiner.idRoot));
     if (!known) {
-      const devices = [...evaluateIdentity(joiner.idRoot, joiner.identityOps).devices.values()].filter(({ revoked }) => !revoked);
+      const devices = [...evaluateIdentity(joiner.idRoot, joiner.identityOps).devices.values()].filter(
+        ({ revoked }) => !revoked,
+      );
       const recipients = devices.map(({ devSig, devEnc }) => deviceRecipient(devSig, devEnc, writer));
       const seals = secretsFor(repository, true).flatMap((secret) => {
         invariant(secret.W !== null, "who admits holds the write secret");
@@ -349,7 +356,8 @@ export const createInviteService = (deps: {
   };
 
   const takeItem = (attempt: Outgoing, wire: Uint8Array): void => {
-    for (const effect of attempt.machine.handle({ type: "item", wire }, clock.monotonic())) applyJoiner(attempt, effect);
+    for (const effect of attempt.machine.handle({ type: "item", wire }, clock.monotonic()))
+      applyJoiner(attempt, effect);
   };
 
   const describeOutgoing = (attempt: Outgoing): PendingInvite => ({
@@ -419,7 +427,8 @@ export const createInviteService = (deps: {
     create: async (repository, mode, role) => {
       const { device } = profile();
       const member = repository.access.memberOfDevice(device.publicKey);
-      if (member === undefined || (member.role !== "owner" && member.role !== "admin")) return err(contractError("NotAllowed"));
+      if (member === undefined || (member.role !== "owner" && member.role !== "admin"))
+        return err(contractError("NotAllowed"));
       const secret = createInviteSecret(random);
       const keys = deriveInviteKeys(crypto, secret);
       const expiresAt = clock.unix() + LIFE_MS;
@@ -428,7 +437,12 @@ export const createInviteService = (deps: {
           ? []
           : secretsFor(repository, true).flatMap((epoch) => {
               invariant(epoch.W !== null, "who invites holds the write secret");
-              const recipient = inviteRecipient(keys.signing.publicKey, keys.encryption.publicKey, epoch.eid, role === "writer");
+              const recipient = inviteRecipient(
+                keys.signing.publicKey,
+                keys.encryption.publicKey,
+                epoch.eid,
+                role === "writer",
+              );
               const sealed = sealEpoch(crypto, random, repository.rid, { ...epoch, W: epoch.W }, [recipient]);
               return sealed.ok ? sealed.value : [];
             });
@@ -445,7 +459,15 @@ export const createInviteService = (deps: {
       if (!invite.ok) return invite;
       const topic = addTopic(keys);
       if (!topic.ok) return topic;
-      const record: InviterRecord = { type: "inviter", secret, mode, role, invite: invite.value, expiresAt, decisions: [] };
+      const record: InviterRecord = {
+        type: "inviter",
+        secret,
+        mode,
+        role,
+        invite: invite.value,
+        expiresAt,
+        decisions: [],
+      };
       save(topic.value, repository.n, record);
       startInviter(topic.value, repository, record);
       const title = store.repositories.all().find(({ n }) => n === repository.n)?.title ?? "";
@@ -484,7 +506,9 @@ export const createInviteService = (deps: {
       return ok({ id: idOf(topic.value), label });
     },
     pending: () => [
-      ...[...incoming.values()].flatMap((invite) => [...invite.requests.values()].map((request) => describeRequest(invite, request))),
+      ...[...incoming.values()].flatMap((invite) =>
+        [...invite.requests.values()].map((request) => describeRequest(invite, request)),
+      ),
       ...[...outgoing.values()].map(describeOutgoing),
     ],
     approve: (id) => decide(id, "approve"),

@@ -12,7 +12,14 @@ import {
   verify,
 } from "node:crypto";
 import { keyBytes, nonceBytes, signatureBytes, tagBytes } from "../../protocol/crypto/noble-provider.ts";
-import type { Aead, AeadName, CryptoProvider, DhKeyPair, HashName, SigningKey } from "../../protocol/crypto/provider.ts";
+import type {
+  Aead,
+  AeadName,
+  CryptoProvider,
+  DhKeyPair,
+  HashName,
+  SigningKey,
+} from "../../protocol/crypto/provider.ts";
 import { failingPrimitives, type Primitive } from "../../protocol/crypto/self-test.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 
@@ -153,7 +160,8 @@ const isStrictPublicKey = (publicKey: Uint8Array): boolean => {
 };
 
 const verifyStrictly = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
-  if (publicKey.length !== keyBytes || signature.length !== signatureBytes || !isStrictPublicKey(publicKey)) return false;
+  if (publicKey.length !== keyBytes || signature.length !== signatureBytes || !isStrictPublicKey(publicKey))
+    return false;
   try {
     return verify(null, message, importPublic("Ed25519", publicKey), signature);
   } catch {

@@ -86,7 +86,8 @@ export const createNoiseLinks = (deps: {
                 address: connection.remoteAddress,
                 send: (message, channel) => {
                   const sent = noise.send(message, channel);
-                  if (!sent.ok && sent.error.type === "MessageTooLong") log.error("message too long", { bytes: message.length });
+                  if (!sent.ok && sent.error.type === "MessageTooLong")
+                    log.error("message too long", { bytes: message.length });
                 },
                 start: (given) => {
                   handlers = given;
@@ -131,7 +132,7 @@ export const createNoiseLinks = (deps: {
       return establish(connection.value, "initiator");
     },
     stop: async () => {
-      for (const link of [...open]) link.close();
+      for (const link of open) link.close();
       await listener?.close();
       listener = undefined;
     },

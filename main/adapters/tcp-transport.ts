@@ -14,7 +14,12 @@ export interface TcpLimits {
 }
 
 /** Half-open connections cost about 10 KiB each; eight from one address suffice for a household behind one router. */
-export const defaultTcpLimits: TcpLimits = { halfOpen: 128, halfOpenPerAddress: 8, keepAliveMs: 30_000, lingerMs: 3000 };
+export const defaultTcpLimits: TcpLimits = {
+  halfOpen: 128,
+  halfOpenPerAddress: 8,
+  keepAliveMs: 30_000,
+  lingerMs: 3000,
+};
 
 const typeByCode: Readonly<Record<string, TransportError["type"]>> = {
   EADDRINUSE: "PortInUse",
@@ -70,7 +75,8 @@ const parseAddress = (address: string): { readonly host: string; readonly port: 
 
 const plainHost = (host: string): string => (host.startsWith("::ffff:") && host.includes(".") ? host.slice(7) : host);
 
-const formatAddress = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+const formatAddress = (host: string, port: number): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** One household or host: a whole IPv6 /64, except that link-local neighbours share theirs. */
 const limitKey = (host: string): string => {

@@ -8,7 +8,6 @@ import { err, ok } from "../../protocol/kernel/result.ts";
 import type { ControlRequest } from "./control-protocol.ts";
 import { controlSocketPath, createLineReader, decodeLine, encodeLine, TOKEN_FILE } from "./control-protocol.ts";
 
-
 export interface ControlServerError {
   readonly type: "DataDirectoryInUse" | "CannotWrite";
 }
@@ -32,7 +31,9 @@ const isRequest = (value: unknown): value is ControlRequest =>
  */
 export const claimDataDirectory = async (
   dataDirectory: string,
-): Promise<Result<{ readonly serve: (host: ContractHost) => void; readonly close: () => Promise<void> }, ControlServerError>> => {
+): Promise<
+  Result<{ readonly serve: (host: ContractHost) => void; readonly close: () => Promise<void> }, ControlServerError>
+> => {
   const socketPath = controlSocketPath(dataDirectory);
   if (await answers(socketPath)) return err({ type: "DataDirectoryInUse" });
   if (process.platform !== "win32") rmSync(socketPath, { force: true });

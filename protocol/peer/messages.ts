@@ -13,11 +13,21 @@ export type PeerMessage =
   | { readonly type: "reconciled"; readonly request: number; readonly payload: Uint8Array | null }
   | { readonly type: "get"; readonly request: number; readonly topic: Uint8Array; readonly oids: readonly Uint8Array[] }
   | { readonly type: "items"; readonly request: number; readonly wires: readonly Uint8Array[]; readonly more: boolean }
-  | { readonly type: "push"; readonly request: number; readonly topic: Uint8Array; readonly wires: readonly Uint8Array[] }
+  | {
+      readonly type: "push";
+      readonly request: number;
+      readonly topic: Uint8Array;
+      readonly wires: readonly Uint8Array[];
+    }
   | { readonly type: "pushed"; readonly request: number; readonly results: readonly PushResult[] }
   /** The Noise initiator has compared the topic and stored what it lacked (PEER-9). */
   | { readonly type: "compared"; readonly topic: Uint8Array }
-  | { readonly type: "have"; readonly request: number; readonly topic: Uint8Array; readonly oids: readonly Uint8Array[] }
+  | {
+      readonly type: "have";
+      readonly request: number;
+      readonly topic: Uint8Array;
+      readonly oids: readonly Uint8Array[];
+    }
   /** Those of the asked ids that are stored. */
   | { readonly type: "has"; readonly request: number; readonly oids: readonly Uint8Array[] }
   /** An item that is never stored: carets and changes ahead of their entry. */

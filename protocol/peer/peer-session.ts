@@ -102,9 +102,7 @@ export const topicTag = (
   handshakeHash: Uint8Array,
   role: "initiator" | "responder",
 ): Uint8Array =>
-  crypto
-    .hmac("SHA256", hk(crypto, readKey, EMPTY, "peer-tag", 32), handshakeHash, ascii(role))
-    .subarray(0, TAG_BYTES);
+  crypto.hmac("SHA256", hk(crypto, readKey, EMPTY, "peer-tag", 32), handshakeHash, ascii(role)).subarray(0, TAG_BYTES);
 
 const deviceStatement = (handshakeHash: Uint8Array, role: string, topic: Uint8Array): Uint8Array =>
   concatBytes(DEVICE_DOMAIN, handshakeHash, ascii(role), topic);
@@ -136,7 +134,10 @@ export const createPeerSession = (
   const sendTags = (topics: readonly FollowedTopic[]): PeerEffect => {
     followed = new Map(topics.map((topic) => [bytesToHex(topic.pk), topic]));
     expected = new Map(
-      topics.map((topic) => [bytesToHex(topicTag(crypto, topic.readKey, handshakeHash, otherRole)), bytesToHex(topic.pk)]),
+      topics.map((topic) => [
+        bytesToHex(topicTag(crypto, topic.readKey, handshakeHash, otherRole)),
+        bytesToHex(topic.pk),
+      ]),
     );
     const tags = topics.map((topic) => topicTag(crypto, topic.readKey, handshakeHash, role));
     let padded = MIN_TAGS;
@@ -370,7 +371,10 @@ export const createPeerSession = (
     for (let from = 0; from < oids.length; from += MAX_OIDS) {
       const request = nextRequest++;
       requests.set(request, { kind: "have", topic: key, deadline: after(now, REQUEST_TIMEOUT) });
-      effects.push({ type: "send", message: { type: "have", request, topic, oids: oids.slice(from, from + MAX_OIDS) } });
+      effects.push({
+        type: "send",
+        message: { type: "have", request, topic, oids: oids.slice(from, from + MAX_OIDS) },
+      });
     }
     return effects;
   };
@@ -410,7 +414,9 @@ export const createPeerSession = (
       case "pushed":
         return onPushed(message, now);
       case "compared":
-        return shared.has(bytesToHex(message.topic)) ? [{ type: "topicSynced", topic: message.topic }] : violated("PEER-3");
+        return shared.has(bytesToHex(message.topic))
+          ? [{ type: "topicSynced", topic: message.topic }]
+          : violated("PEER-3");
       case "have":
         return onHave(message);
       case "has":
@@ -429,10 +435,7 @@ export const createPeerSession = (
     handle: (event, now) => {
       switch (event.type) {
         case "opened":
-          return [
-            { type: "send", message: { type: "hello", version: PEER_PROTOCOL_VERSION } },
-            sendTags(event.topics),
-          ];
+          return [{ type: "send", message: { type: "hello", version: PEER_PROTOCOL_VERSION } }, sendTags(event.topics)];
         case "messageReceived":
           return onMessage(event.message, now);
         case "topicsChanged":

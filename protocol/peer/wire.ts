@@ -79,7 +79,11 @@ const message = tagged<PeerMessage>({
     topic: t,
     oids,
   })),
-  [HAS]: mapped(tuple(literal(HAS), request, array(oid, MAX_OIDS)), ([, r, oids]) => ({ type: "has", request: r, oids })),
+  [HAS]: mapped(tuple(literal(HAS), request, array(oid, MAX_OIDS)), ([, r, oids]) => ({
+    type: "has",
+    request: r,
+    oids,
+  })),
   [TAGS]: mapped(tuple(literal(TAGS), array(bytes(TAG_BYTES), MAX_TAGS)), ([, tags]) => ({ type: "tags", tags })),
   [DEVICE]: mapped(tuple(literal(DEVICE), topic, bytes(32), bytes(64)), ([, t, device, signature]) => ({
     type: "device",

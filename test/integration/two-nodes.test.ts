@@ -1,5 +1,11 @@
 import { afterEach, expect, test } from "vitest";
-import { eventually, type HeadlessNode, removeFolder, startHeadless, temporaryFolder } from "../support/headless-node.ts";
+import {
+  eventually,
+  type HeadlessNode,
+  removeFolder,
+  startHeadless,
+  temporaryFolder,
+} from "../support/headless-node.ts";
 
 const nodes: HeadlessNode[] = [];
 const folders: string[] = [];
@@ -18,14 +24,21 @@ afterEach(async () => {
 });
 
 /** Lets `joiner` into a notebook of `owner` through an ask-mode invite; answers when the joiner lists it. */
-const invite = async (owner: HeadlessNode, joiner: HeadlessNode, notebook: string, mode: "ask" | "auto"): Promise<void> => {
+const invite = async (
+  owner: HeadlessNode,
+  joiner: HeadlessNode,
+  notebook: string,
+  mode: "ask" | "auto",
+): Promise<void> => {
   const { link } = await owner.call("invites.create", { notebook, mode });
   await joiner.call("peers.connect", { address: owner.address });
   await joiner.call("invites.join", { link });
   if (mode === "ask") {
     const request = await eventually(
       async () =>
-        (await owner.call("invites.pending")).find(({ state, checkString }) => state === "requested" && checkString !== null),
+        (await owner.call("invites.pending")).find(
+          ({ state, checkString }) => state === "requested" && checkString !== null,
+        ),
       "the request with its check string",
     );
     const mine = await eventually(
@@ -53,7 +66,10 @@ const read = async (node: HeadlessNode, document: string) => {
 const converged = (a: HeadlessNode, b: HeadlessNode, document: string) =>
   eventually(async () => {
     const [left, right] = [await read(a, document), await read(b, document)];
-    return left !== undefined && right !== undefined && left.heads.join() === right.heads.join() && left.text === right.text
+    return left !== undefined &&
+      right !== undefined &&
+      left.heads.join() === right.heads.join() &&
+      left.text === right.text
       ? left
       : false;
   }, "equal heads and text");
@@ -64,7 +80,11 @@ for (const mode of ["ask", "auto"] as const)
     await alice.call("identity.create", { name: "Alice" });
     await bob.call("identity.create", { name: "Bob" });
     const notebook = await alice.call("notebooks.create", { title: "Garden" });
-    const note = await alice.call("documents.create", { notebook: notebook.id, title: "Roses", markdown: "# Roses\n\nRed ones." });
+    const note = await alice.call("documents.create", {
+      notebook: notebook.id,
+      title: "Roses",
+      markdown: "# Roses\n\nRed ones.",
+    });
     await invite(alice, bob, notebook.id, mode);
 
     const seen = await converged(alice, bob, note.id);

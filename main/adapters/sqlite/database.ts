@@ -18,8 +18,10 @@ export const storageErrorOf = (cause: unknown): StorageError | undefined => {
   if (!(cause instanceof Database.SqliteError)) return undefined;
   const { code, message } = cause;
   if (code.startsWith("SQLITE_FULL")) return { type: "DiskFull", message };
-  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) return { type: "CorruptDatabase", message };
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return { type: "DataDirectoryInUse", message };
+  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB"))
+    return { type: "CorruptDatabase", message };
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
+    return { type: "DataDirectoryInUse", message };
   if (code.startsWith("SQLITE_IOERR")) return { type: "DiskFull", message };
   if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN") || code.startsWith("SQLITE_PERM"))
     return { type: "CannotWrite", message };
@@ -29,7 +31,9 @@ export const storageErrorOf = (cause: unknown): StorageError | undefined => {
 /** better-sqlite3 ships binaries for Node-API 10; older hosts (Node 20, Electron 33) name their own build here. */
 const nativeBinding = (): { nativeBinding?: string } => {
   const given = process.env["P2PCOLLAB_SQLITE_BINDING"];
-  return Number(process.versions["napi"] ?? "0") < 10 && given !== undefined && given !== "" ? { nativeBinding: given } : {};
+  return Number(process.versions["napi"] ?? "0") < 10 && given !== undefined && given !== ""
+    ? { nativeBinding: given }
+    : {};
 };
 
 const attempt = <T>(work: () => T): Result<T, StorageError> => {

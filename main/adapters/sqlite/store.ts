@@ -58,7 +58,8 @@ const documentOf = (row: RawDocument): DocumentRow => ({
   deleted: row.deleted === 1,
 });
 
-const DOCUMENT_COLUMNS = "n, repository, did, heads, type, title, folder, tags, excerpt, created_at, updated_at, deleted";
+const DOCUMENT_COLUMNS =
+  "n, repository, did, heads, type, title, folder, tags, excerpt, created_at, updated_at, deleted";
 
 type RawSession = Omit<SessionRow, "own"> & { own: number };
 const SESSION_COLUMNS =
@@ -123,9 +124,15 @@ export const createStore = (database: SqliteDatabase): Store => {
         write("INSERT INTO meta(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
       },
       settings: () =>
-        Object.fromEntries(many<{ key: string; value: string }>("SELECT key, value FROM setting").map((s) => [s.key, s.value])),
+        Object.fromEntries(
+          many<{ key: string; value: string }>("SELECT key, value FROM setting").map((s) => [s.key, s.value]),
+        ),
       setSetting: (key, value) => {
-        write("INSERT INTO setting(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
+        write(
+          "INSERT INTO setting(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+          key,
+          value,
+        );
       },
     },
 
@@ -185,13 +192,18 @@ export const createStore = (database: SqliteDatabase): Store => {
       },
       epochs: (n) => many<EpochRow>("SELECT eid, s, w FROM epoch WHERE repository = ?", n),
       session: (n, session) => {
-        const row = one<RawSession>(`SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND session = ?`, n, session);
+        const row = one<RawSession>(
+          `SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND session = ?`,
+          n,
+          session,
+        );
         return row === undefined ? undefined : { ...row, own: row.own === 1 };
       },
       ownSessions: (n) =>
-        many<RawSession>(`SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND own = 1 ORDER BY started_at`, n).map(
-          (row) => ({ ...row, own: true }),
-        ),
+        many<RawSession>(
+          `SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND own = 1 ORDER BY started_at`,
+          n,
+        ).map((row) => ({ ...row, own: true })),
       putSession: (n, row) => {
         write(
           `INSERT INTO session(repository, session, device, last_seq, last_iid, own, state, started_at, acl) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -217,7 +229,8 @@ export const createStore = (database: SqliteDatabase): Store => {
           b,
           now,
         ).changes === 1,
-      heads: (n) => many<HeadRow>("SELECT iid, gen FROM repository_head WHERE repository = ? ORDER BY gen DESC, iid", n),
+      heads: (n) =>
+        many<HeadRow>("SELECT iid, gen FROM repository_head WHERE repository = ? ORDER BY gen DESC, iid", n),
       advanceHeads: (n, added, parents) => {
         write(
           "INSERT INTO repository_head(repository, iid, gen) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
@@ -308,7 +321,8 @@ export const createStore = (database: SqliteDatabase): Store => {
           row.gen,
           row.header,
         ).changes === 1,
-      inner: (iid) => one<InnerRow>("SELECT iid, device, session, seq, gen, header FROM inner_record WHERE iid = ?", iid),
+      inner: (iid) =>
+        one<InnerRow>("SELECT iid, device, session, seq, gen, header FROM inner_record WHERE iid = ?", iid),
       innerAt: (repository, session, seq) =>
         one<InnerRow>(
           "SELECT iid, device, session, seq, gen, header FROM inner_record WHERE repository = ? AND session = ? AND seq = ?",
@@ -327,10 +341,18 @@ export const createStore = (database: SqliteDatabase): Store => {
           now,
           now,
         );
-        return (one<{ n: number }>("SELECT n FROM document WHERE repository = ? AND did = ?", repository, did) as { n: number }).n;
+        return (
+          one<{ n: number }>("SELECT n FROM document WHERE repository = ? AND did = ?", repository, did) as {
+            n: number;
+          }
+        ).n;
       },
       byId: (repository, did) => {
-        const row = one<RawDocument>(`SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? AND did = ?`, repository, did);
+        const row = one<RawDocument>(
+          `SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? AND did = ?`,
+          repository,
+          did,
+        );
         return row === undefined ? undefined : documentOf(row);
       },
       byNumber: (n) => {
@@ -338,9 +360,10 @@ export const createStore = (database: SqliteDatabase): Store => {
         return row === undefined ? undefined : documentOf(row);
       },
       list: (repository) =>
-        many<RawDocument>(`SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? ORDER BY updated_at DESC, n`, repository).map(
-          documentOf,
-        ),
+        many<RawDocument>(
+          `SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? ORDER BY updated_at DESC, n`,
+          repository,
+        ).map(documentOf),
       setHeads: (n, heads, now) => {
         write("UPDATE document SET heads = ?, updated_at = ?, indexed = 0 WHERE n = ?", concatBytes(...heads), now, n);
       },
@@ -358,7 +381,11 @@ export const createStore = (database: SqliteDatabase): Store => {
       change: (document, hash) =>
         one("SELECT actor, seq, max_op AS maxOp FROM change WHERE document = ? AND hash = ?", document, hash),
       lastSeq: (document, actor) =>
-        one<{ seq: number | null }>("SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ?", document, actor)?.seq ?? 0,
+        one<{ seq: number | null }>(
+          "SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ?",
+          document,
+          actor,
+        )?.seq ?? 0,
       lastSealedSeq: (document, actor) =>
         one<{ seq: number | null }>(
           "SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ? AND entry IS NOT NULL",
@@ -420,7 +447,13 @@ export const createStore = (database: SqliteDatabase): Store => {
         if (facts.type !== "note" || facts.deleted) return;
         const tags = facts.tags.join(" ");
         write("INSERT INTO note_words(rowid, title, body, tags) VALUES(?, ?, ?, ?)", n, facts.title, facts.body, tags);
-        write("INSERT INTO note_trigrams(rowid, title, body, tags) VALUES(?, ?, ?, ?)", n, facts.title, facts.body, tags);
+        write(
+          "INSERT INTO note_trigrams(rowid, title, body, tags) VALUES(?, ?, ?, ?)",
+          n,
+          facts.title,
+          facts.body,
+          tags,
+        );
         write("INSERT INTO note_text(document, body) VALUES(?, ?)", n, facts.body);
       },
       unindexed: (limit) =>
@@ -439,7 +472,10 @@ export const createStore = (database: SqliteDatabase): Store => {
           row.expiresAt,
         );
       },
-      all: () => many<InviteRow>("SELECT id, role, repository, state, expires_at AS expiresAt FROM invite ORDER BY expires_at, id"),
+      all: () =>
+        many<InviteRow>(
+          "SELECT id, role, repository, state, expires_at AS expiresAt FROM invite ORDER BY expires_at, id",
+        ),
       remove: (id) => {
         write("DELETE FROM invite WHERE id = ?", id);
       },
@@ -463,7 +499,12 @@ export const createStore = (database: SqliteDatabase): Store => {
 
     importedFiles: {
       find: (repository, source, path) =>
-        one("SELECT hash, did FROM imported_file WHERE repository = ? AND source = ? AND path = ?", repository, source, path),
+        one(
+          "SELECT hash, did FROM imported_file WHERE repository = ? AND source = ? AND path = ?",
+          repository,
+          source,
+          path,
+        ),
       put: (repository, source, path, hash, did) => {
         write(
           `INSERT INTO imported_file(repository, source, path, hash, did) VALUES(?, ?, ?, ?, ?)
@@ -478,4 +519,3 @@ export const createStore = (database: SqliteDatabase): Store => {
     },
   };
 };
-

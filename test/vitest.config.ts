@@ -17,8 +17,8 @@ export default defineConfig({
       project("integration", { testTimeout: 120_000, fileParallelism: false }),
       project("architecture", { testTimeout: 300_000, fileParallelism: false }),
       {
-        plugins: [svelte({ configFile: "renderer/svelte.config.js" }), svelteTesting()],
-        ...project("ui", { environment: "happy-dom" }),
+        plugins: [svelte({ configFile: "renderer/svelte.config.js" }), svelteTesting({ autoCleanup: false })],
+        ...project("ui", { environment: "happy-dom", testTimeout: 30_000, setupFiles: ["test/ui/support/setup.ts"] }),
       },
     ],
   },

@@ -52,7 +52,12 @@ export const createApp = (api: Api): App => {
   const session = createSession(api);
   const settings = createSettings(api, toasts.fail);
   const navigation = createNavigation();
-  const notebooks = createNotebooks(api, hub, toasts.fail);
+  const notebooks = createNotebooks({
+    api,
+    hub,
+    onProblem: toasts.fail,
+    preferred: () => settings.current().lastNotebook,
+  });
   const documents = createDocuments({ api, hub, toasts, notebooks, settings });
   const search = createSearch(api, "everything", SEARCH_LIMIT);
   const sharing = createSharing({
@@ -109,14 +114,8 @@ export const createApp = (api: Api): App => {
       await Promise.all([settings.load(), session.start()]);
     },
     enter: async () => {
-      const { lastNotebook, lastDocument } = settings.current();
-      await notebooks.reload();
-      const last = notebooks.find(lastNotebook);
-      if (last !== null) {
-        notebooks.select(last.id);
-        if (lastDocument !== "") documents.reveal(last.id, lastDocument);
-      }
-      await Promise.all([sharing.reload(), network.reload()]);
+      await settings.load();
+      await Promise.all([notebooks.reload(), sharing.reload(), network.reload()]);
     },
     stop: () => {
       hub.stop();

@@ -22,6 +22,8 @@ export interface Documents {
   readonly inTrash: () => boolean;
   readonly selected: () => DocumentSummary | null;
   readonly selectedId: () => string | null;
+  /** The note made last in this window; its title asks to be typed. */
+  readonly createdId: () => string | null;
   readonly showFolder: (folder: string) => void;
   readonly showTrash: () => void;
   readonly select: (document: string | null) => void;
@@ -60,6 +62,7 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
   let folder = $state("");
   let inTrash = $state(false);
   let selectedId = $state<string | null>(null);
+  let createdId: string | null = null;
   let shownNotebook: string | null = null;
 
   const shown = $derived.by(() => {
@@ -87,6 +90,7 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     }
     problem = null;
     all = answer.value;
+    if (selectedId !== null && find(selectedId) === null) selectedId = null;
   });
   const select = (document: string | null) => {
     selectedId = document;
@@ -107,9 +111,12 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
       const notebook = notebooks.selected()?.id ?? null;
       if (notebook === shownNotebook) return;
       untrack(() => {
+        const { lastNotebook, lastDocument } = settings.current();
+        const isFirst = shownNotebook === null;
         shownNotebook = notebook;
         forget();
         if (revealed !== null && revealed.notebook === notebook) selectedId = revealed.document;
+        else if (isFirst && notebook === lastNotebook && lastDocument !== "") selectedId = lastDocument;
         revealed = null;
         if (notebook !== null && settings.current().lastNotebook !== notebook) settings.set("lastNotebook", notebook);
         void reload();
@@ -128,8 +135,13 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     readonly tags?: readonly string[];
   }) => {
     const edited = await api.call("documents.edit", input);
-    if (edited.ok) await reload();
-    else toasts.fail(problemOf(edited.error));
+    if (!edited.ok) {
+      toasts.fail(problemOf(edited.error));
+      return;
+    }
+    const { document, ...change } = input;
+    all = all.map((note) => (note.id === document ? { ...note, ...change } : note));
+    await reload();
   };
   const restore = async (document: string) => {
     const restored = await api.call("documents.restore", { document });
@@ -150,6 +162,7 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     inTrash: () => inTrash,
     selected: () => find(selectedId),
     selectedId: () => selectedId,
+    createdId: () => createdId,
     showFolder: (next) => {
       folder = next;
       inTrash = false;
@@ -181,7 +194,8 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
         return;
       }
       await reload();
-      select(created.value.id);
+      createdId = created.value.id;
+      select(createdId);
     },
     rename: (document, title) => edit({ document, title }),
     move: (document, next) => edit({ document, folder: next }),

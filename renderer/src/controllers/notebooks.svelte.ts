@@ -21,7 +21,15 @@ export interface Notebooks {
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
-export const createNotebooks = (api: Api, hub: EventHub, onProblem: (problem: Problem) => void): Notebooks => {
+interface Context {
+  readonly api: Api;
+  readonly hub: EventHub;
+  readonly onProblem: (problem: Problem) => void;
+  /** The notebook to open first, if it is still there. */
+  readonly preferred: () => string;
+}
+
+export const createNotebooks = ({ api, hub, onProblem, preferred }: Context): Notebooks => {
   let list = $state.raw<readonly Notebook[]>([]);
   let loaded = $state(false);
   let problem = $state.raw<Problem | null>(null);
@@ -56,7 +64,7 @@ export const createNotebooks = (api: Api, hub: EventHub, onProblem: (problem: Pr
     }
     problem = null;
     list = [...answer.value].sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));
-    if (find(selectedId) === null) select(list[0]?.id ?? null);
+    if (find(selectedId) === null) select((find(preferred()) ?? list[0])?.id ?? null);
   });
 
   hub.on("notebooksChanged", () => void reload());

@@ -1,4 +1,5 @@
 import type { Api } from "../../../app/contract/create-api.ts";
+import type { ErrorType } from "../../../app/contract/errors.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 
@@ -65,6 +66,9 @@ const decodePreferences = (stored: Readonly<Record<string, string>>): Preference
   };
 };
 
+/** Not failures: the settings are read again once there is an unlocked identity. */
+const BEFORE_UNLOCKING: ReadonlySet<ErrorType> = new Set(["NoIdentity", "VaultLocked"]);
+
 export interface Settings {
   readonly current: () => Preferences;
   readonly load: () => Promise<void>;
@@ -94,7 +98,7 @@ export const createSettings = (api: Api, onProblem: (problem: Problem) => void):
     load: async () => {
       const stored = await api.call("settings.get");
       if (!stored.ok) {
-        onProblem(problemOf(stored.error));
+        if (!BEFORE_UNLOCKING.has(stored.error.type)) onProblem(problemOf(stored.error));
         return;
       }
       current = decodePreferences(stored.value);

@@ -11,13 +11,10 @@ type NoteEditor = Component<{
 }>;
 
 const found = import.meta.glob<{ readonly default: NoteEditor }>("../../editors/note-editor/NoteEditor.svelte");
-let loading: Promise<NoteEditor> | undefined;
+let loading: Promise<NoteEditor | null> | undefined;
 
-/** Loads the editor and Automerge with it, once, after the window has painted. */
-export const loadEditor = (): Promise<NoteEditor> => {
-  loading ??= Promise.all(Object.values(found).map((load) => load())).then(([module]) => {
-    if (module === undefined) throw new Error("no editor in this build");
-    return module.default;
-  });
+/** Loads the editor and Automerge with it, once, after the window has painted; null when the build has none. */
+export const loadEditor = (): Promise<NoteEditor | null> => {
+  loading ??= Promise.all(Object.values(found).map((load) => load())).then(([module]) => module?.default ?? null);
   return loading;
 };

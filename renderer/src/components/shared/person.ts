@@ -1,10 +1,10 @@
 /** As many as `--person-N` tokens. */
 const HUES = 8;
 
-/** One of the people's colours, the same for an id on every device (FNV-1a, 32 bit). */
-export const personColour = (id: string): string => {
+/** One of the people's colours, the same for a name or an id on every device (FNV-1a, 32 bit). */
+export const personColour = (key: string): string => {
   let hash = 0x811c9dc5;
-  for (let index = 0; index < id.length; index += 1) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193);
+  for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
   return `var(--person-${(hash >>> 0) % HUES})`;
 };
 

@@ -1,0 +1,107 @@
+import { contractError } from "../../../app/contract/errors.ts";
+import type { PendingInvite } from "../../../app/contract/types.ts";
+import { err } from "../../../protocol/kernel/result.ts";
+import type { Overrides, World } from "../support/fake-transport.ts";
+import { IDENTITY, createWorld, hex } from "../support/fake-transport.ts";
+import { FIELD_NOTES, NOTES, sampleWorld } from "../support/sample-world.ts";
+
+interface Scene {
+  readonly world: World;
+  readonly overrides: Overrides;
+}
+
+const invite = (seed: number, more: Partial<PendingInvite>): PendingInvite => ({
+  id: hex(seed, 16),
+  direction: "incoming",
+  notebook: FIELD_NOTES.id,
+  label: FIELD_NOTES.title,
+  name: "Emil Novak",
+  state: "requested",
+  checkString: "482913",
+  message: "",
+  ...more,
+});
+
+const manyNotes = () =>
+  Array.from({ length: 10_000 }, (_, index) => ({
+    ...(NOTES[index % 9] ?? sampleNote()),
+    id: `${FIELD_NOTES.id}${index.toString(16).padStart(32, "0")}`,
+    title: `Observation ${index + 1}`,
+    updatedAt: (NOTES[0]?.updatedAt ?? 0) - index * 3_600_000,
+  }));
+const sampleNote = () => {
+  throw new Error("the sample world has notes");
+};
+
+/** Every situation worth looking at, by name. */
+const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
+  welcome: () => ({ world: createWorld({ vault: "absent", identity: null }) }),
+  "welcome-passphrase": () => ({
+    world: createWorld({ vault: "absent", identity: null, protection: "passphrase" }),
+  }),
+  locked: () => ({ world: createWorld({ vault: "locked", protection: "passphrase", passphrase: "correct" }) }),
+  failed: () => ({
+    overrides: { "vault.status": () => Promise.resolve(err(contractError("CorruptKeyFile"))) },
+  }),
+  empty: () => ({ world: createWorld({ identity: { ...IDENTITY, phraseConfirmed: false } }) }),
+  "empty-notebook": () => ({ world: sampleWorld({ documents: [] }) }),
+  workspace: () => ({}),
+  nag: () => ({ world: sampleWorld({ identity: { ...IDENTITY, phraseConfirmed: false } }) }),
+  alone: () => ({
+    world: sampleWorld({ summary: { connectedPeers: [], visiblePeers: 0, undelivered: 14, pending: 0 } }),
+  }),
+  many: () => ({ world: sampleWorld({ documents: manyNotes() }) }),
+  "list-failed": () => ({
+    overrides: { "documents.list": () => Promise.resolve(err(contractError("CorruptDatabase"))) },
+  }),
+  requests: () => ({
+    world: sampleWorld({
+      invites: [
+        invite(61, {}),
+        invite(62, { state: "connecting", name: null, checkString: null }),
+        invite(63, { state: "joined", name: "Fatima Ali" }),
+      ],
+    }),
+  }),
+  importing: () => ({ overrides: { "import.markdown": () => new Promise(() => undefined) } }),
+  "import-report": () => ({
+    overrides: {
+      "import.markdown": () =>
+        Promise.resolve({
+          ok: true,
+          value: {
+            job: hex(9, 16),
+            state: "done",
+            files: 1248,
+            imported: 1231,
+            unchanged: 15,
+            failed: [
+              { path: "attic/broken-encoding.md", reason: "Not UTF-8 text." },
+              { path: "attic/huge.md", reason: "Larger than 8 MB." },
+            ],
+            dropped: [
+              { what: "Raw HTML", count: 37, example: "<details><summary>Build flags</summary>" },
+              { what: "Footnotes", count: 4, example: "[^1]: see the appendix" },
+              { what: "Pictures outside the folder", count: 2, example: "../shared/logo.png" },
+            ],
+            milliseconds: 8_420,
+          },
+        }),
+    },
+  }),
+  "search-failed": () => ({
+    overrides: { search: () => Promise.resolve(err(contractError("Internal"))) },
+  }),
+  "network-empty": () => ({
+    world: sampleWorld({
+      summary: { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 },
+      status: { listening: [], peers: [], notebooks: [] },
+    }),
+  }),
+};
+
+export const createScene = (name: string): Scene => ({
+  world: sampleWorld(),
+  overrides: {},
+  ...(SCENES[name] ?? SCENES["workspace"])?.(),
+});

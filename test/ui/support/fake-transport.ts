@@ -1,0 +1,343 @@
+import type { CallName, InputOf, OutputOf } from "../../../app/contract/contract.ts";
+import type { ContractTransport } from "../../../app/contract/create-api.ts";
+import type { ContractError, ErrorType } from "../../../app/contract/errors.ts";
+import { contractError } from "../../../app/contract/errors.ts";
+import type { Handlers } from "../../../app/contract/handlers.ts";
+import { createContractHost } from "../../../app/contract/handlers.ts";
+import type {
+  AppEvent,
+  DocumentSummary,
+  Identity,
+  Member,
+  Notebook,
+  Peer,
+  PendingInvite,
+  Protection,
+  SyncStatus,
+  SyncSummary,
+} from "../../../app/contract/types.ts";
+import type { Result } from "../../../protocol/kernel/result.ts";
+import { err, ok } from "../../../protocol/kernel/result.ts";
+
+/** What the node in memory knows. Tests change it and then `emit` the event a node would send. */
+export interface World {
+  vault: "absent" | "locked" | "unlocked";
+  protection: Protection;
+  passphrase: string;
+  identity: Identity | null;
+  phrase: readonly string[];
+  notebooks: readonly Notebook[];
+  members: Readonly<Record<string, readonly Member[]>>;
+  documents: readonly DocumentSummary[];
+  invites: readonly PendingInvite[];
+  peers: readonly Peer[];
+  summary: SyncSummary;
+  status: SyncStatus;
+  settings: Readonly<Record<string, string>>;
+  pickedFolder: string | null;
+  copied: readonly string[];
+}
+
+/** Operations a test answers itself. */
+export type Overrides = {
+  readonly [N in CallName]?: (input: InputOf<N>) => Promise<Result<OutputOf<N>, ContractError>>;
+};
+
+export interface FakeNode {
+  readonly transport: ContractTransport;
+  readonly world: World;
+  readonly emit: (event: AppEvent) => void;
+  /** Lets the next calls of an operation fail until `heal`. */
+  readonly break: (name: CallName, type: ErrorType) => void;
+  readonly heal: (name: CallName) => void;
+  /** What was called, in order. */
+  readonly calls: readonly { readonly name: string; readonly input: unknown }[];
+}
+
+const PHRASE =
+  "abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid acoustic acquire across act action actor actress actual";
+export const hex = (seed: number, bytes: number): string =>
+  Array.from({ length: bytes }, (_, at) => ((seed * 31 + at * 7 + 11) % 256).toString(16).padStart(2, "0")).join("");
+
+const EMPTY_SUMMARY: SyncSummary = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 };
+
+export const IDENTITY: Identity = {
+  id: hex(5, 32),
+  name: "Ada Lovelace",
+  device: hex(6, 16),
+  protection: "keychain",
+  phraseConfirmed: true,
+};
+
+/** An unlocked node with nothing in it, or whatever `given` says. */
+export const createWorld = (given: Partial<World> = {}): World => ({
+  vault: "unlocked",
+  protection: "keychain",
+  passphrase: "",
+  identity: IDENTITY,
+  phrase: PHRASE.split(" "),
+  notebooks: [],
+  members: {},
+  documents: [],
+  invites: [],
+  peers: [],
+  summary: EMPTY_SUMMARY,
+  status: { listening: ["192.168.1.12:4040"], peers: [], notebooks: [] },
+  settings: {},
+  pickedFolder: "/home/ada/Notes",
+  copied: [],
+  ...given,
+});
+
+/** The contract over a node in memory: the real host and decoders, answers made up. */
+export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNode => {
+  const listeners = new Set<(event: AppEvent) => void>();
+  const calls: { name: string; input: unknown }[] = [];
+  const brokenByName = new Map<string, ErrorType>();
+  let made = 100;
+
+  const emit = (event: AppEvent) => {
+    for (const listener of listeners) listener(event);
+  };
+  const refuse = (type: ErrorType) => Promise.resolve(err(contractError(type)));
+  const answer = <T>(value: T) => Promise.resolve(ok(value));
+  const nextId = (bytes: number) => {
+    made += 1;
+    return hex(made, bytes);
+  };
+  const replaceNotebook = (id: string, change: Partial<Notebook>) => {
+    world.notebooks = world.notebooks.map((notebook) => (notebook.id === id ? { ...notebook, ...change } : notebook));
+    emit({ type: "notebooksChanged" });
+  };
+  const replaceDocument = (id: string, change: Partial<DocumentSummary>) => {
+    const before = world.documents.find((document) => document.id === id);
+    if (before === undefined) return refuse("DocumentNotFound");
+    world.documents = world.documents.map((document) => (document.id === id ? { ...document, ...change } : document));
+    emit({ type: "documentsChanged", notebook: before.notebook });
+    return answer({ heads: [hex(7, 32)] });
+  };
+  const replaceInvite = (id: string, state: PendingInvite["state"]) => {
+    const before = world.invites.find((invite) => invite.id === id);
+    if (before === undefined) return refuse("InviteNotFound");
+    const after = { ...before, state };
+    world.invites = world.invites.map((invite) => (invite.id === id ? after : invite));
+    emit({ type: "invitesChanged" });
+    return answer(after);
+  };
+  const find = (query: string, scope: "everything" | "titles") => {
+    const words = query.toLowerCase().split(/\s+/u).filter(Boolean);
+    return world.documents
+      .filter((document) => !document.deleted)
+      .filter(({ title, excerpt }) =>
+        words.every((word) => `${title} ${scope === "titles" ? "" : excerpt}`.toLowerCase().includes(word)),
+      )
+      .map((document) => ({
+        id: document.id,
+        document: document.id,
+        notebook: document.notebook,
+        title: document.title,
+        snippet: document.excerpt,
+        highlights: words.flatMap((word) => {
+          const at = document.excerpt.toLowerCase().indexOf(word);
+          return at === -1 ? [] : [[at, at + word.length] as const];
+        }),
+        score: 1,
+      }));
+  };
+
+  const handlers: Handlers = {
+    "app.info": () => answer({ version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" }),
+    "vault.status": () => answer({ state: world.vault, protection: world.protection }),
+    "vault.unlock": ({ passphrase }) => {
+      if (passphrase !== world.passphrase) return refuse("WrongPassphrase");
+      world.vault = "unlocked";
+      return answer({ state: world.vault, protection: world.protection });
+    },
+    "identity.create": ({ name, passphrase }) => {
+      if (world.identity !== null) return refuse("IdentityExists");
+      if (world.protection === "passphrase" && passphrase === undefined) return refuse("PassphraseRequired");
+      world.vault = "unlocked";
+      world.identity = { ...IDENTITY, name, protection: world.protection, phraseConfirmed: false };
+      return answer({ ...world.identity, phrase: world.phrase });
+    },
+    "identity.show": () => (world.identity === null ? refuse("NoIdentity") : answer(world.identity)),
+    "identity.confirmPhrase": ({ words }) => {
+      if (world.identity === null) return refuse("NoIdentity");
+      if (words.some(({ index, word }) => world.phrase[index] !== word)) return refuse("WrongPhrase");
+      world.identity = { ...world.identity, phraseConfirmed: true };
+      emit({ type: "identityChanged" });
+      return answer(world.identity);
+    },
+    "notebooks.create": ({ title }) => {
+      const notebook: Notebook = {
+        id: nextId(16),
+        title,
+        role: "owner",
+        documentCount: 0,
+        memberCount: 1,
+        updatedAt: Date.now(),
+      };
+      world.notebooks = [...world.notebooks, notebook];
+      emit({ type: "notebooksChanged" });
+      return answer(notebook);
+    },
+    "notebooks.list": () => answer(world.notebooks),
+    "notebooks.rename": ({ notebook, title }) => {
+      replaceNotebook(notebook, { title });
+      const renamed = world.notebooks.find(({ id }) => id === notebook);
+      return renamed === undefined ? refuse("NotebookNotFound") : answer(renamed);
+    },
+    "notebooks.members": ({ notebook }) => answer(world.members[notebook] ?? []),
+    "documents.create": ({ notebook, title, folder }) => {
+      const document: DocumentSummary = {
+        id: `${notebook}${nextId(16)}`,
+        notebook,
+        title: title ?? "",
+        folder: folder ?? "",
+        tags: [],
+        excerpt: "",
+        createdAt: Date.now(),
+        updatedAt: Date.now(),
+        deleted: false,
+      };
+      world.documents = [...world.documents, document];
+      emit({ type: "documentsChanged", notebook });
+      return answer({ ...document, heads: [] });
+    },
+    "documents.list": ({ notebook, deleted }) =>
+      answer(
+        world.documents.filter(
+          (document) =>
+            document.notebook === notebook && (deleted === "include" || document.deleted === (deleted === "only")),
+        ),
+      ),
+    "documents.read": ({ document }) => {
+      const found = world.documents.find(({ id }) => id === document);
+      if (found === undefined) return refuse("DocumentNotFound");
+      const { id, notebook, title, excerpt } = found;
+      return answer({ id, notebook, title, text: excerpt, markdown: excerpt, heads: [] });
+    },
+    "documents.edit": ({ document, title, folder, tags }) =>
+      replaceDocument(document, {
+        ...(title === undefined ? {} : { title }),
+        ...(folder === undefined ? {} : { folder }),
+        ...(tags === undefined ? {} : { tags }),
+        updatedAt: Date.now(),
+      }),
+    "documents.delete": ({ document }) => replaceDocument(document, { deleted: true }),
+    "documents.restore": ({ document }) => replaceDocument(document, { deleted: false }),
+    "documents.open": ({ document }, send) => {
+      const found = world.documents.find(({ id }) => id === document);
+      if (found === undefined) send(err(contractError("DocumentNotFound")));
+      else
+        send(
+          ok({
+            type: "opened",
+            lease: nextId(16),
+            actor: nextId(16),
+            title: found.title,
+            writable: true,
+            snapshot: null,
+            changes: [],
+          }),
+        );
+      return () => undefined;
+    },
+    "documents.apply": () => answer({ heads: [] }),
+    "documents.presence": () => answer(null),
+    "invites.create": ({ mode }) =>
+      answer({
+        id: nextId(16),
+        link: `p2pc:j/${"gwEBUAECAwQFBgcICQoLDA0ODxCBgVggqrvM3e7_ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3cjE5Mi4xNjguMS4xMjo0MDQwa0ZpZWxkIG5vdGVz".repeat(1)}`,
+        mode,
+        expiresAt: Date.now() + 7 * 86_400_000,
+      }),
+    "invites.join": ({ link }) => {
+      if (!link.startsWith("p2pc:j/")) return refuse("BadInvite");
+      const invite: PendingInvite = {
+        id: nextId(16),
+        direction: "outgoing",
+        notebook: null,
+        label: "Field notes",
+        name: null,
+        state: "connecting",
+        checkString: null,
+        message: "",
+      };
+      world.invites = [...world.invites, invite];
+      emit({ type: "invitesChanged" });
+      return answer({ id: invite.id, label: invite.label });
+    },
+    "invites.pending": () => answer(world.invites),
+    "invites.approve": ({ id }) => replaceInvite(id, "approved"),
+    "invites.decline": ({ id }) => replaceInvite(id, "declined"),
+    "peers.list": () => answer(world.peers),
+    "peers.connect": ({ address }) => {
+      if (!/:\d+$/u.test(address)) return refuse("BadAddress");
+      const peer: Peer = {
+        id: nextId(32),
+        name: null,
+        address,
+        state: "connecting",
+        found: "manual",
+        notebooks: [],
+        reason: "",
+      };
+      world.status = { ...world.status, peers: [...world.status.peers, peer] };
+      emit({ type: "peersChanged" });
+      return answer(peer);
+    },
+    "sync.status": () => answer(world.status),
+    "sync.summary": () => answer(world.summary),
+    "import.markdown": () =>
+      answer({
+        job: nextId(16),
+        state: "done",
+        files: 3,
+        imported: 3,
+        unchanged: 0,
+        failed: [],
+        dropped: [],
+        milliseconds: 40,
+      }),
+    "import.cancel": () => answer(null),
+    "export.markdown": ({ path }) => answer({ path, documents: world.documents.length, bytes: 1_234 }),
+    search: ({ query, scope }) => answer(find(query, scope ?? "everything")),
+    "settings.get": () => answer(world.settings),
+    "settings.set": ({ key, value }) => {
+      world.settings = { ...world.settings, [key]: value };
+      return answer(null);
+    },
+    "shell.pickFolder": () => answer(world.pickedFolder),
+    "shell.openExternal": () => answer(null),
+    "shell.copyText": ({ text }) => {
+      world.copied = [...world.copied, text];
+      return answer(null);
+    },
+    "node.stop": () => answer(null),
+    events: (_input, send) => {
+      const listener = (event: AppEvent) => send(ok(event));
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    ...overrides,
+  };
+  const host = createContractHost(handlers, (name, cause) => {
+    throw new Error(`the fake node's ${name} threw`, { cause });
+  });
+  return {
+    transport: {
+      invoke: (name, input) => {
+        calls.push({ name, input });
+        const broken = brokenByName.get(name);
+        return broken === undefined ? host.invoke(name, input) : refuse(broken);
+      },
+      subscribe: host.subscribe,
+    },
+    world,
+    emit,
+    break: (name, type) => brokenByName.set(name, type),
+    heal: (name) => brokenByName.delete(name),
+    calls,
+  };
+};

@@ -1,0 +1,201 @@
+import type { DocumentSummary, Member, Notebook } from "../../../app/contract/types.ts";
+import type { World } from "./fake-transport.ts";
+import { IDENTITY, createWorld, hex } from "./fake-transport.ts";
+
+/** Sunday, 22 November 2026, 10:42 local time: every picture and every test shows the same relative times. */
+export const NOW = new Date(2026, 10, 22, 10, 42).getTime();
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+const notebook = (seed: number, title: string, more: Partial<Notebook> = {}): Notebook => ({
+  id: hex(seed, 16),
+  title,
+  role: "owner",
+  documentCount: 0,
+  memberCount: 1,
+  updatedAt: NOW,
+  ...more,
+});
+export const FIELD_NOTES = notebook(1, "Field notes", { documentCount: 9, memberCount: 4 });
+export const READING = notebook(2, "Reading", { documentCount: 41 });
+export const HOUSE = notebook(3, "House rebuilding", { documentCount: 17, memberCount: 2, role: "writer" });
+
+const note = (
+  seed: number,
+  title: string,
+  excerpt: string,
+  age: number,
+  more: Partial<DocumentSummary> = {},
+): DocumentSummary => ({
+  id: `${FIELD_NOTES.id}${hex(seed, 16)}`,
+  notebook: FIELD_NOTES.id,
+  title,
+  folder: "",
+  tags: [],
+  excerpt,
+  createdAt: NOW - age - DAY,
+  updatedAt: NOW - age,
+  deleted: false,
+  ...more,
+});
+
+export const NOTES: readonly DocumentSummary[] = [
+  note(
+    10,
+    "Transect 4, north bank",
+    "Reed bunting ×3, one singing from the alder at 06:40. Water a hand higher than last week.",
+    30_000,
+    { folder: "Surveys/2026", tags: ["birds", "river"] },
+  ),
+  note(
+    11,
+    "Who counts what on Saturday",
+    "Ben takes the ponds, Chiara the hedge rows, I do the north bank again. Bring the spare batteries.",
+    18 * MINUTE,
+  ),
+  note(
+    12,
+    "Equipment list",
+    "Two telescopes, tripod with the new head, tape recorder, 4 × AA, first-aid kit.",
+    5 * 60 * MINUTE,
+    { tags: ["packing"] },
+  ),
+  note(
+    13,
+    "Water levels since August",
+    "Gauge at the bridge, read at 07:00. August 41, 39, 39, 44; September 47, 52.",
+    1.1 * DAY,
+    { folder: "Surveys", tags: ["river"] },
+  ),
+  note(
+    14,
+    "Ideas for the exhibition",
+    "A wall of sound: every visitor presses a bird and hears the recording from that very tree.",
+    3 * DAY,
+    { folder: "Exhibition" },
+  ),
+  note(
+    15,
+    "Letter to the district council",
+    "Dear Ms Okafor, as agreed on the telephone we enclose the counts of the past three seasons.",
+    5 * DAY,
+    { folder: "Letters", tags: ["draft"] },
+  ),
+  note(16, "Transect 3, meadow", "Nothing but pigeons. Mown on Tuesday, which explains it.", 19 * DAY, {
+    folder: "Surveys/2026",
+    tags: ["birds"],
+  }),
+  note(17, "", "A note that never got a title, about the otter we may or may not have seen at dusk.", 40 * DAY),
+  note(
+    18,
+    "Results of the 2025 season",
+    "214 species, 12 of them new for the area. Tables and maps below.",
+    320 * DAY,
+    { folder: "Surveys/2025", tags: ["birds", "report"] },
+  ),
+  note(19, "Old packing list", "Superseded.", 30 * DAY, { deleted: true }),
+];
+
+const member = (seed: number, name: string, more: Partial<Member> = {}): Member => ({
+  id: hex(seed, 32),
+  name,
+  role: "writer",
+  self: false,
+  online: false,
+  ...more,
+});
+export const MEMBERS: readonly Member[] = [
+  { id: IDENTITY.id, name: IDENTITY.name, role: "owner", self: true, online: true },
+  member(31, "Ben Haddad", { online: true }),
+  member(32, "Chiara Rossi", { online: true, role: "admin" }),
+  member(33, "Dai Evans", { role: "reader" }),
+];
+
+/** A node in the middle of a working day. */
+export const sampleWorld = (given: Partial<World> = {}): World =>
+  createWorld({
+    notebooks: [FIELD_NOTES, READING, HOUSE],
+    documents: NOTES,
+    members: { [FIELD_NOTES.id]: MEMBERS, [HOUSE.id]: MEMBERS.slice(0, 2) },
+    summary: {
+      connectedPeers: [
+        { id: hex(41, 32), name: "Ben Haddad" },
+        { id: hex(42, 32), name: "Chiara Rossi" },
+      ],
+      visiblePeers: 3,
+      undelivered: 2,
+      pending: 0,
+    },
+    status: {
+      listening: ["192.168.1.12:4040", "[fe80::5c1f:2aff:fe3b:91d0]:4040"],
+      peers: [
+        {
+          id: hex(41, 32),
+          name: "Ben Haddad",
+          address: "192.168.1.20:4040",
+          state: "connected",
+          found: "mdns",
+          notebooks: [FIELD_NOTES.id, HOUSE.id],
+          reason: "",
+        },
+        {
+          id: hex(42, 32),
+          name: "Chiara Rossi",
+          address: "192.168.1.31:52110",
+          state: "connected",
+          found: "incoming",
+          notebooks: [FIELD_NOTES.id],
+          reason: "",
+        },
+        {
+          id: hex(43, 32),
+          name: "Dai Evans",
+          address: "10.0.8.4:4040",
+          state: "waiting",
+          found: "remembered",
+          notebooks: [FIELD_NOTES.id],
+          reason: "Nobody answers at that address. Next try in 4 minutes.",
+        },
+        {
+          id: hex(44, 32),
+          name: null,
+          address: "192.168.1.77:4040",
+          state: "handshaking",
+          found: "mdns",
+          notebooks: [],
+          reason: "",
+        },
+      ],
+      notebooks: [
+        {
+          id: FIELD_NOTES.id,
+          title: "Field notes",
+          entries: 4812,
+          pending: 0,
+          undelivered: 2,
+          connectedPeers: 2,
+          documents: [],
+        },
+        {
+          id: HOUSE.id,
+          title: "House rebuilding",
+          entries: 921,
+          pending: 3,
+          undelivered: 0,
+          connectedPeers: 1,
+          documents: [],
+        },
+        {
+          id: READING.id,
+          title: "Reading",
+          entries: 388,
+          pending: 0,
+          undelivered: 388,
+          connectedPeers: 0,
+          documents: [],
+        },
+      ],
+    },
+    settings: { "window.lastNotebook": FIELD_NOTES.id, "window.lastDocument": NOTES[0]?.id ?? "" },
+    ...given,
+  });

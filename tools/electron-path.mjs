@@ -5,7 +5,7 @@ import { ensureSqliteBinding } from "./bootstrap/sqlite-binding.mjs";
 import { ensureSystemPackages } from "./bootstrap/system-packages.mjs";
 
 await ensurePackages();
-await ensureSystemPackages(["electron", "display"]);
+await ensureSystemPackages(["electron", "display", "keychain"]);
 const electron = await ensureElectron();
 const binding = await ensureSqliteBinding(electron.version);
 await ensureBuilt();

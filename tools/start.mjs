@@ -7,9 +7,10 @@ import { ensurePackages } from "./bootstrap/packages.mjs";
 import { say, stop } from "./bootstrap/say.mjs";
 import { ensureSqliteBinding } from "./bootstrap/sqlite-binding.mjs";
 import { ensureSystemPackages } from "./bootstrap/system-packages.mjs";
-import { ROOT } from "./run.mjs";
+import { NODE, ROOT, toolScript } from "./run.mjs";
 
-const args = process.argv.slice(2);
+const isDevelopment = process.argv[2] === "--dev";
+const args = process.argv.slice(isDevelopment ? 3 : 2);
 
 if (process.platform === "linux" && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY)
   stop(
@@ -38,7 +39,7 @@ await ensurePackages();
 await ensureSystemPackages(["electron"]);
 const electron = await ensureElectron();
 const binding = await ensureSqliteBinding(electron.version);
-await ensureBuilt();
+if (!isDevelopment) await ensureBuilt();
 
 const notice = runtimeNotice(electron);
 if (notice) say(notice);
@@ -51,7 +52,20 @@ if (process.platform === "linux") {
 }
 const env = { ...process.env, ...(binding ? { P2PCOLLAB_SQLITE_BINDING: binding } : {}) };
 delete env.ELECTRON_RUN_AS_NODE;
-const child = spawn(electron.executable, [...flags, ROOT, ...args], { stdio: "inherit", env });
+/** electron-vite rebuilds and reloads on every change; it starts the Electron named by ELECTRON_EXEC_PATH. */
+const development = [
+  toolScript("electron-vite"),
+  "dev",
+  "--watch",
+  "--config",
+  "main/electron.vite.config.ts",
+  ...(flags.length > 0 ? ["--noSandbox"] : []),
+  "--",
+  ...args,
+];
+const child = isDevelopment
+  ? spawn(NODE, development, { stdio: "inherit", cwd: ROOT, env: { ...env, ELECTRON_EXEC_PATH: electron.executable } })
+  : spawn(electron.executable, [...flags, ROOT, ...args], { stdio: "inherit", env });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("error", (error) => stop(`Electron did not start: ${error.message}`));
 child.on("close", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

@@ -87,7 +87,7 @@ describe("item set", () => {
       }
     }
     const sorted = [...model.values()].sort((a, b) => a.gen - b.gen || Buffer.compare(a.id, b.id));
-    expect(set.slice(0, set.size())).toEqual(sorted);
+    expect(Array.from(set.slice(0, set.size()))).toEqual(sorted);
     const storage = nostr(sorted);
     for (let i = 0; i < 200; i++) {
       const [from, to] = [random.uint32() % (sorted.length + 1), random.uint32() % (sorted.length + 1)].sort(

@@ -46,7 +46,10 @@ export const ensurePackages = async () => {
   if (!matchesLockfile()) {
     say("installing packages from the npm registry (once; about 700 MB on disk, one to three minutes) …");
     const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-    const { code } = await run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { inherit: true, env: process.env });
+    const { code } = await run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      inherit: true,
+      env: process.env,
+    });
     if (code !== 0)
       stop("npm ci failed (see above). Check the connection to the npm registry and run the command again.");
     if (!existsSync(NODE))

@@ -33,6 +33,11 @@ const NEEDS = {
   unpack: [command("unzip", "unzip"), command("tar", "tar")],
   compile: [command("python3", "python3"), command("make", "make"), command("g++", "g++")],
   display: [command("Xvfb", "xvfb"), command("xauth", "xauth")],
+  keychain: [
+    command("gnome-keyring-daemon", "gnome-keyring"),
+    command("dbus-run-session", "dbus"),
+    library("libsecret-1.so.0", "libsecret-1-0"),
+  ],
   network: [command("ip", "iproute2"), command("tc", "iproute2"), command("tcpdump", "tcpdump")],
 };
 

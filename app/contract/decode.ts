@@ -9,7 +9,6 @@ export interface InputError {
 
 /** Turns a foreign value into a `T` that cannot be wrong; total, never throws. */
 export type Decoder<T> = (value: unknown, path?: string) => Result<T, InputError>;
-export type Decoded<D> = D extends Decoder<infer T> ? T : never;
 
 const refuse = (path: string, expected: string) => err({ path, expected });
 
@@ -35,9 +34,6 @@ export const integer =
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
       ? ok(value as number)
       : refuse(path, `whole number from ${min} to ${max}`);
-
-export const boolean: Decoder<boolean> = (value, path = "") =>
-  typeof value === "boolean" ? ok(value) : refuse(path, "true or false");
 
 export const bytes =
   (max: number): Decoder<Uint8Array> =>

@@ -69,7 +69,6 @@ interface Connection {
   ended: boolean;
 }
 
-export const DEFAULT_PORT = 41_641;
 /** A link that shares no topic is closed after this: long enough for a rendezvous to be named, short enough not to hold sockets. */
 const STRANGER_TIMEOUT = durationMs(20_000);
 const CHALLENGE_BYTES = 16;

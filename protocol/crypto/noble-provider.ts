@@ -31,7 +31,7 @@ const aead = (name: keyof typeof ciphers, key: Uint8Array): Aead => {
   const seal: Aead["seal"] = (nonce, additionalData, plaintext) => cipher(key, nonce, additionalData).encrypt(plaintext);
   return {
     seal,
-    sealInto: (nonce, additionalData, parts, out, at) => out.set(seal(nonce, additionalData, joined(parts)), at),
+    sealParts: (nonce, additionalData, parts) => [seal(nonce, additionalData, joined(parts))],
     open: (nonce, additionalData, ciphertext) => {
       if (ciphertext.length < tagBytes) return undefined;
       try {

@@ -6,14 +6,12 @@ export type AeadName = "ChaChaPoly" | "AESGCM";
 /** One AEAD key, ready for use. Nonces are 12 bytes, tags 16 bytes appended (RFC 8439, NIST SP 800-38D). */
 export interface Aead {
   readonly seal: (nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array) => Uint8Array;
-  /** `seal` of the concatenation of `parts`, written to `out` at `at`; saves the caller one copy of a large record. */
-  readonly sealInto: (
+  /** `seal` of the concatenation of `parts`, as pieces whose concatenation it is; spares a large record two copies. */
+  readonly sealParts: (
     nonce: Uint8Array,
     additionalData: Uint8Array,
     parts: readonly Uint8Array[],
-    out: Uint8Array,
-    at: number,
-  ) => void;
+  ) => readonly Uint8Array[];
   /** `undefined` when the tag is wrong or the input is shorter than a tag; never a reason. */
   readonly open: (nonce: Uint8Array, additionalData: Uint8Array, ciphertext: Uint8Array) => Uint8Array | undefined;
 }

@@ -1,5 +1,5 @@
 import { invariant } from "../kernel/assert.ts";
-import { ascii, bytesEqual, hexToBytes } from "../kernel/bytes.ts";
+import { ascii, bytesEqual, concatBytes, hexToBytes } from "../kernel/bytes.ts";
 import type { AeadName, CryptoProvider, HashName } from "./provider.ts";
 
 /** What a provider can get wrong, or not have, independently of the rest. */
@@ -87,14 +87,13 @@ const hmacWorks = (crypto: CryptoProvider, name: HashName): boolean =>
 const aeadWorks = (crypto: CryptoProvider, name: AeadName): boolean => {
   const { key, nonce, additionalData, plaintext, ciphertext } = sealed[name];
   const aead = crypto.aead(name, key);
-  const record = new Uint8Array(ciphertext.length + 1);
-  aead.sealInto(nonce, additionalData, [plaintext.subarray(0, 5), plaintext.subarray(5)], record, 1);
+  const pieces = aead.sealParts(nonce, additionalData, [plaintext.subarray(0, 5), plaintext.subarray(5)]);
   const opened = aead.open(nonce, additionalData, ciphertext);
   const forged = ciphertext.slice();
   forged[0] = (forged[0] as number) ^ 1;
   return (
     bytesEqual(aead.seal(nonce, additionalData, plaintext), ciphertext) &&
-    bytesEqual(record.subarray(1), ciphertext) &&
+    bytesEqual(concatBytes(...pieces), ciphertext) &&
     opened !== undefined &&
     bytesEqual(opened, plaintext) &&
     aead.open(nonce, additionalData, forged) === undefined &&

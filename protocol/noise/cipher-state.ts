@@ -10,13 +10,11 @@ export interface CipherState {
   /** Section 5.1 InitializeKey: the key is copied and n becomes 0. */
   readonly initializeKey: (key: Uint8Array) => void;
   readonly encrypt: (additionalData: Uint8Array, plaintext: Uint8Array) => Result<Uint8Array, NoiseError>;
-  /** Encrypts the concatenation of `parts` into `out` at `at`; needs a key. Writes 16 bytes more than it reads. */
-  readonly encryptInto: (
+  /** Encrypts the concatenation of `parts`, giving the ciphertext in pieces; needs a key. */
+  readonly encryptParts: (
     additionalData: Uint8Array,
     parts: readonly Uint8Array[],
-    out: Uint8Array,
-    at: number,
-  ) => Result<void, NoiseError>;
+  ) => Result<readonly Uint8Array[], NoiseError>;
   /** A failed decryption leaves the counter where it was. */
   readonly decrypt: (additionalData: Uint8Array, ciphertext: Uint8Array) => Result<Uint8Array, NoiseError>;
   /** Section 11.3: replaces the key and keeps the counter. */
@@ -69,13 +67,13 @@ export const createCipherState = (crypto: CryptoProvider, cipher: AeadName): Cip
       advance();
       return ok(ciphertext);
     },
-    encryptInto: (additionalData, parts, out, at) => {
+    encryptParts: (additionalData, parts) => {
       if (aead === undefined) return err({ type: "Dead" });
       if (isExhausted()) return err({ type: "NonceExhausted" });
       writeNonce(cipher, nonceView, high, low);
-      aead.sealInto(nonce, additionalData, parts, out, at);
+      const pieces = aead.sealParts(nonce, additionalData, parts);
       advance();
-      return ok(undefined);
+      return ok(pieces);
     },
     decrypt: (additionalData, ciphertext) => {
       if (aead === undefined) return ok(ciphertext);

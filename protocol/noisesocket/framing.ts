@@ -4,7 +4,7 @@ import type { NoiseSocketError } from "./errors.ts";
 
 export type FramePhase = "handshake" | "transport";
 
-/** One message of the wire; in the transport phase `negotiationData` is empty. The arrays are views of the chunk. */
+/** One message of the wire; in the transport phase `negotiationData` is empty. The arrays are views, valid until the next call of `next` or `push`. */
 export interface Frame {
   readonly negotiationData: Uint8Array;
   readonly noiseMessage: Uint8Array;
@@ -80,7 +80,6 @@ export const createFrameDecoder = (limits: FrameLimits = widestFrames): FrameDec
       if (!required.ok) return required;
       if (required.value <= heldLength) {
         const frame = frameOf(held.subarray(0, heldLength), phase);
-        held = empty;
         heldLength = 0;
         return ok(frame);
       }

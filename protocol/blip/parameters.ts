@@ -4,14 +4,14 @@ import type { BloomParameters } from "../bloom/bloom-filter.ts";
 export type ProfileParametersId = 1 | 2 | 3;
 
 /**
- * 3 is the product's: one hash function is the best signal for a given epsilon, and at epsilon 2 a filter of 640 bits ranks
- * peers as well as one of 1024 (1) while three known topics instead of two share a bit (SPEC.md, parameters).
+ * 3 is the product's: one hash function is the best signal for a given epsilon, and at epsilon 2 a filter of 512 bits ranks
+ * peers as well as one of 1024 (1) while four known topics instead of two share a bit (SPEC.md, parameters).
  * 2 is the operating point of ocaml-blip. 1 and 2 serve comparisons.
  */
 export const profileParameters: Readonly<Record<ProfileParametersId, BloomParameters>> = {
   1: { bits: 1024, hashes: 1 },
   2: { bits: 9664, hashes: 7 },
-  3: { bits: 640, hashes: 1 },
+  3: { bits: 512, hashes: 1 },
 };
 
 export const DEFAULT_PROFILE_PARAMETERS_ID: ProfileParametersId = 3;

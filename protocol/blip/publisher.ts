@@ -36,8 +36,8 @@ export interface BlipNoise {
 }
 
 /**
- * One bit in 64 per week: more lets a year of filters average out, less makes a changed bit stand out. Among 1/100, 1/64,
- * 1/50 and 1/10 it is the least bad against the best attacker of `test/simulation/interest-inference.test.ts`.
+ * One bit in 64 per week: more lets a year of filters average out, less makes a changed bit stand out. Chosen
+ * against the best attacker of `test/simulation/interest-inference.test.ts` (SPEC.md, parameters).
  */
 export const DEFAULT_REDRAW = 1 / 64;
 /** A year of weekly slots costs 1.8 epsilon; two epsilon are the end of a pseudonym. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { bloomIndices, popcount } from "../../protocol/bloom/bloom-filter.ts";
+import { popcount } from "../../protocol/bloom/bloom-filter.ts";
 import { estimateOverlap, estimateOverlapNoisy, estimateTopics } from "../../protocol/blip/estimator.ts";
 import { flipProbability, type ProfileParametersId, profileParameters } from "../../protocol/blip/parameters.ts";
-import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
+import { randomBelow } from "../../protocol/kernel/random.ts";
 import { blipWith, profileOfBits } from "../support/blip-profiles.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 import { runBlipUtility } from "./scenarios/blip-utility.ts";
@@ -47,12 +47,10 @@ describe("[BLP-9] estimators, 20 topics each, 10 in common, m 1024, k 1", () => 
   });
 
   test("chance collisions are removed from the number of common topics", () => {
-    const crypto = createNobleProvider();
     const random = createSeededRandom(`${seed}/collisions`);
     const raw: number[] = [];
     const corrected: number[] = [];
-    const indexOf = (): number =>
-      bloomIndices(crypto, profileParameters[1], new Uint8Array(32), random.bytes(32))[0] ?? 0;
+    const indexOf = (): number => randomBelow(random, profileParameters[1].bits);
     for (let run = 0; run < RUNS; run++) {
       const common = range(0, 10).map(indexOf);
       const a = profileOfBits(profileParameters[1], [...common, ...range(0, 60).map(indexOf)]);
@@ -98,8 +96,8 @@ describe("[BLP-9] quality of the ten chosen neighbours among 400, relative to th
     expect(Math.abs(quality(epsilon, "bothNoisy") - expected)).toBeLessThan(0.04);
   });
 
-  test("the product's 640 bits choose as well at epsilon 2 as 1024 bits", () => {
-    expect(quality(2, "ownExact", 3)).toBeGreaterThan(0.47);
+  test("the product's 512 bits choose as well at epsilon 2 as 1024 bits", () => {
+    expect(quality(2, "ownExact", 3)).toBeGreaterThan(0.45);
   });
 
   test("the filter of ocaml-blip with its cosine at epsilon 3 is no better than chance", () => {

@@ -155,7 +155,7 @@ const blip: ScenarioEntry = {
     "key-slots": { type: "integer", minimum: 1, maximum: 10_000, initial: 10_000 },
     topics: { type: "integer", minimum: 100, maximum: 100_000, initial: 2000 },
     followed: { type: "integer", minimum: 1, maximum: 100, initial: 20 },
-    filter: { type: "choice", choices: ["640", "1024", "ocaml-blip"], initial: "640" },
+    filter: { type: "choice", choices: ["512", "1024", "ocaml-blip"], initial: "512" },
   },
   run: (values) =>
     runInterestInference({
@@ -163,8 +163,8 @@ const blip: ScenarioEntry = {
       victims: numberOf(values, "nodes"),
       universe: numberOf(values, "topics"),
       followed: numberOf(values, "followed"),
-      parametersId: ({ "640": 3, "1024": 1, "ocaml-blip": 2 } as const)[
-        textOf(values, "filter") as "640" | "1024" | "ocaml-blip"
+      parametersId: ({ "512": 3, "1024": 1, "ocaml-blip": 2 } as const)[
+        textOf(values, "filter") as "512" | "1024" | "ocaml-blip"
       ],
       epsilon: numberOf(values, "epsilon"),
       redraw: numberOf(values, "redraw") / 100,

@@ -24,7 +24,7 @@ import { invariant } from "../kernel/assert.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../kernel/bytes.ts";
 import { type DecodeError, decodeError, ok, type Result } from "../kernel/result.ts";
 import { createDocument, type Document } from "./document.ts";
-import { createHistory, type History, type KnownChange } from "./history.ts";
+import { createHistory, type History, type KnownChange, REMEMBERED_CHANGES } from "./history.ts";
 import type { Container, ElementDetail, Entry, MarkAnchor, OpId, SequenceContainer } from "./objects.ts";
 import { MAX_ACTORS, packId } from "./objects.ts";
 import { textOf } from "./read.ts";
@@ -196,14 +196,14 @@ export const writeSnapshot = (
   const heads = history.heads();
   writeUleb(writer, heads.length);
   for (const hash of heads) writeHex(writer, hash);
-  const known = [...history.known().values()];
-  writeUleb(writer, known.length);
-  for (const change of known) {
-    writeHex(writer, change.hash);
-    writeUleb(writer, document.actors.indexOf(change.actor) as number);
-    writeUleb(writer, change.seq);
-    writeUleb(writer, change.maxOp);
+  const known = createWriter(4096);
+  for (const change of [...history.known().values()].slice(-REMEMBERED_CHANGES)) {
+    writeHex(known, change.hash);
+    writeUleb(known, document.actors.indexOf(change.actor) as number);
+    writeUleb(known, change.seq);
+    writeUleb(known, change.maxOp);
   }
+  writeLengthPrefixed(writer, writtenBytes(known));
   const body = writtenBytes(writer);
   const out = new Uint8Array(body.length + DIGEST_BYTES);
   out.set(body);
@@ -417,29 +417,22 @@ const readActors = (reader: Reader, document: Document, history: History, counte
   return count;
 };
 
-const KNOWN_MIN_BYTES = DIGEST_BYTES + 3;
-
-/** Skips the remembered changes and answers a function that reads them when they are first needed. */
-const readKnown = (loading: Loading): (() => readonly KnownChange[]) => {
-  const { reader, document } = loading;
-  const count = readUleb(reader);
-  if (count * KNOWN_MIN_BYTES > reader.end - reader.at) fail(reader, "count beyond the input");
-  const from = reader.at;
-  for (let i = 0; i < count && reader.failure === undefined; i++) {
-    readBytes(reader, DIGEST_BYTES);
-    readActorIndex(loading);
-    readUleb(reader);
-    readUleb(reader);
+/**
+ * Remembered changes, decoded when they are first needed: no reader or writer of a note waits for thousands of hashes.
+ * The digest covers them; what does not decode all the same is not remembered.
+ */
+const readKnown = (bytes: Uint8Array, document: Document): readonly KnownChange[] => {
+  const reader = createReader(bytes);
+  const known: KnownChange[] = [];
+  while (!atEnd(reader)) {
+    const hash = bytesToHex(readBytes(reader, DIGEST_BYTES));
+    const actor = readUleb(reader);
+    const seq = readUleb(reader);
+    const maxOp = readUleb(reader);
+    if (reader.failure !== undefined || actor >= document.actors.count()) break;
+    known.push({ hash, actor: document.actors.name(actor), seq, maxOp });
   }
-  return () => {
-    const again = createReader(reader.bytes, from, reader.end);
-    return Array.from({ length: count }, () => ({
-      hash: bytesToHex(readBytes(again, DIGEST_BYTES)),
-      actor: document.actors.name(readUleb(again)),
-      seq: readUleb(again),
-      maxOp: readUleb(again),
-    }));
-  };
+  return known;
 };
 
 /** State of a snapshot; total on any bytes. */
@@ -467,9 +460,9 @@ export const readSnapshot = (
   for (let left = readCount(reader); left > 0 && reader.failure === undefined; left--) {
     history.addHead(bytesToHex(readBytes(reader, DIGEST_BYTES)));
   }
-  const known = readKnown(loading);
+  const known = readBytes(reader, readUleb(reader));
   if (reader.failure === undefined && !atEnd(reader)) fail(reader, "bytes after the end");
   if (reader.failure !== undefined) return decodeError(reader.failure, reader.at);
-  history.recallLater(known);
+  history.recallLater(() => readKnown(known, document));
   return ok({ document, history, counters });
 };

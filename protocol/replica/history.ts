@@ -22,33 +22,38 @@ export interface LastChange {
 export const REMEMBERED_CHANGES = 8192;
 
 /** Changes waiting for dependencies at most: the bound the data design sets on pending items of a repository. */
-export const MAX_QUEUED = 10_000;
+const MAX_QUEUED = 10_000;
+
+/** Operations of all waiting changes at most: what a session may defer in a day by the data design. */
+const MAX_QUEUED_OPS = 2_000_000;
 
 /** Order of changes: heads, sequence numbers, remembered hashes and the queue. */
 export const createHistory = () => {
-  const knownByHash = new Map<string, KnownChange>();
+  let knownByHash = new Map<string, KnownChange>();
   let recall: (() => readonly KnownChange[]) | undefined;
-  const known = (): Map<string, KnownChange> => {
+  /** Greatest counter of each head. */
+  const heads = new Map<string, number>();
+  const lastByActor = new Map<string, LastChange>();
+  const queue = new Map<string, Change>();
+  const waitersByDependency = new Map<string, Change[]>();
+  let queuedOps = 0;
+  let maxOp = 0;
+
+  const known = (): ReadonlyMap<string, KnownChange> => {
     if (recall !== undefined) {
-      for (const change of recall()) knownByHash.set(change.hash, change);
+      const newer = knownByHash;
+      knownByHash = new Map(recall().map((change) => [change.hash, change]));
+      for (const [hash, change] of newer) knownByHash.set(hash, change);
       recall = undefined;
     }
     return knownByHash;
   };
-  const heads = new Set<string>();
-  const lastByActor = new Map<string, LastChange>();
-  const queue = new Map<string, Change>();
-  let maxOp = 0;
 
   const remember = (change: KnownChange): void => {
-    const changes = known();
-    changes.set(change.hash, change);
-    if (changes.size < 2 * REMEMBERED_CHANGES) return;
-    for (const [hash, oldest] of changes) {
-      if (changes.size <= REMEMBERED_CHANGES) return;
-      changes.delete(hash);
-      if (heads.has(hash)) changes.set(hash, oldest);
-    }
+    knownByHash.set(change.hash, change);
+    if (knownByHash.size < 2 * REMEMBERED_CHANGES) return;
+    const spare = knownByHash.size - REMEMBERED_CHANGES;
+    for (const hash of [...knownByHash.keys()].slice(0, spare)) knownByHash.delete(hash);
   };
 
   return {
@@ -57,27 +62,27 @@ export const createHistory = () => {
     recallLater: (changes: () => readonly KnownChange[]): void => {
       recall = changes;
     },
-    queue,
     lastByActor,
     seqOf: (actor: string): number => lastByActor.get(actor)?.seq ?? 0,
-    heads: (): readonly string[] => [...heads].sort(),
+    heads: (): readonly string[] => [...heads.keys()].sort(),
+    headCounter: (hash: string): number => heads.get(hash) ?? 0,
     /** Greatest counter of an applied change by hash, or of the author's own last change; `undefined` for all others. */
     maxOpOf: (hash: string, author: string, authorMaxOp: number): number | undefined =>
-      lastByActor.get(author)?.hash === hash ? authorMaxOp : known().get(hash)?.maxOp,
+      heads.get(hash) ?? (lastByActor.get(author)?.hash === hash ? authorMaxOp : known().get(hash)?.maxOp),
     /** What a new change of an actor depends on: the heads and, as Automerge has it, always the actor's own last change. */
     dependenciesFor: (actor: string): readonly string[] => {
       const own = lastByActor.get(actor)?.hash;
-      return [...(own === undefined ? heads : new Set([...heads, own]))].sort();
+      return [...new Set(own === undefined ? heads.keys() : [...heads.keys(), own])].sort();
     },
-    addHead: (hash: string): void => {
-      heads.add(hash);
+    addHead: (hash: string, counter: number): void => {
+      heads.set(hash, counter);
     },
     maxOp: () => maxOp,
     remember,
     /** Notes a change as applied. */
     advance: (change: KnownChange, dependencies: readonly string[]): void => {
       for (const hash of dependencies) heads.delete(hash);
-      heads.add(change.hash);
+      heads.set(change.hash, change.maxOp);
       lastByActor.set(change.actor, { seq: change.seq, hash: change.hash });
       maxOp = Math.max(maxOp, change.maxOp);
       remember(change);
@@ -85,14 +90,31 @@ export const createHistory = () => {
     raiseMaxOp: (counter: number): void => {
       maxOp = Math.max(maxOp, counter);
     },
-    /** Dependencies of queued changes that are neither applied nor queued themselves. */
-    missing: (): readonly string[] => {
-      const wanted = new Set<string>();
-      for (const change of queue.values()) {
-        for (const hash of change.dependencies) if (!known().has(hash) && !queue.has(hash)) wanted.add(hash);
+    isQueued: (hash: string): boolean => queue.has(hash),
+    queued: (): number => queue.size,
+    /** Holds a change back until `dependency` is applied; false when the queue is full. */
+    enqueue: (change: Change, dependency: string): boolean => {
+      if (!queue.has(change.hash)) {
+        if (queue.size >= MAX_QUEUED || queuedOps + change.ops.length > MAX_QUEUED_OPS) return false;
+        queue.set(change.hash, change);
+        queuedOps += change.ops.length;
       }
-      return [...wanted].sort();
+      const waiters = waitersByDependency.get(dependency);
+      if (waiters === undefined) waitersByDependency.set(dependency, [change]);
+      else waiters.push(change);
+      return true;
     },
+    dequeue: (change: Change): void => {
+      if (queue.delete(change.hash)) queuedOps -= change.ops.length;
+    },
+    /** Changes that waited for this one; each may wait for another yet. */
+    waitersFor: (hash: string): readonly Change[] => {
+      const waiters = waitersByDependency.get(hash) ?? [];
+      waitersByDependency.delete(hash);
+      return waiters;
+    },
+    /** Dependencies that queued changes wait for and that are not queued themselves. */
+    missing: (): readonly string[] => [...waitersByDependency.keys()].filter((hash) => !queue.has(hash)).sort(),
   };
 };
 export type History = ReturnType<typeof createHistory>;

@@ -6,7 +6,7 @@ import { type DecodeError, err, ok, type Result } from "../kernel/result.ts";
 import { applyChange, checkChange, type CounterTable } from "./apply.ts";
 import { cursorAt, resolveCursor } from "./cursor.ts";
 import { createDocument, type Document } from "./document.ts";
-import { createHistory, type History, MAX_QUEUED } from "./history.ts";
+import { createHistory, type History } from "./history.ts";
 import { byCodePoint } from "./marks.ts";
 import type { Container, Entry, OpId, SequenceContainer } from "./objects.ts";
 import { marksAt, marksOf, plainOf, spansOf, textOf, valueOfEntry } from "./read.ts";
@@ -92,68 +92,65 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
     return ok(undefined);
   };
 
-  const hasDependencies = (change: Change): boolean =>
-    change.dependencies.every((hash) => maxOpOf(hash, change.actors[0] as string) !== undefined);
+  const firstMissing = (change: Change): string | undefined =>
+    change.dependencies.find((hash) => maxOpOf(hash, change.actors[0] as string) === undefined);
 
   const applyChanges = (changes: readonly Uint8Array[]): ApplyOutcome => {
     invariant(!isBroken, "a failed edit left this replica unusable");
     const applied: string[] = [];
     const rejected: Rejected[] = [];
     let duplicates = 0;
-    let isQueueStale = false;
 
-    const attempt = (change: Change, index: number): void => {
-      const result = integrate(change);
-      if (result.ok) {
+    /** Applies or queues a change, then every queued one that this makes ready. */
+    const settle = (first: Change, index: number): void => {
+      const ready: Change[] = [first];
+      for (let change = ready.pop(); change !== undefined; change = ready.pop()) {
+        const at = change === first ? index : -1;
+        const missing = firstMissing(change);
+        if (missing !== undefined) {
+          const isHeld = history.enqueue(change, missing);
+          if (!isHeld) rejected.push({ index: at, hash: change.hash, error: { type: "QueueFull" } });
+          continue;
+        }
+        history.dequeue(change);
+        const result = integrate(change);
+        if (!result.ok) {
+          rejected.push({ index: at, hash: change.hash, error: result.error });
+          continue;
+        }
         applied.push(change.hash);
-        isQueueStale = true;
-      } else rejected.push({ index, hash: change.hash, error: result.error });
+        ready.push(...history.waitersFor(change.hash));
+      }
     };
 
-    const take = (bytes: Uint8Array, index: number): void => {
-      const decoded = decodeChange(bytes, dependencies);
-      if (!decoded.ok) {
-        rejected.push({ index, hash: undefined, error: decoded.error });
-        return;
-      }
-      const change = decoded.value;
-      const [author] = change.actors as [string, ...string[]];
-      if (history.known().has(change.hash) || history.queue.has(change.hash)) {
-        duplicates++;
-        return;
-      }
-      if (change.seq <= history.seqOf(author)) {
+    /** A change whose actor is already further: known, forgotten, or a second one with its number. */
+    const takeOld = (change: Change, author: string, index: number): void => {
+      if (!history.known().has(change.hash)) {
         for (const other of history.known().values()) {
           if (other.actor !== author || other.seq !== change.seq) continue;
           rejected.push({ index, hash: change.hash, error: { type: "ActorReused", actor: author, seq: change.seq } });
           return;
         }
-        duplicates++;
-        history.remember({
-          hash: change.hash,
-          actor: author,
-          seq: change.seq,
-          maxOp: change.startOp + change.ops.length - 1,
-        });
-        isQueueStale = true;
-        return;
+        const maxOp = change.startOp + change.ops.length - 1;
+        history.remember({ hash: change.hash, actor: author, seq: change.seq, maxOp });
       }
-      if (hasDependencies(change)) attempt(change, index);
-      else if (history.queue.size < MAX_QUEUED) history.queue.set(change.hash, change);
-      else rejected.push({ index, hash: change.hash, error: { type: "QueueFull" } });
+      duplicates++;
+      for (const waiter of history.waitersFor(change.hash)) settle(waiter, -1);
     };
 
-    for (const [index, bytes] of changes.entries()) take(bytes, index);
-    while (isQueueStale && history.queue.size > 0) {
-      isQueueStale = false;
-      for (const [hash, change] of history.queue) {
-        if (!hasDependencies(change)) continue;
-        history.queue.delete(hash);
-        attempt(change, -1);
+    for (const [index, bytes] of changes.entries()) {
+      const decoded = decodeChange(bytes, dependencies);
+      if (!decoded.ok) {
+        rejected.push({ index, hash: undefined, error: decoded.error });
+        continue;
       }
+      const [author] = decoded.value.actors as [string, ...string[]];
+      if (history.isQueued(decoded.value.hash)) duplicates++;
+      else if (decoded.value.seq <= history.seqOf(author)) takeOld(decoded.value, author, index);
+      else settle(decoded.value, index);
     }
     const missing = history.missing();
-    return { patches: document.patches.take(), applied, duplicates, queued: history.queue.size, missing, rejected };
+    return { patches: document.patches.take(), applied, duplicates, queued: history.queued(), missing, rejected };
   };
 
   const change = (

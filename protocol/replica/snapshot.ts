@@ -195,7 +195,10 @@ export const writeSnapshot = (
 
   const heads = history.heads();
   writeUleb(writer, heads.length);
-  for (const hash of heads) writeHex(writer, hash);
+  for (const hash of heads) {
+    writeHex(writer, hash);
+    writeUleb(writer, history.headCounter(hash));
+  }
   const known = createWriter(4096);
   for (const change of [...history.known().values()].slice(-REMEMBERED_CHANGES)) {
     writeHex(known, change.hash);
@@ -458,7 +461,8 @@ export const readSnapshot = (
   readContainers(loading);
   readContents(loading, texts);
   for (let left = readCount(reader); left > 0 && reader.failure === undefined; left--) {
-    history.addHead(bytesToHex(readBytes(reader, DIGEST_BYTES)));
+    const hash = bytesToHex(readBytes(reader, DIGEST_BYTES));
+    history.addHead(hash, readUleb(reader));
   }
   const known = readBytes(reader, readUleb(reader));
   if (reader.failure === undefined && !atEnd(reader)) fail(reader, "bytes after the end");

@@ -1,4 +1,4 @@
-import type { DecodeError, Result } from "../kernel/result.ts";
+import type { DecodeError } from "../kernel/result.ts";
 
 /** Author of changes in one document: 1 to 64 bytes as lower-case hex. An actor never signs two changes with one sequence number. */
 export type ActorId = string;
@@ -188,16 +188,3 @@ export interface Replica {
   /** Everything but the queue, in this module's own format; read by `loadReplica`. */
   readonly snapshot: () => Uint8Array;
 }
-
-export interface ReplicaDependencies {
-  readonly sha256: (bytes: Uint8Array) => Uint8Array;
-  /** Raw DEFLATE; `undefined` when the input is malformed or would give more than `maxOutput` bytes. */
-  readonly inflateRaw: (bytes: Uint8Array, maxOutput: number) => Uint8Array | undefined;
-}
-
-export type CreateReplica = (dependencies: ReplicaDependencies, actor: ActorId) => Replica;
-export type LoadReplica = (
-  dependencies: ReplicaDependencies,
-  snapshot: Uint8Array,
-  actor: ActorId,
-) => Result<Replica, DecodeError>;

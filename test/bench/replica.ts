@@ -21,13 +21,16 @@ const KEYSTROKES = 2_000;
 const SLOW_KEYSTROKES = 12;
 
 const readTrace = (name: string): Trace =>
-  JSON.parse(gunzipSync(readFileSync(new URL(`../vectors/data/traces/${name}.json.gz`, import.meta.url))).toString()) as Trace;
+  JSON.parse(
+    gunzipSync(readFileSync(new URL(`../vectors/data/traces/${name}.json.gz`, import.meta.url))).toString(),
+  ) as Trace;
 
 const cpuMs = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 };
-const quantile = (sorted: readonly number[], q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+const quantile = (sorted: readonly number[], q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 const round = (value: number, digits = 3): number => Number(value.toFixed(digits));
 
 /** Wall milliseconds of each run, as quantiles; mean CPU beside it, because another process may hold the core. */
@@ -63,7 +66,8 @@ const typeTrace = (trace: Trace) => {
   changes.push(first?.bytes as Uint8Array);
   const figures = timed(trace.txns.length, (i) => {
     const change = replica.change({ time: 0 }, (transaction) => {
-      for (const [at, removed, inserted] of trace.txns[i]?.patches ?? []) transaction.splice(text, at, removed, inserted);
+      for (const [at, removed, inserted] of trace.txns[i]?.patches ?? [])
+        transaction.splice(text, at, removed, inserted);
     });
     if (change !== undefined) changes.push(change.bytes);
   });
@@ -103,7 +107,11 @@ interface OpenFigures {
   readonly rssMb: number;
 }
 
-const median = (values: readonly number[]): number => quantile([...values].sort((a, b) => a - b), 0.5);
+const median = (values: readonly number[]): number =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
 
 /** Runs in a process of its own: what opening costs there, first and repeated, and what stays resident. */
 const measureOpen = (engine: string, file: string): OpenFigures => {
@@ -209,7 +217,14 @@ export const run = ({ args }: { readonly json: boolean; readonly args: readonly 
   const start = cpuMs();
   batch.applyChanges(typed.changes);
   const batchCpuMs = round(cpuMs() - start, 0);
-  const replica = { typing: typed.figures, local, remote, batchCpuMs, bytes: snapshot.length, open: openInProcess("replica", snapshot) };
+  const replica = {
+    typing: typed.figures,
+    local,
+    remote,
+    batchCpuMs,
+    bytes: snapshot.length,
+    open: openInProcess("replica", snapshot),
+  };
   return Promise.resolve({
     trace: name,
     changes: typed.changes.length,

@@ -1,12 +1,14 @@
 import * as A from "@automerge/automerge";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { pick, randomBelow, shuffle } from "../../protocol/kernel/random.ts";
-import { createReplica } from "../../protocol/replica/replica.ts";
+import { createReplica, loadReplica } from "../../protocol/replica/replica.ts";
 import {
   counter,
   type Expand,
+  type LocalChange,
   isTyped,
   type MapValue,
+  type Patch,
   type Replica,
   SCALAR_TYPE,
   type Transaction,
@@ -21,7 +23,39 @@ export interface Peer {
   readonly actor: string;
   doc: Doc;
   replica: Replica;
+  /** The text as somebody sees it who only follows patches. */
+  readonly follower: Follower;
 }
+
+/** Units of a text with what each shows, kept up to date by patches alone; "?" is to be read again. */
+export interface Follower {
+  units: string[];
+}
+
+const unitsOf = (replica: Replica, text: string, from = 0, to?: number): string[] =>
+  replica.spans(text, from, to).flatMap((span) => {
+    const shown = JSON.stringify(plain(span.type === "text" ? (span.marks ?? {}) : span.value));
+    return span.type === "text" ? Array.from(span.value.split(""), (unit) => `${unit} ${shown}`) : [`block ${shown}`];
+  });
+
+/** Replays patches and compares with what the replica shows. */
+const follow = (peer: Peer, patches: readonly Patch[], compare: (mine: unknown, theirs: unknown) => void): void => {
+  const text = peer.replica.objectAt(["text"]) as string;
+  const { units } = peer.follower;
+  for (const patch of patches) {
+    if (patch.object !== text) continue;
+    if (patch.type === "text") {
+      const marks = JSON.stringify(plain(patch.marks));
+      units.splice(patch.index, patch.removed, ...Array.from(patch.inserted.split(""), (unit) => `${unit} ${marks}`));
+    } else if (patch.type === "block") units.splice(patch.index, patch.inserted ? 0 : 1, "?");
+    else if (patch.type === "marks") units.fill("?", patch.start, patch.end);
+  }
+  const actual = unitsOf(peer.replica, text);
+  peer.follower.units = units.map((unit, i) =>
+    unit === "?" ? (unitsOf(peer.replica, text, i, i + 1)[0] ?? "") : unit,
+  );
+  compare(peer.follower.units, actual);
+};
 
 /** Plain data of either side in one shape: typed scalars as tagged objects. */
 export const plain = (value: unknown): unknown => {
@@ -224,11 +258,8 @@ export const fuzzRound = (
     const actor = Buffer.from(random.bytes(i % 2 === 0 ? 16 : 2)).toString("hex");
     const replica = createReplica(automergeDependencies, actor);
     replica.applyChanges(A.getAllChanges(base));
-    return {
-      actor,
-      doc: A.applyChanges(A.init<Record<string, unknown>>({ actor }), A.getAllChanges(base))[0],
-      replica,
-    };
+    const doc = A.applyChanges(A.init<Record<string, unknown>>({ actor }), A.getAllChanges(base))[0];
+    return { actor, doc, replica, follower: { units: [] } };
   });
   const seen = peers.map(() => new Set<number>());
   for (let step = 0; step < steps; step++) {
@@ -237,12 +268,14 @@ export const fuzzRound = (
     if (randomBelow(random, 3) > 0) {
       const edits = 1 + randomBelow(random, 3);
       const before = A.getHeads(peer.doc);
-      let bytes: Uint8Array | undefined;
+      const made: { change: LocalChange | undefined } = { change: undefined };
       peer.doc = A.change(peer.doc, { time: 7 }, (doc) => {
-        bytes = peer.replica.change({ time: 7 }, (transaction) => {
+        made.change = peer.replica.change({ time: 7 }, (transaction) => {
           for (let i = 0; i < edits; i++) randomEdit(random, peer)(doc, transaction, peer.replica);
-        })?.bytes;
+        });
       });
+      const bytes = made.change?.bytes;
+      followed(peer, made.change?.patches ?? []);
       const theirs = A.getChangesSince(peer.doc, before);
       compare(
         peer,
@@ -270,9 +303,19 @@ export const fuzzRound = (
     const order = shuffle(random, fresh);
     for (const i of order) has.add(i);
     const changes = order.map((i) => log[i]?.bytes as Uint8Array);
-    if (randomBelow(random, 2) === 0) {
-      for (const change of changes) peer.replica.applyChanges([change, change]);
-    } else peer.replica.applyChanges(changes);
+    for (const part of randomBelow(random, 2) === 0 ? changes.map((change) => [change, change]) : [changes]) {
+      const outcome = peer.replica.applyChanges(part);
+      compare(peer, outcome.rejected, []);
+      followed(peer, outcome.patches);
+    }
     peer.doc = A.applyChanges(peer.doc, changes)[0];
+    if (peer.replica.applyChanges([]).queued > 0 || randomBelow(random, 3) > 0) return;
+    const loaded = loadReplica(automergeDependencies, peer.replica.snapshot(), peer.actor);
+    if (!loaded.ok) throw new Error(loaded.error.rule);
+    peer.replica = loaded.value;
+  }
+
+  function followed(peer: Peer, patches: readonly Patch[]): void {
+    if (patches.length > 0) follow(peer, patches, (mine, theirs) => compare(peer, mine, theirs));
   }
 };

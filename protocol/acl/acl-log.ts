@@ -31,27 +31,38 @@ export const createAclLog = (crypto: CryptoProvider, rid: Uint8Array): AclLog =>
   const pending = new Map<string, VerifiedAclOp>();
   let state: AclState | undefined;
 
-  const missingParents = (op: VerifiedAclOp): readonly string[] => op.parents.map(bytesToHex).filter((parent) => !nodes.has(parent));
+  const missingParents = (op: VerifiedAclOp): readonly string[] =>
+    op.parents.map(bytesToHex).filter((parent) => !nodes.has(parent));
   const hasRightGen = (op: VerifiedAclOp): boolean =>
     op.gen === Math.max(-1, ...op.parents.map((parent) => nodes.get(bytesToHex(parent))?.op.gen ?? Number.NaN)) + 1;
 
   const isJoinProven = (op: VerifiedAclOp): boolean => {
     if (op.body.type !== "join" || !bytesEqual(op.body.who, op.idRoot)) return false;
     const invite = nodes.get(bytesToHex(op.body.invite))?.op.body;
-    return invite?.type === "invite" && crypto.verify(invite.invPk, joinProof(rid, op.body.invite, op.body.who), op.body.invSig);
+    return (
+      invite?.type === "invite" &&
+      crypto.verify(invite.invPk, joinProof(rid, op.body.invite, op.body.who), op.body.invSig)
+    );
   };
 
   const insert = (op: VerifiedAclOp): void => {
     const key = bytesToHex(op.id);
     const index = graph.add(key, op.parents.map(bytesToHex));
-    nodes.set(key, { op, key, index, by: bytesToHex(op.idRoot), device: bytesToHex(op.devSig), joinProven: isJoinProven(op) });
+    nodes.set(key, {
+      op,
+      key,
+      index,
+      by: bytesToHex(op.idRoot),
+      device: bytesToHex(op.devSig),
+      joinProven: isJoinProven(op),
+    });
     state = undefined;
   };
 
   /** Pending ops whose parents are all here now; those with a wrong gen are dropped with what waits for them. */
   const release = (): VerifiedAclOp[] => {
     const released: VerifiedAclOp[] = [];
-    for (let grown = true; grown; ) {
+    for (let grown = true; grown;) {
       grown = false;
       for (const [key, op] of pending) {
         if (missingParents(op).length > 0) continue;
@@ -85,7 +96,11 @@ export const createAclLog = (crypto: CryptoProvider, rid: Uint8Array): AclLog =>
     const [genesis] = ordered;
     if (genesis === undefined) return undefined;
     const heads = new Set(graph.heads());
-    state = createAclState(graph, evaluateAcl(graph, ordered, genesis), ordered.filter((node) => heads.has(node.key)));
+    state = createAclState(
+      graph,
+      evaluateAcl(graph, ordered, genesis),
+      ordered.filter((node) => heads.has(node.key)),
+    );
     return state;
   };
 

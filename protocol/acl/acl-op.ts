@@ -4,9 +4,21 @@ import { array, bytes, bytesUpTo, literal, mapped, nullable, refined, tagged, tu
 import type { CryptoProvider, SigningKey } from "../crypto/provider.ts";
 import { type Fork, type ForkProof, verifyForkProof } from "../entry/chain.ts";
 import { repositoryId } from "../entry/record.ts";
-import { type EpochBody, epochBodyShape, epochBodyValue, type Seal, sealsShape, sealsValue } from "../epoch/epoch-body.ts";
+import {
+  type EpochBody,
+  epochBodyShape,
+  epochBodyValue,
+  type Seal,
+  sealsShape,
+  sealsValue,
+} from "../epoch/epoch-body.ts";
 import { identityOpsShape, readIdentityOps } from "../identity/contact-card.ts";
-import { type IdentityOpError, identityOpWire, type IdentityOpWire, type VerifiedIdentityOp } from "../identity/identity-op.ts";
+import {
+  type IdentityOpError,
+  identityOpWire,
+  type IdentityOpWire,
+  type VerifiedIdentityOp,
+} from "../identity/identity-op.ts";
 import { exhaustive } from "../kernel/assert.ts";
 import type { Brand } from "../kernel/brand.ts";
 import { concatBytes } from "../kernel/bytes.ts";
@@ -23,7 +35,13 @@ export type Cuts = readonly (readonly [sess: Uint8Array, lastSeq: number])[];
 export type Policy = readonly CborValue[];
 
 export type AclBody<Ops = readonly VerifiedIdentityOp[]> =
-  | { readonly type: "genesis"; readonly nonce: Uint8Array; readonly policy: Policy; readonly identityOps: Ops; readonly epoch: EpochBody }
+  | {
+      readonly type: "genesis";
+      readonly nonce: Uint8Array;
+      readonly policy: Policy;
+      readonly identityOps: Ops;
+      readonly epoch: EpochBody;
+    }
   | {
       readonly type: "set";
       readonly who: Uint8Array;
@@ -49,7 +67,13 @@ export type AclBody<Ops = readonly VerifiedIdentityOp[]> =
       readonly seals: readonly Seal[];
     }
   | { readonly type: "uninvite"; readonly invite: Uint8Array }
-  | { readonly type: "join"; readonly invite: Uint8Array; readonly who: Uint8Array; readonly identityOps: Ops; readonly invSig: Uint8Array }
+  | {
+      readonly type: "join";
+      readonly invite: Uint8Array;
+      readonly who: Uint8Array;
+      readonly identityOps: Ops;
+      readonly invSig: Uint8Array;
+    }
   | { readonly type: "leave"; readonly cuts: Cuts }
   | { readonly type: "policy"; readonly policy: Policy }
   | { readonly type: "transfer"; readonly newOwner: Uint8Array }
@@ -82,12 +106,14 @@ export interface AclOp extends AclOpFields {
 export type VerifiedAclOp = Brand<AclOp, "VerifiedAclOp">;
 
 export type AclOpError =
-  | IdentityOpError
-  | { readonly type: "DeviceSignatureInvalid" }
-  | { readonly type: "ForkProofInvalid" };
+  IdentityOpError | { readonly type: "DeviceSignatureInvalid" } | { readonly type: "ForkProofInvalid" };
 
 /** Signs an op with a device key. */
-export const signAclOp = (crypto: CryptoProvider, device: SigningKey, fields: Omit<AclOpFields, "devSig">): VerifiedAclOp => {
+export const signAclOp = (
+  crypto: CryptoProvider,
+  device: SigningKey,
+  fields: Omit<AclOpFields, "devSig">,
+): VerifiedAclOp => {
   const { rid, parents, idRoot, gen, ts, body } = fields;
   const headerBytes = encodeCbor([1, rid, parents, idRoot, device.publicKey, gen, ts, bodyValue(body)]);
   const op: AclOp = {
@@ -102,25 +128,42 @@ export const signAclOp = (crypto: CryptoProvider, device: SigningKey, fields: Om
 };
 
 /** Strict decoding and all signatures, over the received bytes. */
-export const readAclOp = (crypto: CryptoProvider, headerBytes: Uint8Array, sig: Uint8Array): Result<VerifiedAclOp, AclOpError> => {
+export const readAclOp = (
+  crypto: CryptoProvider,
+  headerBytes: Uint8Array,
+  sig: Uint8Array,
+): Result<VerifiedAclOp, AclOpError> => {
   const read = decodeShape(headerShape, headerBytes);
   if (!read.ok) return read;
   const fields = read.value;
-  if (!crypto.verify(fields.devSig, concatBytes(DOMAINS.acl, headerBytes), sig)) return err({ type: "DeviceSignatureInvalid" });
+  if (!crypto.verify(fields.devSig, concatBytes(DOMAINS.acl, headerBytes), sig))
+    return err({ type: "DeviceSignatureInvalid" });
   const isGenesis = fields.body.type === "genesis";
-  if (isGenesis !== (fields.gen === 0) || isGenesis !== (fields.parents.length === 0) || isGenesis !== fields.rid.every((b) => b === 0)) {
+  if (
+    isGenesis !== (fields.gen === 0) ||
+    isGenesis !== (fields.parents.length === 0) ||
+    isGenesis !== fields.rid.every((b) => b === 0)
+  ) {
     return decodeError("rid, parents and gen are empty in genesis and nowhere else");
   }
   const body = verifiedBody(crypto, fields.idRoot, fields.body);
   if (!body.ok) return body;
   const fork = body.value.type === "freeze" ? verifyForkProof(crypto, fields.rid, body.value.proof) : undefined;
   if (body.value.type === "freeze" && fork === undefined) return err({ type: "ForkProofInvalid" });
-  const op: AclOp = { ...fields, body: body.value, id: crypto.hash("SHA256", DOMAINS.acl, headerBytes), headerBytes, sig, fork };
+  const op: AclOp = {
+    ...fields,
+    body: body.value,
+    id: crypto.hash("SHA256", DOMAINS.acl, headerBytes),
+    headerBytes,
+    sig,
+    fork,
+  };
   return ok(op as VerifiedAclOp);
 };
 
 /** What the invite key signs for a joiner. */
-export const joinProof = (rid: Uint8Array, invite: Uint8Array, who: Uint8Array): Uint8Array => concatBytes(DOMAINS.inv, rid, invite, who);
+export const joinProof = (rid: Uint8Array, invite: Uint8Array, who: Uint8Array): Uint8Array =>
+  concatBytes(DOMAINS.inv, rid, invite, who);
 
 /** Repository id that a genesis op founds; for other ops their `rid`. */
 export const repositoryOf = (crypto: CryptoProvider, op: AclOp): Uint8Array =>
@@ -170,7 +213,16 @@ const bodyValue = (body: AclBody): CborValue => {
     case "reseal":
       return [5, body.eid, sealsValue(body.seals)];
     case "invite":
-      return [6, body.invPk, body.mode === "ask" ? 0 : 1, body.role, body.maxUses, body.expires, body.rvTopicPk, sealsValue(body.seals)];
+      return [
+        6,
+        body.invPk,
+        body.mode === "ask" ? 0 : 1,
+        body.role,
+        body.maxUses,
+        body.expires,
+        body.rvTopicPk,
+        sealsValue(body.seals),
+      ];
     case "uninvite":
       return [7, body.invite];
     case "join":
@@ -200,21 +252,38 @@ const LARGEST_RECORD_HEADER = 128 * 1024;
 const hash = bytes(32);
 const cuts: Shape<Cuts> = array(tuple(bytes(16), uint()), MAX_CUTS);
 const policy: Shape<Policy> = array(anyValue, MAX_POLICY);
-const memberRole = mapped(refined(uint(ROLES.admin), "role is 1, 2 or 3", (role) => role >= 1), (role) => role as 1 | 2 | 3);
-const inviteRole = mapped(refined(uint(ROLES.writer), "role is 1 or 2", (role) => role >= 1), (role) => role as 1 | 2);
+const memberRole = mapped(
+  refined(uint(ROLES.admin), "role is 1, 2 or 3", (role) => role >= 1),
+  (role) => role as 1 | 2 | 3,
+);
+const inviteRole = mapped(
+  refined(uint(ROLES.writer), "role is 1 or 2", (role) => role >= 1),
+  (role) => role as 1 | 2,
+);
 const recordHeader = bytesUpTo(LARGEST_RECORD_HEADER);
 
 const bodyShape: Shape<AclBody<readonly IdentityOpWire[]>> = tagged<AclBody<readonly IdentityOpWire[]>>({
-  0: mapped(tuple(literal(0), bytes(16), policy, identityOpsShape, epochBodyShape), ([, nonce, settings, identityOps, epoch]) => ({
-    type: "genesis",
-    nonce,
-    policy: settings,
-    identityOps,
-    epoch,
-  })),
+  0: mapped(
+    tuple(literal(0), bytes(16), policy, identityOpsShape, epochBodyShape),
+    ([, nonce, settings, identityOps, epoch]) => ({
+      type: "genesis",
+      nonce,
+      policy: settings,
+      identityOps,
+      epoch,
+    }),
+  ),
   1: mapped(
     tuple(literal(1), hash, memberRole, identityOpsShape, sealsShape, nullable(cuts), nullable(epochBodyShape)),
-    ([, who, role, identityOps, seals, limits, epoch]) => ({ type: "set", who, role, identityOps, seals, cuts: limits, epoch }),
+    ([, who, role, identityOps, seals, limits, epoch]) => ({
+      type: "set",
+      who,
+      role,
+      identityOps,
+      seals,
+      cuts: limits,
+      epoch,
+    }),
   ),
   2: mapped(tuple(literal(2), array(hash, MAX_MEMBERS, 1), cuts, epochBodyShape), ([, who, limits, epoch]) => ({
     type: "remove",
@@ -222,7 +291,11 @@ const bodyShape: Shape<AclBody<readonly IdentityOpWire[]>> = tagged<AclBody<read
     cuts: limits,
     epoch,
   })),
-  3: mapped(tuple(literal(3), identityOpsShape, cuts), ([, identityOps, limits]) => ({ type: "devices", identityOps, cuts: limits })),
+  3: mapped(tuple(literal(3), identityOpsShape, cuts), ([, identityOps, limits]) => ({
+    type: "devices",
+    identityOps,
+    cuts: limits,
+  })),
   4: mapped(tuple(literal(4), epochBodyShape), ([, epoch]) => ({ type: "epoch", epoch })),
   5: mapped(tuple(literal(5), bytes(16), sealsShape), ([, eid, seals]) => ({ type: "reseal", eid, seals })),
   6: mapped(

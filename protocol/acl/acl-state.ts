@@ -68,10 +68,16 @@ export const createAclState = (
   const everything = new Uint32Array((graph.size() >> 5) + 1).fill(0xffffffff);
   const devicesOf = (who: string): readonly Device[] => {
     const known = devices.identities.get(who)?.devices ?? new Map<string, Device>();
-    return [...known].filter(([key, device]) => !device.revoked && devices.validAt(who, key, everything)).map(([, device]) => device);
+    return [...known]
+      .filter(([key, device]) => !device.revoked && devices.validAt(who, key, everything))
+      .map(([, device]) => device);
   };
   const members = [...roles].map(([who, role]): Member => ({ idRoot: fromHex(who), role, devices: devicesOf(who) }));
-  const published = evaluation.epochs.map(({ node, body }): PublishedEpoch => ({ body, rid: node.op.rid, op: node.op }));
+  const published = evaluation.epochs.map(({ node, body }): PublishedEpoch => ({
+    body,
+    rid: node.op.rid,
+    op: node.op,
+  }));
   const forks = evaluation.freezes.flatMap(({ op }) => (op.fork === undefined ? [] : [op.fork]));
 
   const views = new Map<string, { readonly past: Past; readonly roles: Map<string, Role> } | undefined>();
@@ -101,7 +107,11 @@ export const createAclState = (
   const rightOf: AclState["rightOf"] = (entry) => {
     const view = viewOf(entry.acl);
     if (view === undefined) return { type: "unknownAcl" };
-    if (forks.some((fork) => entry.seq >= fork.seq && bytesEqual(fork.sess, entry.sess) && bytesEqual(fork.devSig, entry.devSig))) {
+    if (
+      forks.some(
+        (fork) => entry.seq >= fork.seq && bytesEqual(fork.sess, entry.sess) && bytesEqual(fork.devSig, entry.devSig),
+      )
+    ) {
       return { type: "refused", rule: "session forked" };
     }
     const device = bytesToHex(entry.devSig);

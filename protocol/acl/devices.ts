@@ -29,7 +29,8 @@ export interface Revocation {
  */
 export const registerDevices = (graph: CausalGraph, ordered: readonly AclNode[]): DeviceRegistry => {
   const opsByIdentity = new Map<string, VerifiedIdentityOp[]>();
-  for (const node of ordered) for (const [idRoot, ops] of carried(node)) for (const op of ops) append(opsByIdentity, idRoot, op);
+  for (const node of ordered)
+    for (const [idRoot, ops] of carried(node)) for (const op of ops) append(opsByIdentity, idRoot, op);
   const identities = new Map<string, IdentityState>();
   for (const [idRoot, ops] of opsByIdentity) {
     const [first] = ops;
@@ -69,7 +70,8 @@ export const registerDevices = (graph: CausalGraph, ordered: readonly AclNode[])
     if (body.type !== "devices" || !validIn(node)) continue;
     const devices = new Set<string>();
     for (const { body: step, id } of body.identityOps) {
-      if (step.type === "revokeDevice" && identities.get(node.by)?.valid.has(bytesToHex(id)) === true) devices.add(bytesToHex(step.devSig));
+      if (step.type === "revokeDevice" && identities.get(node.by)?.valid.has(bytesToHex(id)) === true)
+        devices.add(bytesToHex(step.devSig));
     }
     if (devices.size > 0) revocations.push({ node, idRoot: node.by, devices });
   }
@@ -82,7 +84,9 @@ export const registerDevices = (graph: CausalGraph, ordered: readonly AclNode[])
       validIn(node) &&
       !revocations.some(
         (revocation) =>
-          revocation.idRoot === node.by && revocation.devices.has(node.device) && graph.concurrent(revocation.node.index, node.index),
+          revocation.idRoot === node.by &&
+          revocation.devices.has(node.device) &&
+          graph.concurrent(revocation.node.index, node.index),
       ),
     revocations,
   };

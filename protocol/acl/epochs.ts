@@ -38,14 +38,21 @@ export const acceptedEpochs = (
     const before = graph.ancestors(node.index);
     const known = new Set(accepted.filter((epoch) => includes(before, epoch.node.index)).map((epoch) => epoch.eid));
     const eid = bytesToHex(body.eid);
-    const rooted = node === genesis ? body.eparents.length === 0 : body.eparents.length > 0 && body.eparents.every((parent) => known.has(bytesToHex(parent)));
-    const readers = node === genesis ? undefined : readersAt(node.op.body.type === "epoch" ? before : withSelf(graph, node));
-    if (rooted && !known.has(eid) && (readers === undefined || sameLabels(body.seals, readers))) accepted.push({ node, eid, body });
+    const rooted =
+      node === genesis
+        ? body.eparents.length === 0
+        : body.eparents.length > 0 && body.eparents.every((parent) => known.has(bytesToHex(parent)));
+    const readers =
+      node === genesis ? undefined : readersAt(node.op.body.type === "epoch" ? before : withSelf(graph, node));
+    if (rooted && !known.has(eid) && (readers === undefined || sameLabels(body.seals, readers)))
+      accepted.push({ node, eid, body });
     else refused.push(node);
   }
   const isSuperseded = (epoch: AcceptedEpoch): boolean =>
     accepted.some(
-      (later) => graph.precedes(epoch.node.index, later.node.index) && later.body.eparents.some((parent) => bytesToHex(parent) === epoch.eid),
+      (later) =>
+        graph.precedes(epoch.node.index, later.node.index) &&
+        later.body.eparents.some((parent) => bytesToHex(parent) === epoch.eid),
     );
   const heads = accepted.filter((epoch) => !isSuperseded(epoch));
 
@@ -58,7 +65,8 @@ export const acceptedEpochs = (
         for (const { label } of body.seals) labels.add(bytesToHex(label));
       }
       if (body.type === "join") {
-        for (const { body: step } of body.identityOps) if (step.type === "addDevice") labels.add(bytesToHex(step.devSig.subarray(0, 8)));
+        for (const { body: step } of body.identityOps)
+          if (step.type === "addDevice") labels.add(bytesToHex(step.devSig.subarray(0, 8)));
       }
     }
     return labels;

@@ -64,7 +64,9 @@ export const evaluateAcl = (graph: CausalGraph, ordered: readonly AclNode[], gen
     for (const { node, newOwner } of ownership.chain) if (includes(past, node.index)) owner = newOwner;
     return owner;
   };
-  const ownerBefore = new Map(signed.map((node) => [node.index, node === genesis ? genesis.by : ownerAt(pastOf(node))]));
+  const ownerBefore = new Map(
+    signed.map((node) => [node.index, node === genesis ? genesis.by : ownerAt(pastOf(node))]),
+  );
   const isOwners = (node: AclNode): boolean => ownerBefore.get(node.index) === node.by;
 
   const byOwner = createRoleHistory(graph);
@@ -92,8 +94,12 @@ export const evaluateAcl = (graph: CausalGraph, ordered: readonly AclNode[], gen
     if (body.type === "set" && body.role === ROLES.admin) continue;
     const touched = targets(node);
     if (touched.some((who) => who === ownerBefore.get(node.index) || isAdminAt(who, pastOf(node)))) continue;
-    const demoted = byOwner.of(node.by).some((step) => step.role < ROLES.admin && !step.own && graph.concurrent(step.index, node.index));
-    const raised = touched.some((who) => byOwner.of(who).some((step) => step.role === ROLES.admin && graph.concurrent(step.index, node.index)));
+    const demoted = byOwner
+      .of(node.by)
+      .some((step) => step.role < ROLES.admin && !step.own && graph.concurrent(step.index, node.index));
+    const raised = touched.some((who) =>
+      byOwner.of(who).some((step) => step.role === ROLES.admin && graph.concurrent(step.index, node.index)),
+    );
     verdicts.set(node.key, demoted || raised ? "overruled" : "valid");
   }
 
@@ -131,7 +137,9 @@ export const evaluateAcl = (graph: CausalGraph, ordered: readonly AclNode[], gen
     if (body.type === "devices" && role >= ROLES.reader) verdicts.set(node.key, "valid");
     if (body.type === "freeze" && role >= ROLES.reader) verdicts.set(node.key, "valid");
     if ((body.type === "epoch" || body.type === "reseal") && role >= ROLES.writer) {
-      const demoted = members.of(node.by).some((step) => step.role < ROLES.writer && graph.concurrent(step.index, node.index));
+      const demoted = members
+        .of(node.by)
+        .some((step) => step.role < ROLES.writer && graph.concurrent(step.index, node.index));
       verdicts.set(node.key, demoted ? "overruled" : "valid");
     }
   }
@@ -172,14 +180,21 @@ const ownerChain = (
   graph: CausalGraph,
   signed: readonly AclNode[],
   genesis: AclNode,
-): { readonly chain: readonly { readonly node: AclNode; readonly newOwner: string }[]; readonly equivocated: boolean } => {
+): {
+  readonly chain: readonly { readonly node: AclNode; readonly newOwner: string }[];
+  readonly equivocated: boolean;
+} => {
   const chain: { node: AclNode; newOwner: string }[] = [];
   let owner = genesis.by;
   let since = genesis;
   let equivocated = false;
   for (;;) {
     const candidates = signed.filter(
-      (node) => node.op.body.type === "transfer" && node.by === owner && graph.precedes(since.index, node.index) && newOwnerOf(node) !== owner,
+      (node) =>
+        node.op.body.type === "transfer" &&
+        node.by === owner &&
+        graph.precedes(since.index, node.index) &&
+        newOwnerOf(node) !== owner,
     );
     const [node] = candidates;
     if (node === undefined) return { chain, equivocated };
@@ -190,7 +205,8 @@ const ownerChain = (
   }
 };
 
-const newOwnerOf = (node: AclNode): string => (node.op.body.type === "transfer" ? bytesToHex(node.op.body.newOwner) : "");
+const newOwnerOf = (node: AclNode): string =>
+  node.op.body.type === "transfer" ? bytesToHex(node.op.body.newOwner) : "";
 
 /** Identities whose role an op sets. */
 const targets = ({ op: { body } }: AclNode): readonly string[] =>
@@ -239,7 +255,12 @@ const createRoleHistory = (graph: CausalGraph): RoleHistory => {
 };
 
 /** Whether a join names a valid automatic invite in its past that nobody withdrew before or concurrently. */
-const mayJoin = (graph: CausalGraph, node: AclNode, invite: AclNode | undefined, withdrawals: readonly AclNode[]): boolean =>
+const mayJoin = (
+  graph: CausalGraph,
+  node: AclNode,
+  invite: AclNode | undefined,
+  withdrawals: readonly AclNode[],
+): boolean =>
   node.joinProven &&
   invite?.op.body.type === "invite" &&
   invite.op.body.mode === "auto" &&
@@ -284,7 +305,8 @@ const collectCuttings = (
   }
   for (const { node, idRoot, devices: revoked } of devices.revocations) {
     const { body } = node.op;
-    if (isValid(node) && body.type === "devices") note(idRoot, { index: node.index, devices: revoked, cuts: body.cuts });
+    if (isValid(node) && body.type === "devices")
+      note(idRoot, { index: node.index, devices: revoked, cuts: body.cuts });
   }
   return cuttings;
 };

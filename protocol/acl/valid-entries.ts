@@ -20,7 +20,10 @@ export type EntryVerdict =
  */
 export const judgeEntries = (acl: AclState, entries: readonly EntryNode[]): ReadonlyMap<string, EntryVerdict> => {
   const byKey = new Map(entries.map((entry) => [bytesToHex(entry.iid), entry]));
-  const lost = withDescendants(byKey, acl.forks.map(({ loser }) => bytesToHex(loser)));
+  const lost = withDescendants(
+    byKey,
+    acl.forks.map(({ loser }) => bytesToHex(loser)),
+  );
   const verdicts = new Map<string, EntryVerdict>();
   for (const key of byKey.keys()) verdicts.set(key, "void");
   for (const [key, entry] of byKey) {

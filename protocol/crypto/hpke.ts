@@ -92,8 +92,13 @@ const keySchedule = (
   };
 };
 
-const labeledExtract = (crypto: CryptoProvider, suite: Uint8Array, salt: Uint8Array, label: string, ikm: Uint8Array): Uint8Array =>
-  crypto.hmac("SHA256", salt.length === 0 ? ZERO_SALT : salt, VERSION, suite, ascii(label), ikm);
+const labeledExtract = (
+  crypto: CryptoProvider,
+  suite: Uint8Array,
+  salt: Uint8Array,
+  label: string,
+  ikm: Uint8Array,
+): Uint8Array => crypto.hmac("SHA256", salt.length === 0 ? ZERO_SALT : salt, VERSION, suite, ascii(label), ikm);
 
 /** HKDF-Expand (RFC 5869 section 2.3) for at most one block, which is all this suite asks for. */
 const labeledExpand = (
@@ -103,7 +108,8 @@ const labeledExpand = (
   label: string,
   info: Uint8Array,
   length: number,
-): Uint8Array => crypto.hmac("SHA256", prk, u16(length), VERSION, suite, ascii(label), info, FIRST_BLOCK).slice(0, length);
+): Uint8Array =>
+  crypto.hmac("SHA256", prk, u16(length), VERSION, suite, ascii(label), info, FIRST_BLOCK).slice(0, length);
 
 const u16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 255);
 

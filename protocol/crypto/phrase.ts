@@ -18,7 +18,11 @@ export const createPhrase = (random: RandomSource): Phrase => entropyToMnemonic(
 
 /** Phrase as typed by a person: any case, any white space. */
 export const parsePhrase = (typed: string): Result<Phrase, PhraseError> => {
-  const words = typed.normalize("NFKD").toLowerCase().split(/\s+/u).filter((word) => word !== "");
+  const words = typed
+    .normalize("NFKD")
+    .toLowerCase()
+    .split(/\s+/u)
+    .filter((word) => word !== "");
   const unknown = words.findIndex((word) => !KNOWN.has(word));
   if (unknown >= 0) return err({ type: "PhraseWordUnknown", position: unknown + 1, word: words[unknown] ?? "" });
   if (words.length !== 24) return err({ type: "PhraseWordCount", count: words.length });

@@ -1,7 +1,15 @@
 import { bytesEqual, bytesToHex, compareBytes } from "../kernel/bytes.ts";
 import { err, ok, type Result } from "../kernel/result.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { type DocSpan, type InnerRecord, readRecordHeader, recordId, type RecordHeader, type SignedRecord, verifyRecordHeader } from "./record.ts";
+import {
+  type DocSpan,
+  type InnerRecord,
+  readRecordHeader,
+  recordId,
+  type RecordHeader,
+  type SignedRecord,
+  verifyRecordHeader,
+} from "./record.ts";
 
 /** Last accepted link of a session. */
 export interface SessionState {
@@ -59,7 +67,10 @@ export const checkLink = (state: SessionState | undefined, record: SignedRecord,
 };
 
 /** `gen` a record must carry: 0 without predecessors, else one more than the largest; `undefined` while one is unknown. */
-export const expectedGen = (header: RecordHeader, genOf: (iid: Uint8Array) => number | undefined): number | undefined => {
+export const expectedGen = (
+  header: RecordHeader,
+  genOf: (iid: Uint8Array) => number | undefined,
+): number | undefined => {
   let largest = -1;
   for (const iid of header.seq === 0 ? header.parents : [header.prev, ...header.parents]) {
     const gen = genOf(iid);
@@ -138,6 +149,9 @@ export const verifyForkProof = (crypto: CryptoProvider, rid: Uint8Array, proof: 
 };
 
 const contradict = (one: RecordHeader, two: RecordHeader): boolean =>
-  one.seq === two.seq && bytesEqual(one.sess, two.sess) && bytesEqual(one.devSig, two.devSig) && bytesEqual(one.rid, two.rid);
+  one.seq === two.seq &&
+  bytesEqual(one.sess, two.sess) &&
+  bytesEqual(one.devSig, two.devSig) &&
+  bytesEqual(one.rid, two.rid);
 
 const broken = (rule: ChainRule): ChainVerdict => ({ type: "broken", rule });

@@ -30,7 +30,11 @@ export interface SignedOp {
 /** Everything a newcomer needs besides the bundles it names. */
 export interface Checkpoint {
   readonly sessions: readonly SessionHead[];
-  readonly docs: readonly { readonly doc: Uint8Array; readonly bundles: readonly Uint8Array[]; readonly heads: readonly Uint8Array[] }[];
+  readonly docs: readonly {
+    readonly doc: Uint8Array;
+    readonly bundles: readonly Uint8Array[];
+    readonly heads: readonly Uint8Array[];
+  }[];
   readonly aclOps: readonly SignedOp[];
   readonly identityOps: readonly SignedOp[];
   /** oid of the checkpoint before this one. */
@@ -50,7 +54,8 @@ export const encodeBundle = (snapshots: readonly Snapshot[]): Uint8Array =>
   );
 
 /** Payload of a kind 1 record; the Automerge bytes in it are still unvetted. */
-export const readBundle = (payload: Uint8Array): Result<readonly Snapshot[], DecodeError> => decodeShape(bundleShape, payload);
+export const readBundle = (payload: Uint8Array): Result<readonly Snapshot[], DecodeError> =>
+  decodeShape(bundleShape, payload);
 
 export const encodeCheckpoint = (checkpoint: Checkpoint): Uint8Array =>
   encodeCbor([
@@ -63,7 +68,8 @@ export const encodeCheckpoint = (checkpoint: Checkpoint): Uint8Array =>
   ]);
 
 /** Payload of a kind 2 record; its ops are still unverified. */
-export const readCheckpoint = (payload: Uint8Array): Result<Checkpoint, DecodeError> => decodeShape(checkpointShape, payload);
+export const readCheckpoint = (payload: Uint8Array): Result<Checkpoint, DecodeError> =>
+  decodeShape(checkpointShape, payload);
 
 const LARGEST_SNAPSHOT = 4 * 1024 * 1024;
 const LARGEST_HEADER = 128 * 1024;
@@ -77,7 +83,10 @@ const MAX_BUNDLES = 5;
 
 const hash = bytes(32);
 const heads = array(hash, MAX_HEADS);
-const signedHeader = mapped(tuple(bytesUpTo(LARGEST_HEADER), bytes(64)), ([headerBytes, isig]): SignedHeader => ({ headerBytes, isig }));
+const signedHeader = mapped(tuple(bytesUpTo(LARGEST_HEADER), bytes(64)), ([headerBytes, isig]): SignedHeader => ({
+  headerBytes,
+  isig,
+}));
 const signedOp = mapped(tuple(bytesUpTo(LARGEST_HEADER), bytes(64)), ([header, sig]): SignedOp => ({ header, sig }));
 
 const bundleShape = array(
@@ -99,16 +108,31 @@ const checkpointShape = mapped(
   tuple(
     literal(1),
     array(
-      mapped(tuple(bytes(16), bytes(32), uint(), bytes(32)), ([sess, devSig, seq, iid]): SessionHead => ({ sess, devSig, seq, iid })),
+      mapped(tuple(bytes(16), bytes(32), uint(), bytes(32)), ([sess, devSig, seq, iid]): SessionHead => ({
+        sess,
+        devSig,
+        seq,
+        iid,
+      })),
       MAX_SESSIONS,
     ),
     array(
-      mapped(tuple(bytes(16), array(hash, MAX_BUNDLES), heads), ([doc, bundles, ownHeads]) => ({ doc, bundles, heads: ownHeads })),
+      mapped(tuple(bytes(16), array(hash, MAX_BUNDLES), heads), ([doc, bundles, ownHeads]) => ({
+        doc,
+        bundles,
+        heads: ownHeads,
+      })),
       MAX_DOCS,
     ),
     array(signedOp, MAX_ACL_OPS),
     array(signedOp, MAX_ACL_OPS),
     nullable(bytes(32)),
   ),
-  ([, sessions, docs, aclOps, identityOps, previous]): Checkpoint => ({ sessions, docs, aclOps, identityOps, previous }),
+  ([, sessions, docs, aclOps, identityOps, previous]): Checkpoint => ({
+    sessions,
+    docs,
+    aclOps,
+    identityOps,
+    previous,
+  }),
 );

@@ -59,9 +59,7 @@ export type ItemError =
   | { readonly type: "TopicSignatureInvalid" };
 
 export type OpenError =
-  | { readonly type: "WrongKey" }
-  | { readonly type: "CiphertextForged" }
-  | { readonly type: "PaddingInvalid" };
+  { readonly type: "WrongKey" } | { readonly type: "CiphertextForged" } | { readonly type: "PaddingInvalid" };
 
 /** Topic id of the overlay: 16 bytes derived from the topic's public key. */
 export const topicId = (crypto: CryptoProvider, topicPk: Uint8Array): Uint8Array =>
@@ -101,11 +99,18 @@ export const itemKey = (crypto: CryptoProvider, readKey: Uint8Array, salt: Uint8
   hk(crypto, readKey, salt, "entry", 48);
 
 /** Plaintext of a sealed item. The key commitment is compared before the AEAD runs; the padding must be exact and zero. */
-export const openItem = (crypto: CryptoProvider, item: CheckedItem, readKey: Uint8Array): Result<Uint8Array, OpenError> =>
-  openItemWithKey(crypto, item, itemKey(crypto, readKey, item.salt));
+export const openItem = (
+  crypto: CryptoProvider,
+  item: CheckedItem,
+  readKey: Uint8Array,
+): Result<Uint8Array, OpenError> => openItemWithKey(crypto, item, itemKey(crypto, readKey, item.salt));
 
 /** `openItem` for someone who was given the item's own 48-byte key. */
-export const openItemWithKey = (crypto: CryptoProvider, item: CheckedItem, key48: Uint8Array): Result<Uint8Array, OpenError> => {
+export const openItemWithKey = (
+  crypto: CryptoProvider,
+  item: CheckedItem,
+  key48: Uint8Array,
+): Result<Uint8Array, OpenError> => {
   if (!constantTimeEqual(key48.subarray(32), item.commitment)) return err({ type: "WrongKey" });
   const padded = crypto.aead("AESGCM", key48.subarray(0, 32)).open(ZERO_NONCE, additionalData(item), item.body);
   if (padded === undefined) return err({ type: "CiphertextForged" });
@@ -138,12 +143,20 @@ export const sealItem = (
   new DataView(padded.buffer).setUint32(0, plaintext.length);
   padded.set(plaintext, LENGTH_BYTES);
   const aad = additionalData({ ...origin, topicPk: origin.topicKey.publicKey, commitment });
-  return signItem(crypto, origin, commitment, crypto.aead("AESGCM", key48.subarray(0, 32)).seal(ZERO_NONCE, aad, padded));
+  return signItem(
+    crypto,
+    origin,
+    commitment,
+    crypto.aead("AESGCM", key48.subarray(0, 32)).seal(ZERO_NONCE, aad, padded),
+  );
 };
 
 /** Signs a body that stays readable: kinds `retire` and `feed`. The commitment is zero, as there is no key. */
-export const publishItem = (crypto: CryptoProvider, origin: ItemOrigin, body: Uint8Array): Result<CheckedItem, ItemError> =>
-  signItem(crypto, origin, new Uint8Array(16), body);
+export const publishItem = (
+  crypto: CryptoProvider,
+  origin: ItemOrigin,
+  body: Uint8Array,
+): Result<CheckedItem, ItemError> => signItem(crypto, origin, new Uint8Array(16), body);
 
 const signItem = (
   crypto: CryptoProvider,
@@ -179,4 +192,13 @@ const LARGEST_HEADER = 160;
 export const MAX_GEN = 2 ** 48 - 1;
 
 const wireShape = tuple(bytesUpTo(LARGEST_HEADER), bytes(64), bytesUpTo(LARGEST_BODY));
-const headerShape = tuple(literal(1), uint(7), bytes(32), uint(MAX_GEN), bytes(16), bytes(16), uint(LARGEST_BODY), bytes(32));
+const headerShape = tuple(
+  literal(1),
+  uint(7),
+  bytes(32),
+  uint(MAX_GEN),
+  bytes(16),
+  bytes(16),
+  uint(LARGEST_BODY),
+  bytes(32),
+);

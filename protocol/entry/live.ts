@@ -30,7 +30,14 @@ export type LiveError = DecodeError | { readonly type: "DeviceSignatureInvalid" 
 
 /** Signs a live message for the topic it is sent on; the result is the plaintext of a kind 4 item. */
 export const signLive = (device: SigningKey, topicPk: Uint8Array, message: Omit<LiveMessage, "devSig">): Uint8Array => {
-  const unsigned: readonly CborValue[] = [7, device.publicKey, message.sess, message.counter, message.challenge, dataValue(message.data)];
+  const unsigned: readonly CborValue[] = [
+    7,
+    device.publicKey,
+    message.sess,
+    message.counter,
+    message.challenge,
+    dataValue(message.data),
+  ];
   const encoded = encodeCbor([...unsigned, EMPTY_SIGNATURE]);
   const signature = device.sign(signedBytes(topicPk, encoded));
   encoded.set(signature, encoded.length - signature.length);
@@ -38,7 +45,11 @@ export const signLive = (device: SigningKey, topicPk: Uint8Array, message: Omit<
 };
 
 /** Strict decoding plus the device signature; freshness is `acceptLive`'s matter, membership the host's. */
-export const readLive = (crypto: CryptoProvider, topicPk: Uint8Array, plaintext: Uint8Array): Result<LiveMessage, LiveError> => {
+export const readLive = (
+  crypto: CryptoProvider,
+  topicPk: Uint8Array,
+  plaintext: Uint8Array,
+): Result<LiveMessage, LiveError> => {
   const read = decodeShape(liveShape, plaintext);
   if (!read.ok) return read;
   const [, devSig, sess, counter, challenge, data, sig] = read.value;
@@ -93,11 +104,14 @@ const liveShape = tuple(
   bytes(16),
   tagged<LiveData>({
     0: mapped(tuple(literal(0), bytesUpTo(LARGEST_PRESENCE)), ([, state]) => ({ type: "presence", state })),
-    1: mapped(tuple(literal(1), bytes(16), array(bytesUpTo(LARGEST_LIVE_CHANGE), MAX_LIVE_CHANGES, 1)), ([, doc, changes]) => ({
-      type: "changes",
-      doc,
-      changes,
-    })),
+    1: mapped(
+      tuple(literal(1), bytes(16), array(bytesUpTo(LARGEST_LIVE_CHANGE), MAX_LIVE_CHANGES, 1)),
+      ([, doc, changes]) => ({
+        type: "changes",
+        doc,
+        changes,
+      }),
+    ),
     2: mapped(tuple(literal(2), bytes(16)), ([, challenge]) => ({ type: "listening", challenge })),
   }),
   bytes(64),

@@ -29,10 +29,14 @@ export type Part =
 export const encodeParts = (parts: readonly Part[]): Uint8Array => encodeCbor(parts.map(partValue));
 
 /** Parts 0 to 5; the reserved bundle part 6 and unknown ones refuse the whole payload. */
-export const readParts = (payload: Uint8Array): Result<readonly Part[], DecodeError> => decodeShape(partsShape, payload);
+export const readParts = (payload: Uint8Array): Result<readonly Part[], DecodeError> =>
+  decodeShape(partsShape, payload);
 
 /** The header's spans and the payload's change parts must name the same documents in the same order with the same counts. */
-export const checkSpans = (header: Pick<RecordHeader, "parts">, parts: readonly Part[]): Result<undefined, DecodeError> => {
+export const checkSpans = (
+  header: Pick<RecordHeader, "parts">,
+  parts: readonly Part[],
+): Result<undefined, DecodeError> => {
   const changes = parts.filter((part) => part.type === "changes");
   if (changes.length !== header.parts.length) return decodeError("spans and change parts differ in number");
   const seen = new Set<string>();
@@ -78,7 +82,11 @@ const MAX_ATTACHMENTS = 1024;
 const MAX_EPOCH_HEADS = 8;
 const MAX_PARTS = MAX_SPANS + 64;
 
-const attachmentShape = mapped(tuple(bytes(32), bytes(32), uint()), ([root, key, size]): AttachmentRef => ({ root, key, size }));
+const attachmentShape = mapped(tuple(bytes(32), bytes(32), uint()), ([root, key, size]): AttachmentRef => ({
+  root,
+  key,
+  size,
+}));
 
 const partsShape = array(
   tagged<Part>({
@@ -87,8 +95,15 @@ const partsShape = array(
       doc,
       changes,
     })),
-    1: mapped(tuple(literal(1), bytesUpTo(LARGEST_ACL_HEADER), bytes(64)), ([, header, sig]) => ({ type: "aclOp", header, sig })),
-    2: mapped(tuple(literal(2), array(tuple(bytes(16), uint()), MAX_RECEIPT)), ([, integrated]) => ({ type: "receipt", integrated })),
+    1: mapped(tuple(literal(1), bytesUpTo(LARGEST_ACL_HEADER), bytes(64)), ([, header, sig]) => ({
+      type: "aclOp",
+      header,
+      sig,
+    })),
+    2: mapped(tuple(literal(2), array(tuple(bytes(16), uint()), MAX_RECEIPT)), ([, integrated]) => ({
+      type: "receipt",
+      integrated,
+    })),
     3: mapped(
       tuple(literal(3), bytes(16), array(attachmentShape, MAX_ATTACHMENTS), array(bytes(32), MAX_ATTACHMENTS)),
       ([, doc, added, removed]) => ({ type: "attachments", doc, added, removed }),

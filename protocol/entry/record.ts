@@ -98,7 +98,11 @@ export const signRecord = (
 };
 
 /** Checks an opened record in the order of SPEC REC-3: shape, repository, gen, device signature, payload hash. */
-export const readRecord = (crypto: CryptoProvider, bytesOfRecord: Uint8Array, place: RecordPlace): Result<SignedRecord, RecordError> => {
+export const readRecord = (
+  crypto: CryptoProvider,
+  bytesOfRecord: Uint8Array,
+  place: RecordPlace,
+): Result<SignedRecord, RecordError> => {
   const outer = decodeShape(recordShape, bytesOfRecord);
   if (!outer.ok) return outer;
   const [headerBytes, isig, payload] = outer.value;
@@ -109,18 +113,30 @@ export const readRecord = (crypto: CryptoProvider, bytesOfRecord: Uint8Array, pl
   if (header.gen !== place.gen) return err({ type: "GenMismatch" });
   if (!verifyRecordHeader(crypto, header, headerBytes, isig)) return err({ type: "DeviceSignatureInvalid" });
   if (!bytesEqual(crypto.hash("SHA256", payload), payloadHash)) return err({ type: "PayloadHashMismatch" });
-  const record: InnerRecord = { header, headerBytes, isig, payload, iid: recordId(crypto, headerBytes), bytes: bytesOfRecord };
+  const record: InnerRecord = {
+    header,
+    headerBytes,
+    isig,
+    payload,
+    iid: recordId(crypto, headerBytes),
+    bytes: bytesOfRecord,
+  };
   return ok(record as SignedRecord);
 };
 
 /** Parses a record header on its own, as fork proofs and checkpoint attestations carry it. */
 export const readRecordHeader = (
   headerBytes: Uint8Array,
-): Result<{ readonly header: RecordHeader; readonly payloadHash: Uint8Array }, DecodeError> => decodeShape(headerShape, headerBytes);
+): Result<{ readonly header: RecordHeader; readonly payloadHash: Uint8Array }, DecodeError> =>
+  decodeShape(headerShape, headerBytes);
 
 /** Whether `isig` is the signature of the header's own device. */
-export const verifyRecordHeader = (crypto: CryptoProvider, header: RecordHeader, headerBytes: Uint8Array, isig: Uint8Array): boolean =>
-  crypto.verify(header.devSig, concatBytes(DOMAINS.inner, headerBytes), isig);
+export const verifyRecordHeader = (
+  crypto: CryptoProvider,
+  header: RecordHeader,
+  headerBytes: Uint8Array,
+  isig: Uint8Array,
+): boolean => crypto.verify(header.devSig, concatBytes(DOMAINS.inner, headerBytes), isig);
 
 /** iid of a record header. */
 export const recordId = (crypto: CryptoProvider, headerBytes: Uint8Array): Uint8Array =>

@@ -45,7 +45,12 @@ export const deviceRecipient = (devSig: Uint8Array, devEnc: Uint8Array, writer: 
 });
 
 /** The recipient form of an invite, which may hold seals of several epochs. */
-export const inviteRecipient = (invPk: Uint8Array, invEnc: Uint8Array, eid: Uint8Array, writer: boolean): SealRecipient => ({
+export const inviteRecipient = (
+  invPk: Uint8Array,
+  invEnc: Uint8Array,
+  eid: Uint8Array,
+  writer: boolean,
+): SealRecipient => ({
   identifier: invPk,
   label: eid.slice(0, LABEL_BYTES),
   encryptionKey: invEnc,
@@ -128,7 +133,8 @@ export const openSeal = (
       const { S, W, hashOfW } = read.value;
       const secret = { eid: body.eid, S, W };
       const commit = epochCommitment(crypto, body.eid, S, W === null ? hashOfW : crypto.hash("SHA256", W));
-      if (bytesEqual(commit, body.commit) && (W === null || bytesEqual(topicPkOf(crypto, secret), body.topicPk))) return ok(secret);
+      if (bytesEqual(commit, body.commit) && (W === null || bytesEqual(topicPkOf(crypto, secret), body.topicPk)))
+        return ok(secret);
     }
     mismatch = true;
   }
@@ -136,7 +142,11 @@ export const openSeal = (
 };
 
 /** Read secrets of an epoch's parents, by which a new member walks back to the first entry; `undefined` when forged. */
-export const openHistory = (crypto: CryptoProvider, body: EpochBody, secret: EpochSecret): readonly EpochSecret[] | undefined => {
+export const openHistory = (
+  crypto: CryptoProvider,
+  body: EpochBody,
+  secret: EpochSecret,
+): readonly EpochSecret[] | undefined => {
   const plaintext = historyAead(crypto, secret).open(ZERO_NONCE, NOTHING, body.hist);
   if (plaintext === undefined) return undefined;
   const read = decodeShape(historyShape, plaintext);
@@ -156,7 +166,8 @@ export const epochBodyValue = (body: EpochBody): CborValue => [
 
 export const sealsValue = (seals: readonly Seal[]): CborValue => seals.map(({ label, enc, ct }) => [label, enc, ct]);
 
-const historyAead = (crypto: CryptoProvider, { S, eid }: EpochSecret) => crypto.aead("AESGCM", hk(crypto, S, eid, "hist", 32));
+const historyAead = (crypto: CryptoProvider, { S, eid }: EpochSecret) =>
+  crypto.aead("AESGCM", hk(crypto, S, eid, "hist", 32));
 
 const sealInfo = (rid: Uint8Array, eid: Uint8Array): Uint8Array => concatBytes(SEAL_INFO, rid, eid);
 
@@ -183,12 +194,20 @@ interface SealContent {
 }
 const absent = refined(anyValue, "expected null", (value) => value === null);
 const writerShape: Shape<SealContent> = mapped(tuple(bytes(32), bytes(32)), ([S, W]) => ({ S, W, hashOfW: NOTHING }));
-const readerShape: Shape<SealContent> = mapped(tuple(bytes(32), absent, bytes(32)), ([S, , hashOfW]) => ({ S, W: null, hashOfW }));
+const readerShape: Shape<SealContent> = mapped(tuple(bytes(32), absent, bytes(32)), ([S, , hashOfW]) => ({
+  S,
+  W: null,
+  hashOfW,
+}));
 const historyShape = array(tuple(bytes(16), bytes(32)), MAX_EPARENTS);
 
 /** Form of a list of seals inside other records. */
 export const sealsShape: Shape<readonly Seal[]> = array(
-  mapped(tuple(bytes(LABEL_BYTES), bytes(32), bytesUpTo(LARGEST_SEAL)), ([label, enc, ct]): Seal => ({ label, enc, ct })),
+  mapped(tuple(bytes(LABEL_BYTES), bytes(32), bytesUpTo(LARGEST_SEAL)), ([label, enc, ct]): Seal => ({
+    label,
+    enc,
+    ct,
+  })),
   MAX_SEALS,
 );
 

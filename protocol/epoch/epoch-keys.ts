@@ -35,8 +35,12 @@ export const createEpochSecret = (random: RandomSource): EpochSecret & { readonl
 });
 
 /** Binds an epoch id to its secrets; published, so that a seal with other secrets is noticed. */
-export const epochCommitment = (crypto: CryptoProvider, eid: Uint8Array, S: Uint8Array, hashOfW: Uint8Array): Uint8Array =>
-  crypto.hash("SHA256", DOMAINS.epoch, eid, S, hashOfW);
+export const epochCommitment = (
+  crypto: CryptoProvider,
+  eid: Uint8Array,
+  S: Uint8Array,
+  hashOfW: Uint8Array,
+): Uint8Array => crypto.hash("SHA256", DOMAINS.epoch, eid, S, hashOfW);
 
 export const deriveTopicKeys = (crypto: CryptoProvider, { S, W }: CombinedSecret): TopicKeys => ({
   readKey: hk(crypto, S, NO_SALT, "read", 32),

@@ -3,7 +3,13 @@ import { array, bytes, bytesUpTo, literal, mapped, tuple } from "../codec/shape.
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { bytesEqual } from "../kernel/bytes.ts";
 import { decodeError, ok, type Result } from "../kernel/result.ts";
-import { type IdentityOpError, identityOpShape, identityOpWire, readIdentityOp, type VerifiedIdentityOp } from "./identity-op.ts";
+import {
+  type IdentityOpError,
+  identityOpShape,
+  identityOpWire,
+  readIdentityOp,
+  type VerifiedIdentityOp,
+} from "./identity-op.ts";
 
 /** What one person gives another to be reached: identity, devices, inbox. */
 export interface ContactCard {
@@ -49,7 +55,10 @@ const MAX_IDENTITY_OPS = 256;
 const MAX_HINTS = 8;
 
 /** Form of an identity's log inside other records. */
-export const identityOpsShape: Shape<readonly (readonly [Uint8Array, Uint8Array])[]> = array(identityOpShape, MAX_IDENTITY_OPS);
+export const identityOpsShape: Shape<readonly (readonly [Uint8Array, Uint8Array])[]> = array(
+  identityOpShape,
+  MAX_IDENTITY_OPS,
+);
 
 const cardShape = mapped(
   tuple(literal(1), bytes(32), identityOpsShape, bytes(32), bytes(32), array(bytesUpTo(256), MAX_HINTS)),

@@ -37,13 +37,18 @@ export const evaluateIdentity = (idRoot: Uint8Array, ops: readonly VerifiedIdent
   const before = (a: Node, b: Node): boolean => graph.precedes(a.index, b.index);
   const notAfter = (a: Node, b: Node): boolean => !before(b, a);
   const managerAdds = (device: string): readonly Node[] =>
-    rootOps.filter(({ op }) => op.body.type === "addDevice" && op.body.manager && bytesToHex(op.body.devSig) === device);
+    rootOps.filter(
+      ({ op }) => op.body.type === "addDevice" && op.body.manager && bytesToHex(op.body.devSig) === device,
+    );
   const rootRevokes = (device: string): readonly Node[] =>
     rootOps.filter(({ op }) => op.body.type === "revokeDevice" && bytesToHex(op.body.devSig) === device);
 
   const isManagerFor = (node: Node): boolean => {
     const author = bytesToHex(node.op.author);
-    return managerAdds(author).some((add) => before(add, node)) && !rootRevokes(author).some((revoke) => notAfter(revoke, node));
+    return (
+      managerAdds(author).some((add) => before(add, node)) &&
+      !rootRevokes(author).some((revoke) => notAfter(revoke, node))
+    );
   };
 
   const added = new Map<string, Node>();
@@ -60,7 +65,8 @@ export const evaluateIdentity = (idRoot: Uint8Array, ops: readonly VerifiedIdent
     if (!isRoot(node.op)) {
       if (!isManagerFor(node)) continue;
       if (body.type === "addDevice" && body.manager) continue;
-      if (body.type === "revokeDevice" && managerAdds(bytesToHex(body.devSig)).some((add) => notAfter(add, node))) continue;
+      if (body.type === "revokeDevice" && managerAdds(bytesToHex(body.devSig)).some((add) => notAfter(add, node)))
+        continue;
     }
     valid.add(node.key);
     accepted.push(node);
@@ -109,11 +115,16 @@ interface Node {
 }
 
 /** Ops in the order (gen, id), which puts parents first, with their causal graph. */
-const arrange = (idRoot: Uint8Array, ops: readonly VerifiedIdentityOp[]): { readonly graph: CausalGraph; readonly ordered: readonly Node[] } => {
+const arrange = (
+  idRoot: Uint8Array,
+  ops: readonly VerifiedIdentityOp[],
+): { readonly graph: CausalGraph; readonly ordered: readonly Node[] } => {
   const graph = createCausalGraph();
   const gens = new Map<string, number>();
   const ordered: Node[] = [];
-  const keyed = ops.map((op) => ({ op, key: bytesToHex(op.id) })).sort((a, b) => a.op.gen - b.op.gen || (a.key < b.key ? -1 : 1));
+  const keyed = ops
+    .map((op) => ({ op, key: bytesToHex(op.id) }))
+    .sort((a, b) => a.op.gen - b.op.gen || (a.key < b.key ? -1 : 1));
   for (const { op, key } of keyed) {
     if (gens.has(key) || !bytesEqual(op.idRoot, idRoot)) continue;
     const parents = op.parents.map(bytesToHex);

@@ -59,11 +59,15 @@ export const signIdentityOp = (
 };
 
 /** Strict decoding plus the author's signature over the received bytes. */
-export const readIdentityOp = (crypto: CryptoProvider, [headerBytes, sig]: IdentityOpWire): Result<VerifiedIdentityOp, IdentityOpError> => {
+export const readIdentityOp = (
+  crypto: CryptoProvider,
+  [headerBytes, sig]: IdentityOpWire,
+): Result<VerifiedIdentityOp, IdentityOpError> => {
   const header = decodeShape(headerShape, headerBytes);
   if (!header.ok) return header;
   const fields = header.value;
-  if (!crypto.verify(fields.author, concatBytes(DOMAINS.iop, headerBytes), sig)) return err({ type: "AuthorSignatureInvalid" });
+  if (!crypto.verify(fields.author, concatBytes(DOMAINS.iop, headerBytes), sig))
+    return err({ type: "AuthorSignatureInvalid" });
   const op: IdentityOp = { ...fields, id: crypto.hash("SHA256", DOMAINS.iop, headerBytes), headerBytes, sig };
   return ok(op as VerifiedIdentityOp);
 };
@@ -102,7 +106,12 @@ const bodyShape = tagged<IdentityOpBody>({
     manager: flags === MANAGER,
   })),
   2: mapped(tuple(literal(2), bytes(32)), ([, devSig]) => ({ type: "revokeDevice", devSig })),
-  3: mapped(tuple(literal(3), bytes(32), bytes(32), uint()), ([, devSig, devEnc, n]) => ({ type: "rekeyDevice", devSig, devEnc, n })),
+  3: mapped(tuple(literal(3), bytes(32), bytes(32), uint()), ([, devSig, devEnc, n]) => ({
+    type: "rekeyDevice",
+    devSig,
+    devEnc,
+    n,
+  })),
   4: mapped(tuple(literal(4), bytes(32)), ([, hash]) => ({ type: "profile", hash })),
 });
 

@@ -49,7 +49,14 @@ export const deriveInviteKeys = (crypto: CryptoProvider, secret: Uint8Array): In
 
 /** `p2pc:j/` and base64url of the CBOR record; members beyond the limits of SPEC INV-1 are a bug of the caller. */
 export const formatInviteLink = ({ mode, secret, proxies, addresses, label }: InviteLink): string => {
-  const record = encodeCbor([1, mode === "ask" ? 0 : 1, secret, proxies.map(({ proxyPk, address }) => [proxyPk, address]), addresses, label]);
+  const record = encodeCbor([
+    1,
+    mode === "ask" ? 0 : 1,
+    secret,
+    proxies.map(({ proxyPk, address }) => [proxyPk, address]),
+    addresses,
+    label,
+  ]);
   return PREFIX + bytesToBase64url(record);
 };
 

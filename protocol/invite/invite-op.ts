@@ -1,6 +1,13 @@
 import { type AclBody, joinProof } from "../acl/acl-op.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { type EpochBody, inviteRecipient, openSeal, type OpenSealError, sealEpoch, type SealError } from "../epoch/epoch-body.ts";
+import {
+  type EpochBody,
+  inviteRecipient,
+  openSeal,
+  type OpenSealError,
+  sealEpoch,
+  type SealError,
+} from "../epoch/epoch-body.ts";
 import type { EpochSecret } from "../epoch/epoch-keys.ts";
 import type { VerifiedIdentityOp } from "../identity/identity-op.ts";
 import type { RandomSource } from "../kernel/random.ts";

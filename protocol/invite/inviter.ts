@@ -88,7 +88,8 @@ export const createInviter = ({ crypto, secret, mode, maxUses, device, inviter, 
     type: "publish",
     item: sealMessage(crypto, keys, device.seed, message),
   });
-  const uses = (): number => [...conversations.values()].filter(({ state }) => state === "approved" || state === "welcomed").length;
+  const uses = (): number =>
+    [...conversations.values()].filter(({ state }) => state === "approved" || state === "welcomed").length;
   const decline = (conversation: Conversation): InviterEffect => {
     conversation.state = "declined";
     return publish(signDeclined(device, conversation.request.id, conversation.challengeHash));
@@ -119,7 +120,8 @@ export const createInviter = ({ crypto, secret, mode, maxUses, device, inviter, 
     const id = bytesToHex(received.id);
     const conversation = conversations.get(id);
     if (conversation === undefined && early.length < MAX_UNFINISHED) early.push(received);
-    if (conversation?.state !== "challenged" || !bytesEqual(received.challengeHash, conversation.challengeHash)) return [];
+    if (conversation?.state !== "challenged" || !bytesEqual(received.challengeHash, conversation.challengeHash))
+      return [];
     const { request, challenge } = conversation;
     if (!constantTimeEqual(requestCommitment(crypto, received.nonce, request), request.commit)) return [];
     const check = checkString(crypto, keys.topicKey.publicKey, request, challenge, received.nonce);
@@ -140,7 +142,8 @@ export const createInviter = ({ crypto, secret, mode, maxUses, device, inviter, 
 
   const onWelcome = ({ id, welcome }: Extract<InviterEvent, { type: "welcome" }>): readonly InviterEffect[] => {
     const conversation = conversations.get(id);
-    if (conversation === undefined || (conversation.state !== "approved" && conversation.state !== "welcomed")) return [];
+    if (conversation === undefined || (conversation.state !== "approved" && conversation.state !== "welcomed"))
+      return [];
     const { request, challengeHash } = conversation;
     const message = sealWelcome(crypto, device, request, challengeHash, welcome, device.seed);
     if (message === undefined) return [decline(conversation)];

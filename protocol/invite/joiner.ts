@@ -64,7 +64,10 @@ export const createJoiner = ({ crypto, link, seed, device, joiner, message }: Jo
   const requestMessage = signRequest(device, keys.signing, request);
   invariant(requestMessage.type === "request", "a request is a request");
   const requestHash = messageHash(crypto, requestMessage.header);
-  const publish = (made: RendezvousMessage): JoinerEffect => ({ type: "publish", item: sealMessage(crypto, keys, seed, made) });
+  const publish = (made: RendezvousMessage): JoinerEffect => ({
+    type: "publish",
+    item: sealMessage(crypto, keys, seed, made),
+  });
 
   let state: JoinerState = "requested";
   let answer: { readonly challenge: Challenge; readonly hash: Uint8Array } | undefined;
@@ -72,7 +75,12 @@ export const createJoiner = ({ crypto, link, seed, device, joiner, message }: Jo
 
   const onChallenge = (received: Extract<RendezvousMessage, { type: "challenge" }>): readonly JoinerEffect[] => {
     const challenge = verifyChallenge(crypto, received);
-    if (challenge === undefined || !bytesEqual(challenge.id, request.id) || !bytesEqual(challenge.requestHash, requestHash)) return [];
+    if (
+      challenge === undefined ||
+      !bytesEqual(challenge.id, request.id) ||
+      !bytesEqual(challenge.requestHash, requestHash)
+    )
+      return [];
     const hash = messageHash(crypto, received.header);
     if (answer !== undefined) {
       return bytesEqual(answer.hash, hash) ? [] : [{ type: "otherChallenge", inviter: challenge.inviter }];

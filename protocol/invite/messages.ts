@@ -1,5 +1,17 @@
 import { type CborValue, decodeShape, encodeCbor } from "../codec/cbor.ts";
-import { array, bytes, bytesUpTo, literal, mapped, nullable, refined, tagged, text, tuple, uint } from "../codec/shape.ts";
+import {
+  array,
+  bytes,
+  bytesUpTo,
+  literal,
+  mapped,
+  nullable,
+  refined,
+  tagged,
+  text,
+  tuple,
+  uint,
+} from "../codec/shape.ts";
 import { hpkeOpen, hpkeSeal } from "../crypto/hpke.ts";
 import { hk } from "../crypto/kdf.ts";
 import type { CryptoProvider, DhKeyPair, SigningKey } from "../crypto/provider.ts";
@@ -55,7 +67,13 @@ export interface Welcome {
 /** A message as it lies in a rendezvous item; nothing in it is verified yet. */
 export type RendezvousMessage =
   | { readonly type: "request"; readonly header: Uint8Array; readonly sig: Uint8Array; readonly invSig: Uint8Array }
-  | { readonly type: "welcome"; readonly id: Uint8Array; readonly enc: Uint8Array; readonly ct: Uint8Array; readonly sig: Uint8Array }
+  | {
+      readonly type: "welcome";
+      readonly id: Uint8Array;
+      readonly enc: Uint8Array;
+      readonly ct: Uint8Array;
+      readonly sig: Uint8Array;
+    }
   | { readonly type: "challenge"; readonly header: Uint8Array; readonly sig: Uint8Array }
   | { readonly type: "reveal"; readonly id: Uint8Array; readonly challengeHash: Uint8Array; readonly nonce: Uint8Array }
   | { readonly type: "declined"; readonly id: Uint8Array; readonly sig: Uint8Array };
@@ -84,8 +102,11 @@ export const readMessage = (plaintext: Uint8Array): RendezvousMessage | undefine
 };
 
 /** What a commitment binds besides the nonce: everything else in the request. */
-export const requestCommitment = (crypto: CryptoProvider, nonce: Uint8Array, request: Omit<Request, "commit">): Uint8Array =>
-  crypto.hash("SHA256", DOMAIN.commit, nonce, encodeCbor(requestFields(request)));
+export const requestCommitment = (
+  crypto: CryptoProvider,
+  nonce: Uint8Array,
+  request: Omit<Request, "commit">,
+): Uint8Array => crypto.hash("SHA256", DOMAIN.commit, nonce, encodeCbor(requestFields(request)));
 
 export const signRequest = (device: SigningKey, inviteKey: SigningKey, request: Request): RendezvousMessage => {
   const header = encodeCbor([...requestFields(request), request.commit]);
@@ -103,7 +124,8 @@ export const verifyRequest = (
   if (!read.ok) return undefined;
   const signed = concatBytes(DOMAIN.request, message.header);
   const { party, ...rest } = read.value;
-  if (!crypto.verify(invitePk, signed, message.invSig) || !crypto.verify(party.devSig, signed, message.sig)) return undefined;
+  if (!crypto.verify(invitePk, signed, message.invSig) || !crypto.verify(party.devSig, signed, message.sig))
+    return undefined;
   const joiner = verifyParty(crypto, party);
   return joiner && { ...rest, joiner };
 };
@@ -127,7 +149,8 @@ export const verifyChallenge = (
 };
 
 /** Hash of a request's or challenge's header; a challenge's covers its request's, hence the whole conversation so far. */
-export const messageHash = (crypto: CryptoProvider, header: Uint8Array): Uint8Array => crypto.hash("SHA256", DOMAIN.hash, header);
+export const messageHash = (crypto: CryptoProvider, header: Uint8Array): Uint8Array =>
+  crypto.hash("SHA256", DOMAIN.hash, header);
 
 /**
  * Six digits both people compare. With the joiner's nonce committed before the inviter's is chosen, a man in the middle
@@ -178,7 +201,13 @@ export const sealWelcome = (
     welcome.invite,
   ]);
   const ephemeralSeed = hk(crypto, senderSecret, crypto.hash("SHA256", challengeHash, plaintext), "inv-welcome", 32);
-  const sealed = hpkeSeal(crypto, request.replyEnc, { info: DOMAIN.welcome, aad: challengeHash }, plaintext, ephemeralSeed);
+  const sealed = hpkeSeal(
+    crypto,
+    request.replyEnc,
+    { info: DOMAIN.welcome, aad: challengeHash },
+    plaintext,
+    ephemeralSeed,
+  );
   if (sealed === undefined) return undefined;
   const sig = device.sign(concatBytes(DOMAIN.welcome, challengeHash, sealed.enc, sealed.ct));
   return { type: "welcome", id: request.id, ...sealed, sig };
@@ -276,7 +305,11 @@ const messageShape = tagged<RendezvousMessage>({
     ct,
     sig,
   })),
-  4: mapped(tuple(literal(4), bytesUpTo(LARGEST_HEADER), signature), ([, header, sig]) => ({ type: "challenge", header, sig })),
+  4: mapped(tuple(literal(4), bytesUpTo(LARGEST_HEADER), signature), ([, header, sig]) => ({
+    type: "challenge",
+    header,
+    sig,
+  })),
   5: mapped(tuple(literal(5), id, hash, hash), ([, request, challengeHash, nonce]) => ({
     type: "reveal",
     id: request,
@@ -318,7 +351,10 @@ const welcomeShape = mapped(
       1,
     ),
     hash,
-    mapped(refined(uint(3), "role is 1, 2 or 3", (role) => role >= 1), (role) => role as 1 | 2 | 3),
+    mapped(
+      refined(uint(3), "role is 1, 2 or 3", (role) => role >= 1),
+      (role) => role as 1 | 2 | 3,
+    ),
     text(LONGEST_TITLE),
     nullable(hash),
   ),

@@ -9,17 +9,31 @@ import { encodeMessage, readMessage, type RendezvousMessage } from "./messages.t
  * A message as an item of the rendezvous topic. The salt comes from a secret of the sender and the content, so that a
  * machine restarted with the same inputs makes the same item again and nothing is published twice.
  */
-export const sealMessage = (crypto: CryptoProvider, keys: InviteKeys, senderSecret: Uint8Array, message: RendezvousMessage): CheckedItem => {
+export const sealMessage = (
+  crypto: CryptoProvider,
+  keys: InviteKeys,
+  senderSecret: Uint8Array,
+  message: RendezvousMessage,
+): CheckedItem => {
   const plaintext = encodeMessage(message);
   const salt = hk(crypto, senderSecret, crypto.hash("SHA256", plaintext), "inv-salt", 16);
   const gen = ORDER.indexOf(message.type);
-  const item = sealItem(crypto, { kind: ITEM_KINDS.rendezvous, topicKey: keys.topicKey, gen, salt }, keys.readKey, plaintext);
+  const item = sealItem(
+    crypto,
+    { kind: ITEM_KINDS.rendezvous, topicKey: keys.topicKey, gen, salt },
+    keys.readKey,
+    plaintext,
+  );
   invariant(item.ok, "a rendezvous message fits its item");
   return item.value;
 };
 
 /** Message in an item; `undefined` for items of other topics and anything broken, which strangers may send. */
-export const openMessage = (crypto: CryptoProvider, keys: InviteKeys, wire: Uint8Array): RendezvousMessage | undefined => {
+export const openMessage = (
+  crypto: CryptoProvider,
+  keys: InviteKeys,
+  wire: Uint8Array,
+): RendezvousMessage | undefined => {
   const item = proxyCheck(crypto, wire);
   if (!item.ok || item.value.kind !== ITEM_KINDS.rendezvous) return undefined;
   const plaintext = openItem(crypto, item.value, keys.readKey);

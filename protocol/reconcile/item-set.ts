@@ -28,7 +28,7 @@ export interface ItemSet {
   readonly has: (item: SetItem) => boolean;
   readonly at: (index: number) => SetItem;
   /** Items `from` to `to - 1`. */
-  readonly slice: (from: number, to: number) => Iterable<SetItem>;
+  readonly range: (from: number, to: number) => Iterable<SetItem>;
   /** Index of the first item not below `bound`, at least `from`. */
   readonly lowerBound: (bound: Bound, from: number) => number;
   /** 16 bytes over the ids of items `from` to `to - 1`: SHA-256 of their sum mod 2^256 and their number. */
@@ -87,7 +87,9 @@ export const createItemSet = (items: Iterable<SetItem> = []): ItemSet => {
     return true;
   };
 
-  const locate = (item: SetItem): { readonly index: number; readonly block: Block; readonly at: number } | undefined => {
+  const locate = (
+    item: SetItem,
+  ): { readonly index: number; readonly block: Block; readonly at: number } | undefined => {
     const index = blockFor(item);
     const block = blocks[index];
     if (block === undefined) return undefined;
@@ -127,7 +129,9 @@ export const createItemSet = (items: Iterable<SetItem> = []): ItemSet => {
       const end = start + block.items.length;
       if (end > from && start < to) {
         if (from <= start && end <= to) addWords(sum, block.sum);
-        else for (let i = Math.max(from, start); i < Math.min(to, end); i++) addId(sum, (block.items[i - start] as SetItem).id);
+        else
+          for (let i = Math.max(from, start); i < Math.min(to, end); i++)
+            addId(sum, (block.items[i - start] as SetItem).id);
       }
       start = end;
       if (start >= to) break;
@@ -138,7 +142,7 @@ export const createItemSet = (items: Iterable<SetItem> = []): ItemSet => {
     return crypto.hash("SHA256", Uint8Array.from(message)).slice(0, FINGERPRINT_BYTES);
   };
 
-  function* slice(from: number, to: number): Iterable<SetItem> {
+  function* range(from: number, to: number): Iterable<SetItem> {
     let start = 0;
     for (const { items: own } of blocks) {
       const end = start + own.length;
@@ -149,18 +153,28 @@ export const createItemSet = (items: Iterable<SetItem> = []): ItemSet => {
   }
 
   const at: ItemSet["at"] = (index) => {
-    for (const item of slice(index, index + 1)) return item;
+    for (const item of range(index, index + 1)) return item;
     invariant(false, "an index is below the size of the set");
   };
 
   for (const item of items) add(item);
-  return { size: () => size, add, remove, has: (item) => locate(item) !== undefined, at, slice, lowerBound, fingerprint };
+  return {
+    size: () => size,
+    add,
+    remove,
+    has: (item) => locate(item) !== undefined,
+    at,
+    range,
+    lowerBound,
+    fingerprint,
+  };
 };
 
 const compareItems = (a: SetItem, b: SetItem): number => a.gen - b.gen || compareBytes(a.id, b.id);
 
 /** A prefix sorts before every id it starts. */
-const compareToBound = (item: SetItem, bound: Bound): number => item.gen - bound.gen || compareBytes(item.id, bound.prefix);
+const compareToBound = (item: SetItem, bound: Bound): number =>
+  item.gen - bound.gen || compareBytes(item.id, bound.prefix);
 
 /** Number of leading items for which `isBefore` holds. */
 const positionOf = (items: readonly SetItem[], isBefore: (item: SetItem) => boolean): number => {
@@ -175,7 +189,11 @@ const positionOf = (items: readonly SetItem[], isBefore: (item: SetItem) => bool
 };
 
 const wordOf = (id: Uint8Array, i: number): number =>
-  ((id[4 * i] as number) | ((id[4 * i + 1] as number) << 8) | ((id[4 * i + 2] as number) << 16) | ((id[4 * i + 3] as number) << 24)) >>> 0;
+  ((id[4 * i] as number) |
+    ((id[4 * i + 1] as number) << 8) |
+    ((id[4 * i + 2] as number) << 16) |
+    ((id[4 * i + 3] as number) << 24)) >>>
+  0;
 
 const addId = (sum: Uint32Array, id: Uint8Array): void => {
   let carry = 0;

@@ -41,7 +41,7 @@ export const createInitiator = (options: ReconcilerOptions): Initiator => {
       const need: Uint8Array[] = [];
       const reply = answer(options, message, (theirs, from, to) => {
         const unknown = new Map(theirs.map((id) => [bytesToHex(id), id]));
-        for (const { id } of set.slice(from, to)) if (!unknown.delete(bytesToHex(id))) have.push(id);
+        for (const { id } of set.range(from, to)) if (!unknown.delete(bytesToHex(id))) have.push(id);
         need.push(...unknown.values());
       });
       if (!reply.ok) return reply;
@@ -109,7 +109,7 @@ const answer = (
         flushSkip();
         const mine: SetItem[] = [];
         let end = bound;
-        for (const item of set.slice(from, to)) {
+        for (const item of set.range(from, to)) {
           if (isFull(mine.length * ID_BYTES)) {
             end = { gen: item.gen, prefix: item.id };
             to = from + mine.length;
@@ -142,7 +142,7 @@ const splitRange = (
 ): void => {
   const count = to - from;
   if (count <= listed) {
-    writeIds(out, end, Array.from(set.slice(from, to)));
+    writeIds(out, end, Array.from(set.range(from, to)));
     return;
   }
   const buckets = Math.min(BUCKETS, count);

@@ -16,7 +16,9 @@ export const withFlippedBit = (bytes: Uint8Array, bit: number): Uint8Array => {
 };
 
 /** Value of a result that the test expects to be fine; the error otherwise ends the test. */
-export const must = <T>(result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }): T => {
+export const must = <T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown },
+): T => {
   if (!result.ok) throw new Error(`expected a value, got ${JSON.stringify(result.error)}`);
   return result.value;
 };

@@ -9,15 +9,34 @@ import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { createWorld, epochFor, person, type Person, sealsFor } from "../support/acl-world.ts";
 import { filled, must, native, withFlippedBit } from "../support/data-fixtures.ts";
 
-const [O, A, M, W, V, X] = ["O", "A", "M", "W", "V", "X"].map(person) as [Person, Person, Person, Person, Person, Person];
+const [O, A, M, W, V, X] = ["O", "A", "M", "W", "V", "X"].map(person) as [
+  Person,
+  Person,
+  Person,
+  Person,
+  Person,
+  Person,
+];
 const world = createWorld(O);
 const { genesis, op, set, state, roles } = world;
 const a1 = set(O, [genesis], A, 3);
 const a2 = set(O, [a1], M, 3);
 const a3 = set(A, [a2], W, 2);
 const base = [genesis, a1, a2, a3];
-const removal = (by: Person, parents: readonly VerifiedAclOp[], who: Person, to: readonly Person[], eid = 1, more: { readonly cuts?: [Uint8Array, number][]; readonly eparents?: number[] } = {}) =>
-  op(by, parents, { type: "remove", who: [who.id], cuts: more.cuts ?? [], epoch: epochFor(eid, more.eparents ?? [0], to) });
+const removal = (
+  by: Person,
+  parents: readonly VerifiedAclOp[],
+  who: Person,
+  to: readonly Person[],
+  eid = 1,
+  more: { readonly cuts?: [Uint8Array, number][]; readonly eparents?: number[] } = {},
+) =>
+  op(by, parents, {
+    type: "remove",
+    who: [who.id],
+    cuts: more.cuts ?? [],
+    epoch: epochFor(eid, more.eparents ?? [0], to),
+  });
 const valid = (ops: readonly VerifiedAclOp[], one: VerifiedAclOp): string | undefined => state(ops).verdictOf(one.id);
 const heads = (ops: readonly VerifiedAclOp[]): string =>
   state(ops)
@@ -36,11 +55,34 @@ describe("ACL ops", () => {
     seals: sealsFor([A]),
   };
   const record = (payload: number) =>
-    signRecord(native, A.device, { rid: world.rid, sess: filled(5, 16), seq: 1, prev: filled(1, 32), parents: [], acl: [], gen: 1, parts: [], ts: 0 }, filled(payload, 3));
+    signRecord(
+      native,
+      A.device,
+      {
+        rid: world.rid,
+        sess: filled(5, 16),
+        seq: 1,
+        prev: filled(1, 32),
+        parents: [],
+        acl: [],
+        gen: 1,
+        parts: [],
+        ts: 0,
+      },
+      filled(payload, 3),
+    );
   const proof = forkProof(record(1), record(2));
   if (proof === undefined) throw new Error("no proof");
   const bodies: readonly AclBody[] = [
-    { type: "set", who: W.id, role: 1, identityOps: W.log, seals: sealsFor([W]), cuts: [[filled(1, 16), 4]], epoch: epochFor(2, [0], [O]) },
+    {
+      type: "set",
+      who: W.id,
+      role: 1,
+      identityOps: W.log,
+      seals: sealsFor([W]),
+      cuts: [[filled(1, 16), 4]],
+      epoch: epochFor(2, [0], [O]),
+    },
     { type: "set", who: W.id, role: 3, identityOps: [], seals: [], cuts: null, epoch: null },
     { type: "remove", who: [W.id, M.id], cuts: [[filled(1, 16), 4]], epoch: epochFor(2, [0], [O]) },
     { type: "devices", identityOps: A.log, cuts: [] },
@@ -67,8 +109,12 @@ describe("ACL ops", () => {
 
   it("ACO-1 every single-bit change is refused", () => {
     const { headerBytes, sig } = set(O, [genesis], A, 3);
-    for (let bit = 0; bit < headerBytes.length * 8; bit += 3) expect(readAclOp(native, withFlippedBit(headerBytes, bit), sig).ok).toBe(false);
-    expect(readAclOp(native, headerBytes, withFlippedBit(sig, 5))).toEqual({ ok: false, error: { type: "DeviceSignatureInvalid" } });
+    for (let bit = 0; bit < headerBytes.length * 8; bit += 3)
+      expect(readAclOp(native, withFlippedBit(headerBytes, bit), sig).ok).toBe(false);
+    expect(readAclOp(native, headerBytes, withFlippedBit(sig, 5))).toEqual({
+      ok: false,
+      error: { type: "DeviceSignatureInvalid" },
+    });
   });
 
   it("ACO-2 refuses unknown bodies, roles out of range, foreign identity ops and proofs that prove nothing", () => {
@@ -76,17 +122,35 @@ describe("ACL ops", () => {
       const header = [...(must(decodeCbor(a1.headerBytes)) as readonly CborValue[])];
       change(header);
       const headerBytes = encodeCbor(header);
-      const read = readAclOp(native, headerBytes, O.device.sign(Buffer.concat([Buffer.from("p2pc/acl/1\0"), headerBytes])));
+      const read = readAclOp(
+        native,
+        headerBytes,
+        O.device.sign(Buffer.concat([Buffer.from("p2pc/acl/1\0"), headerBytes])),
+      );
       return read.ok ? "accepted" : read.error.type === "DecodeError" ? read.error.rule : read.error.type;
     };
     const identityOps = A.log.map(({ headerBytes, sig }) => [headerBytes, sig]);
     expect(resigned(() => {})).toBe("accepted");
     expect(resigned((header) => (header[7] = [13, 0]))).toBe("unknown tag 13");
-    for (const role of [0, 4]) expect(resigned((header) => (header[7] = [1, A.id, role, [], [], null, null]))).not.toBe("accepted");
-    expect(resigned((header) => (header[7] = [1, W.id, 2, identityOps, [], null, null]))).toBe("op of another identity");
-    expect(resigned((header) => (header[7] = [12, filled(1, 16), proof.a.headerBytes, proof.a.isig, proof.a.headerBytes, proof.a.isig]))).toBe("ForkProofInvalid");
-    for (const [member, value] of [[1, new Uint8Array(16)], [2, []], [5, 0]] as [number, CborValue][]) {
-      expect(resigned((header) => (header[member] = value))).toBe("rid, parents and gen are empty in genesis and nowhere else");
+    for (const role of [0, 4])
+      expect(resigned((header) => (header[7] = [1, A.id, role, [], [], null, null]))).not.toBe("accepted");
+    expect(resigned((header) => (header[7] = [1, W.id, 2, identityOps, [], null, null]))).toBe(
+      "op of another identity",
+    );
+    expect(
+      resigned(
+        (header) =>
+          (header[7] = [12, filled(1, 16), proof.a.headerBytes, proof.a.isig, proof.a.headerBytes, proof.a.isig]),
+      ),
+    ).toBe("ForkProofInvalid");
+    for (const [member, value] of [
+      [1, new Uint8Array(16)],
+      [2, []],
+      [5, 0],
+    ] as [number, CborValue][]) {
+      expect(resigned((header) => (header[member] = value))).toBe(
+        "rid, parents and gen are empty in genesis and nowhere else",
+      );
     }
   });
 
@@ -97,7 +161,10 @@ describe("ACL ops", () => {
     expect(log.add(a2)).toEqual({ type: "pending" });
     expect(log.add(a1)).toEqual({ type: "added", ops: [a1, a2, a3] });
     expect(log.add(a1)).toEqual({ type: "known" });
-    expect(log.add(op(O, [a3], { type: "leave", cuts: [] }, { gen: 9 }))).toEqual({ type: "refused", rule: "wrong gen" });
+    expect(log.add(op(O, [a3], { type: "leave", cuts: [] }, { gen: 9 }))).toEqual({
+      type: "refused",
+      rule: "wrong gen",
+    });
     const other = createWorld(A);
     expect(log.add(other.genesis)).toEqual({ type: "refused", rule: "foreign repository" });
     expect(log.covers([a3.id], [a1.id, a2.id])).toBe(true);
@@ -114,7 +181,8 @@ describe("roles", () => {
   });
 
   it("I15 ACL-4 admins touch neither admins nor the owner", () => {
-    for (const target of [A, O, M]) expect(valid([...base, removal(M, [a3], target, [])], removal(M, [a3], target, []))).toBe("unauthorised");
+    for (const target of [A, O, M])
+      expect(valid([...base, removal(M, [a3], target, [])], removal(M, [a3], target, []))).toBe("unauthorised");
     expect(roles([...base, removal(M, [a3], A, []), removal(M, [a3], O, [])], "O A M")).toBe("O4 A3 M3");
   });
 
@@ -156,7 +224,12 @@ describe("roles", () => {
     expect(roles([...base, toA], "O A M")).toBe("O3 A4 M3");
     expect(roles([...base, toA, removal(A, [toA], O, [A, M, W])], "O A")).toBe("O0 A4");
     expect(roles([...base, toA, set(O, [toA], X, 3)], "X")).toBe("X0");
-    expect(valid([...base, op(A, [a3], { type: "transfer", newOwner: A.id })], op(A, [a3], { type: "transfer", newOwner: A.id }))).toBe("unauthorised");
+    expect(
+      valid(
+        [...base, op(A, [a3], { type: "transfer", newOwner: A.id })],
+        op(A, [a3], { type: "transfer", newOwner: A.id }),
+      ),
+    ).toBe("unauthorised");
     const toM = op(O, [a3], { type: "transfer", newOwner: M.id });
     const both = state([...base, toA, toM]);
     const winner = bytesToHex(toA.id) < bytesToHex(toM.id) ? A : M;
@@ -169,7 +242,16 @@ describe("roles", () => {
 describe("invites", () => {
   const key = person("invite").device;
   const invite = (mode: "ask" | "auto", maxUses: number, by = A) =>
-    op(by, [a3], { type: "invite", invPk: key.publicKey, mode, role: 2, maxUses, expires: 0, rvTopicPk: filled(1, 32), seals: [] });
+    op(by, [a3], {
+      type: "invite",
+      invPk: key.publicKey,
+      mode,
+      role: 2,
+      maxUses,
+      expires: 0,
+      rvTopicPk: filled(1, 32),
+      seals: [],
+    });
   const auto = invite("auto", 1);
 
   it("ACL-6 a join with the invite's signature admits, others do not", () => {
@@ -220,10 +302,17 @@ describe("epochs", () => {
   });
 
   it("ACL-8 an epoch that leaves someone out, slips someone in or invents parents is ignored", () => {
-    const rotate = (to: readonly Person[], eparents: number[], by = W) => op(by, [a3], { type: "epoch", epoch: epochFor(5, eparents, to) });
+    const rotate = (to: readonly Person[], eparents: number[], by = W) =>
+      op(by, [a3], { type: "epoch", epoch: epochFor(5, eparents, to) });
     const everyone = [O, A, M, W];
     expect(heads([...base, rotate(everyone, [0])])).toBe("5");
-    for (const wrong of [rotate([O, A, M], [0]), rotate([...everyone, X], [0]), rotate(everyone, [7]), rotate(everyone, []), rotate(everyone, [0], X)]) {
+    for (const wrong of [
+      rotate([O, A, M], [0]),
+      rotate([...everyone, X], [0]),
+      rotate(everyone, [7]),
+      rotate(everyone, []),
+      rotate(everyone, [0], X),
+    ]) {
       expect(heads([...base, wrong])).toBe("0");
       expect(valid([...base, wrong], wrong)).toBe("unauthorised");
     }
@@ -239,12 +328,23 @@ describe("epochs", () => {
     expect(state([...base, rotated]).stale).toBe(false);
     const left = op(W, [rotated], { type: "leave", cuts: [] });
     expect(state([...base, rotated, left]).stale).toBe(true);
-    expect(state([...base, rotated, left, op(A, [left], { type: "epoch", epoch: epochFor(6, [5], [O, A, M]) })]).stale).toBe(false);
+    expect(
+      state([...base, rotated, left, op(A, [left], { type: "epoch", epoch: epochFor(6, [5], [O, A, M]) })]).stale,
+    ).toBe(false);
     const added = set(O, [rotated], X, 1, { seals: sealsFor([X]) });
     const gone = op(X, [added], { type: "leave", cuts: [] });
     expect(state([...base, rotated, added]).stale).toBe(false);
     expect(state([...base, rotated, added, gone]).stale).toBe(true);
-    const invite = op(A, [rotated], { type: "invite", invPk: X.device.publicKey, mode: "auto", role: 2, maxUses: 1, expires: 0, rvTopicPk: filled(1, 32), seals: sealsFor([X]) });
+    const invite = op(A, [rotated], {
+      type: "invite",
+      invPk: X.device.publicKey,
+      mode: "auto",
+      role: 2,
+      maxUses: 1,
+      expires: 0,
+      rvTopicPk: filled(1, 32),
+      seals: sealsFor([X]),
+    });
     const withdrawn = op(A, [invite], { type: "uninvite", invite: invite.id });
     expect(state([...base, rotated, invite]).stale).toBe(false);
     expect(state([...base, rotated, invite, withdrawn]).stale).toBe(true);
@@ -252,7 +352,15 @@ describe("epochs", () => {
 });
 
 describe("entries", () => {
-  const entry = (name: string, by: Person, sess: number, seq: number, acl: readonly VerifiedAclOp[], past: readonly EntryNode[] = [], device = by.device): EntryNode => ({
+  const entry = (
+    name: string,
+    by: Person,
+    sess: number,
+    seq: number,
+    acl: readonly VerifiedAclOp[],
+    past: readonly EntryNode[] = [],
+    device = by.device,
+  ): EntryNode => ({
     iid: native.hash("SHA256", Buffer.from(name)),
     devSig: device.publicKey,
     sess: filled(sess, 16),
@@ -280,7 +388,12 @@ describe("entries", () => {
 
   it("ACL-11 readers, strangers and unknown ACL ops do not count; several cuts take the minimum", () => {
     const reader = set(A, [a3], V, 1);
-    expect(verdicts([...base, reader], [entry("v", V, 1, 0, [reader]), entry("x", X, 1, 0, [reader]), entry("w", W, 1, 0, [reader])])).toBe("void void valid");
+    expect(
+      verdicts(
+        [...base, reader],
+        [entry("v", V, 1, 0, [reader]), entry("x", X, 1, 0, [reader]), entry("w", W, 1, 0, [reader])],
+      ),
+    ).toBe("void void valid");
     expect(state(base).rightOf(entry("w", W, 1, 0, [reader]))).toEqual({ type: "unknownAcl" });
     const one = removal(A, [a3], W, [O, A, M], 1, { cuts: [[filled(1, 16), 9]] });
     const two = removal(M, [a3], W, [O, A, M], 2, { cuts: [[filled(1, 16), 3]] });
@@ -292,11 +405,27 @@ describe("entries", () => {
     const [first] = W.log;
     if (first === undefined) throw new Error("no log");
     const identityOp = (parents: typeof W.log, body: Parameters<typeof signIdentityOp>[2]["body"]) =>
-      signIdentityOp(native, W.root, { idRoot: W.id, parents: parents.map(({ id }) => id), gen: parents.length === 0 ? 0 : Math.max(...parents.map(({ gen }) => gen)) + 1, ts: 0, body });
-    const addSecond = identityOp([first], { type: "addDevice", devSig: W.second.publicKey, devEnc: filled(2, 32), manager: true });
+      signIdentityOp(native, W.root, {
+        idRoot: W.id,
+        parents: parents.map(({ id }) => id),
+        gen: parents.length === 0 ? 0 : Math.max(...parents.map(({ gen }) => gen)) + 1,
+        ts: 0,
+        body,
+      });
+    const addSecond = identityOp([first], {
+      type: "addDevice",
+      devSig: W.second.publicKey,
+      devEnc: filled(2, 32),
+      manager: true,
+    });
     const revokeFirst = identityOp([addSecond], { type: "revokeDevice", devSig: W.device.publicKey });
     const added = op(W, [a3], { type: "devices", identityOps: [first, addSecond], cuts: [] });
-    const revoked = op(W, [added], { type: "devices", identityOps: [first, addSecond, revokeFirst], cuts: [[filled(1, 16), 2]] }, { device: W.second });
+    const revoked = op(
+      W,
+      [added],
+      { type: "devices", identityOps: [first, addSecond, revokeFirst], cuts: [[filled(1, 16), 2]] },
+      { device: W.second },
+    );
     const entries = [
       entry("w2", W, 1, 2, [added]),
       entry("w3", W, 1, 3, [added]),
@@ -321,18 +450,35 @@ describe("entries", () => {
       body: { type: "addDevice", devSig: W.device.publicKey, devEnc: filled(2, 32), manager: true },
     });
     const admitted = set(A, [a3], X, 1, { identityOps: [claim] });
-    expect(state([...base, admitted]).rightOf(entry("w", W, 1, 0, [admitted]))).toEqual({ type: "allowed", author: W.id });
+    expect(state([...base, admitted]).rightOf(entry("w", W, 1, 0, [admitted]))).toEqual({
+      type: "allowed",
+      author: W.id,
+    });
   });
 
   it("ACL-13 a fork voids both branches from there on; the smaller one survives when adopted", () => {
     const record = (seq: number, prev: Uint8Array, payload: number) =>
-      signRecord(native, W.device, { rid: world.rid, sess: filled(1, 16), seq, prev, parents: [], acl: [a3.id], gen: seq, parts: [], ts: 0 }, filled(payload, 3));
+      signRecord(
+        native,
+        W.device,
+        { rid: world.rid, sess: filled(1, 16), seq, prev, parents: [], acl: [a3.id], gen: seq, parts: [], ts: 0 },
+        filled(payload, 3),
+      );
     const r0 = record(0, filled(0, 32), 0);
-    const [small, large] = [record(1, r0.iid, 1), record(1, r0.iid, 2)].sort((a, b) => Buffer.compare(a.iid, b.iid)) as [typeof r0, typeof r0];
+    const [small, large] = [record(1, r0.iid, 1), record(1, r0.iid, 2)].sort((a, b) =>
+      Buffer.compare(a.iid, b.iid),
+    ) as [typeof r0, typeof r0];
     const proof = forkProof(small, large);
     if (proof === undefined) throw new Error("no proof");
     const frozen = op(A, [a3], { type: "freeze", sess: filled(1, 16), proof });
-    const node = (from: typeof r0, past: readonly Uint8Array[]): EntryNode => ({ iid: from.iid, devSig: W.device.publicKey, sess: filled(1, 16), seq: from.header.seq, acl: [a3.id], past });
+    const node = (from: typeof r0, past: readonly Uint8Array[]): EntryNode => ({
+      iid: from.iid,
+      devSig: W.device.publicKey,
+      sess: filled(1, 16),
+      seq: from.header.seq,
+      acl: [a3.id],
+      past,
+    });
     const [n0, nSmall, nLarge] = [node(r0, []), node(small, [r0.iid]), node(large, [r0.iid])];
     const onSmall = entry("on small", A, 3, 0, [a3], [nSmall]);
     const onLarge = entry("on large", A, 4, 0, [a3], [nLarge]);

@@ -1,4 +1,4 @@
-import { decode as cborgDecode, encode as cborgEncode, rfc8949EncodeOptions } from "cborg";
+import { encode as cborgEncode, rfc8949EncodeOptions } from "cborg";
 import { describe, expect, it } from "vitest";
 import { type CborValue, decodeCbor, decodeShape, encodeCbor, type Shape } from "../../protocol/codec/cbor.ts";
 import { padmeLength } from "../../protocol/codec/padme.ts";
@@ -17,6 +17,7 @@ import {
   uint,
 } from "../../protocol/codec/shape.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
+import { leastCpuMs } from "../support/cpu-time.ts";
 import { hexToBytes } from "../../protocol/kernel/bytes.ts";
 
 const hex = (digits: string): Uint8Array => hexToBytes(digits) as Uint8Array;
@@ -78,24 +79,21 @@ describe("deterministic CBOR", () => {
       Uint8Array.from({ length: 1_000_000 }, (_, i) => (i % 5 === 0 ? 0x9a : 0xff)),
     ];
     for (const bomb of bombs) {
-      decodeCbor(bomb);
-      const start = performance.now();
       expect(decodeCbor(bomb).ok).toBe(false);
-      expect(performance.now() - start).toBeLessThan(5);
+      expect(leastCpuMs(() => decodeCbor(bomb))).toBeLessThan(5);
     }
   });
 
   it("CBR-2 agrees with cborg on the edges of every integer width", () => {
     for (const n of [0, 23, 24, 255, 256, 65535, 65536, 2 ** 32 - 1, 2 ** 32, 2 ** 48, Number.MAX_SAFE_INTEGER]) {
-      const ours = encodeCbor([n, new Uint8Array(Math.min(n, 70000)), "é".repeat(Math.min(n, 300))]);
-      const theirs = cborgEncode(
-        [n, new Uint8Array(Math.min(n, 70000)), "é".repeat(Math.min(n, 300))],
-        rfc8949EncodeOptions,
-      );
-      expect(Buffer.compare(ours, theirs)).toBe(0);
-      expect(cborgDecode(ours)).toEqual(
-        decodeCbor(ours).ok ? (decodeCbor(ours) as { value: unknown }).value : undefined,
-      );
+      const value = [n, new Uint8Array(Math.min(n, 70000)), "é".repeat(Math.min(n, 300))];
+      const ours = encodeCbor(value);
+      expect(Buffer.compare(ours, cborgEncode(value, rfc8949EncodeOptions))).toBe(0);
+      const read = decodeCbor(ours);
+      if (!read.ok || !Array.isArray(read.value)) throw new Error("refused");
+      const [number, bytesOfN, textOfN] = read.value as [number, Uint8Array, string];
+      expect([number, textOfN]).toEqual([n, value[2]]);
+      expect(Buffer.compare(bytesOfN, value[1] as Uint8Array)).toBe(0);
     }
   });
 
@@ -180,9 +178,10 @@ describe("text and padding", () => {
     let previous = 0;
     for (let n = 0; n < 20_000; n++) {
       const padded = padmeLength(n);
-      expect(padded).toBeGreaterThanOrEqual(Math.max(n, previous));
-      if (n > 256) expect(padded / n).toBeLessThanOrEqual(1.12);
+      const holds = padded >= Math.max(n, previous) && (n <= 256 || padded / n <= 1.12);
+      if (!holds) throw new Error(`${n} is padded to ${padded}`);
       previous = padded;
     }
+    expect(previous).toBe(padmeLength(19_999));
   });
 });

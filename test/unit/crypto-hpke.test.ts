@@ -17,7 +17,13 @@ const plain = (buffer: ArrayBuffer | Uint8Array): Uint8Array<ArrayBuffer> => new
 describe("HPKE base mode (RFC 9180)", () => {
   it("reproduces appendix A.1.1 (its AEAD is AES-128-GCM; KEM and key schedule are ours)", () => {
     for (const crypto of [noble, native]) {
-      const schedule = hpkeSchedule(crypto, { id: 1, keyBytes: 16, name: "AESGCM" }, hex(vector.pkRm), hex(vector.info), hex(vector.skEm));
+      const schedule = hpkeSchedule(
+        crypto,
+        { id: 1, keyBytes: 16, name: "AESGCM" },
+        hex(vector.pkRm),
+        hex(vector.info),
+        hex(vector.skEm),
+      );
       if (schedule === undefined) throw new Error("no schedule");
       const cipher = createCipheriv("aes-128-gcm", schedule.key, schedule.nonce).setAAD(hex(vector.aad));
       const ct = Buffer.concat([cipher.update(hex(vector.pt)), cipher.final(), cipher.getAuthTag()]);
@@ -36,7 +42,11 @@ describe("HPKE base mode (RFC 9180)", () => {
 
       const ours = hpkeSeal(native, mine.publicKey, context, plaintext, filled(round + 50, 32));
       if (ours === undefined) throw new Error("not sealed");
-      const opened = await suite.open({ recipientKey: theirs, enc: plain(ours.enc), info: plain(context.info) }, plain(ours.ct), plain(context.aad));
+      const opened = await suite.open(
+        { recipientKey: theirs, enc: plain(ours.enc), info: plain(context.info) },
+        plain(ours.ct),
+        plain(context.aad),
+      );
       expect(bytesToHex(plain(opened))).toBe(bytesToHex(plaintext));
 
       const recipientPublicKey = await suite.kem.importKey("raw", plain(mine.publicKey).buffer, true);

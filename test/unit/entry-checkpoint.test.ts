@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { encodeCbor } from "../../protocol/codec/cbor.ts";
-import { type Checkpoint, encodeBundle, encodeCheckpoint, readBundle, readCheckpoint, type Snapshot } from "../../protocol/entry/checkpoint.ts";
+import {
+  type Checkpoint,
+  encodeBundle,
+  encodeCheckpoint,
+  readBundle,
+  readCheckpoint,
+  type Snapshot,
+} from "../../protocol/entry/checkpoint.ts";
 import { filled, must } from "../support/data-fixtures.ts";
 
 describe("checkpoints", () => {

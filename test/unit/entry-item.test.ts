@@ -2,7 +2,17 @@ import { describe, expect, it } from "vitest";
 import { decodeCbor, encodeCbor, type CborValue } from "../../protocol/codec/cbor.ts";
 import { padmeLength } from "../../protocol/codec/padme.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
-import { BODY_LIMITS, ITEM_KINDS, itemKey, openItem, openItemWithKey, proxyCheck, publishItem, readItem, sealItem } from "../../protocol/entry/item.ts";
+import {
+  BODY_LIMITS,
+  ITEM_KINDS,
+  itemKey,
+  openItem,
+  openItemWithKey,
+  proxyCheck,
+  publishItem,
+  readItem,
+  sealItem,
+} from "../../protocol/entry/item.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { filled, must, native, noble, withFlippedBit } from "../support/data-fixtures.ts";
 
@@ -35,17 +45,21 @@ describe("outer item", () => {
       expect(item.gen).toBe(5);
       expect(bytesToHex(item.oid)).toBe(bytesToHex(sealed.oid));
     }
-    expect(bytesToHex(must(sealItem(noble, { ...origin, topicKey: noble.signingKey(filled(2, 32)) }, readKey, plaintext)).wire)).toBe(
-      bytesToHex(sealed.wire),
-    );
+    expect(
+      bytesToHex(
+        must(sealItem(noble, { ...origin, topicKey: noble.signingKey(filled(2, 32)) }, readKey, plaintext)).wire,
+      ),
+    ).toBe(bytesToHex(sealed.wire));
   });
 
   it("I1 every single-bit change of a wire is refused before anything is decrypted", () => {
-    for (let bit = 0; bit < sealed.wire.length * 8; bit++) expect(proxyCheck(native, withFlippedBit(sealed.wire, bit)).ok, `bit ${bit}`).toBe(false);
+    for (let bit = 0; bit < sealed.wire.length * 8; bit++)
+      expect(proxyCheck(native, withFlippedBit(sealed.wire, bit)).ok, `bit ${bit}`).toBe(false);
   });
 
   it("I1 every truncation and extension of a wire is refused", () => {
-    for (let length = 0; length < sealed.wire.length; length++) expect(readItem(native, sealed.wire.subarray(0, length)).ok).toBe(false);
+    for (let length = 0; length < sealed.wire.length; length++)
+      expect(readItem(native, sealed.wire.subarray(0, length)).ok).toBe(false);
     expect(refusal(Buffer.concat([sealed.wire, Buffer.from([0])]))).toBe("trailing bytes");
   });
 
@@ -78,7 +92,12 @@ describe("outer item", () => {
       expect(openItem(native, item, readKey)).toEqual({ ok: false, error: { type: expected } });
     }
     for (let bit = 0; bit < 256; bit += 5) {
-      const item = must(proxyCheck(native, resigned(() => {}, withFlippedBit(sealed.body, bit * 10))));
+      const item = must(
+        proxyCheck(
+          native,
+          resigned(() => {}, withFlippedBit(sealed.body, bit * 10)),
+        ),
+      );
       expect(openItem(native, item, readKey)).toEqual({ ok: false, error: { type: "CiphertextForged" } });
     }
   });
@@ -89,7 +108,16 @@ describe("outer item", () => {
     const aad = encodeCbor(header.slice(0, 6));
     const openPadded = (padded: Uint8Array): unknown => {
       const body = native.aead("AESGCM", key48.subarray(0, 32)).seal(new Uint8Array(12), aad, padded);
-      return openItem(native, must(proxyCheck(native, resigned(() => {}, body))), readKey);
+      return openItem(
+        native,
+        must(
+          proxyCheck(
+            native,
+            resigned(() => {}, body),
+          ),
+        ),
+        readKey,
+      );
     };
     const padded = (length: number, total: number, last = 0): Uint8Array => {
       const out = new Uint8Array(total);
@@ -109,15 +137,21 @@ describe("outer item", () => {
 
   it("I5 the body length is a function of the plaintext length alone", () => {
     for (const length of [0, 1, 252, 253, 300, 4096, 70_000]) {
-      const sizes = [0, 255].map((byte) => must(sealItem(native, { ...origin, salt: filled(byte, 16) }, readKey, filled(byte, length))).body.length);
+      const sizes = [0, 255].map(
+        (byte) =>
+          must(sealItem(native, { ...origin, salt: filled(byte, 16) }, readKey, filled(byte, length))).body.length,
+      );
       expect(sizes).toEqual([padmeLength(length + 4) + 16, padmeLength(length + 4) + 16]);
     }
   });
 
   it("I6 the same plaintext under two salts shares no ciphertext block", () => {
     const other = must(sealItem(native, { ...origin, salt: filled(4, 16) }, readKey, plaintext));
-    const blocks = new Set(Array.from({ length: sealed.body.length / 16 }, (_, i) => bytesToHex(sealed.body.slice(16 * i, 16 * i + 16))));
-    for (let i = 0; i + 16 <= other.body.length; i += 16) expect(blocks.has(bytesToHex(other.body.slice(i, i + 16)))).toBe(false);
+    const blocks = new Set(
+      Array.from({ length: sealed.body.length / 16 }, (_, i) => bytesToHex(sealed.body.slice(16 * i, 16 * i + 16))),
+    );
+    for (let i = 0; i + 16 <= other.body.length; i += 16)
+      expect(blocks.has(bytesToHex(other.body.slice(i, i + 16)))).toBe(false);
   });
 
   it("ITM-4 refuses bodies above the limit of their kind when sealing and when reading", () => {
@@ -125,7 +159,10 @@ describe("outer item", () => {
       const limit = BODY_LIMITS[kind];
       const fits = must(publishItem(native, { ...origin, kind }, new Uint8Array(limit)));
       expect(proxyCheck(native, fits.wire).ok).toBe(true);
-      expect(publishItem(native, { ...origin, kind }, new Uint8Array(limit + 1))).toMatchObject({ ok: false, error: { type: "BodyTooLarge" } });
+      expect(publishItem(native, { ...origin, kind }, new Uint8Array(limit + 1))).toMatchObject({
+        ok: false,
+        error: { type: "BodyTooLarge" },
+      });
     }
     expect(refusal(resigned(() => {}, new Uint8Array(256 * 1024 + 1)))).toBe("BodyTooLarge");
   });

@@ -25,7 +25,8 @@ describe("live items", () => {
 
   it("LIV-2 the signature covers everything before it and the topic", () => {
     const encoded = signLive(device, topicPk, message);
-    for (let bit = 0; bit < encoded.length * 8; bit++) expect(readLive(native, topicPk, withFlippedBit(encoded, bit)).ok).toBe(false);
+    for (let bit = 0; bit < encoded.length * 8; bit++)
+      expect(readLive(native, topicPk, withFlippedBit(encoded, bit)).ok).toBe(false);
     expect(readLive(native, filled(2, 32), encoded)).toEqual({ ok: false, error: { type: "DeviceSignatureInvalid" } });
   });
 
@@ -46,6 +47,8 @@ describe("live items", () => {
     expect(acceptLive(once, of(0, message.challenge, filled(8, 16)))).toBeDefined();
     expect(acceptLive(fresh, of(9, filled(0, 16)))).toBeUndefined();
     expect(acceptLive(createLiveWindow(filled(1, 16)), of(4))).toBeUndefined();
-    expect(acceptLive(once, { ...of(0, filled(0, 16)), data: { type: "listening", challenge: filled(1, 16) } })).toBe(once);
+    expect(acceptLive(once, { ...of(0, filled(0, 16)), data: { type: "listening", challenge: filled(1, 16) } })).toBe(
+      once,
+    );
   });
 });

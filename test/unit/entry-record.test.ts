@@ -50,8 +50,12 @@ describe("inner record", () => {
     expect(refusal(resigned(() => {}, native.signingKey(filled(9, 32))))).toBe("DeviceSignatureInvalid");
     expect(refusal(resigned((header) => (header[11] = filled(0, 32))))).toBe("PayloadHashMismatch");
     expect(refusal(resigned((header) => (header[0] = 2)))).toBe("expected 1");
-    expect(refusal(resigned((header) => (header[6] = Array.from({ length: 17 }, () => filled(0, 32)))))).toBe("expected 0 to 16 items");
-    expect(refusal(resigned((header) => (header[7] = Array.from({ length: 17 }, () => filled(0, 32)))))).toBe("expected 0 to 16 items");
+    expect(refusal(resigned((header) => (header[6] = Array.from({ length: 17 }, () => filled(0, 32)))))).toBe(
+      "expected 0 to 16 items",
+    );
+    expect(refusal(resigned((header) => (header[7] = Array.from({ length: 17 }, () => filled(0, 32)))))).toBe(
+      "expected 0 to 16 items",
+    );
   });
 });
 
@@ -60,7 +64,12 @@ describe("payload parts", () => {
     { type: "changes", doc: filled(1, 16), changes: [filled(2, 5), filled(3, 6)] },
     { type: "aclOp", header: filled(4, 90), sig: filled(5, 64) },
     { type: "receipt", integrated: [[filled(6, 16), 41]] },
-    { type: "attachments", doc: filled(1, 16), added: [{ root: filled(7, 32), key: filled(8, 32), size: 9 }], removed: [filled(9, 32)] },
+    {
+      type: "attachments",
+      doc: filled(1, 16),
+      added: [{ root: filled(7, 32), key: filled(8, 32), size: 9 }],
+      removed: [filled(9, 32)],
+    },
     { type: "mergedTopic", eids: [filled(1, 16), filled(2, 16)], topicPk: filled(3, 32) },
     { type: "missingEpoch", eid: filled(4, 16) },
   ];
@@ -72,7 +81,10 @@ describe("payload parts", () => {
 
   it("REC-4 refuses the reserved bundle part and unknown ones", () => {
     for (const tag of [6, 7, 23]) {
-      expect(readParts(encodeCbor([[tag, filled(1, 16), filled(2, 5)]]))).toMatchObject({ ok: false, error: { rule: `unknown tag ${tag}` } });
+      expect(readParts(encodeCbor([[tag, filled(1, 16), filled(2, 5)]]))).toMatchObject({
+        ok: false,
+        error: { rule: `unknown tag ${tag}` },
+      });
     }
   });
 
@@ -89,6 +101,8 @@ describe("payload parts", () => {
     expect(verdict([{ ...span, doc: filled(2, 16) }])).toBe("a span does not describe its change part");
     expect(verdict([{ ...span, aseqFrom: 0 }])).toBe("change sequence numbers start at 1");
     expect(verdict([span, span], [...parts, ...parts])).toBe("a document has two spans");
-    expect(verdict([{ ...span, n: 0 }], [{ type: "changes", doc: span.doc, changes: [] }])).toBe("a span without changes");
+    expect(verdict([{ ...span, n: 0 }], [{ type: "changes", doc: span.doc, changes: [] }])).toBe(
+      "a span without changes",
+    );
   });
 });

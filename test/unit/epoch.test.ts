@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { decodeShape, encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { DhKeyPair } from "../../protocol/crypto/provider.ts";
-import { createEpoch, deviceRecipient, type EpochBody, epochBodyShape, epochBodyValue, inviteRecipient, openHistory, openSeal, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
+import {
+  createEpoch,
+  deviceRecipient,
+  type EpochBody,
+  epochBodyShape,
+  epochBodyValue,
+  inviteRecipient,
+  openHistory,
+  openSeal,
+  sealEpoch,
+} from "../../protocol/epoch/epoch-body.ts";
 import { createEpochSecret, deriveTopicKeys, type EpochSecret, mergeEpochs } from "../../protocol/epoch/epoch-keys.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
@@ -26,7 +36,7 @@ const reachable = (holder: Holder, bodies: readonly EpochBody[]): Map<string, Ep
     const opened = open(body, holder);
     if (opened.ok) known.set(bytesToHex(body.eid), opened.value);
   }
-  for (let grown = -1; grown !== known.size; ) {
+  for (let grown = -1; grown !== known.size;) {
     grown = known.size;
     for (const body of bodies) {
       const secret = known.get(bytesToHex(body.eid));
@@ -39,7 +49,10 @@ const reachable = (holder: Holder, bodies: readonly EpochBody[]): Map<string, Ep
   return known;
 };
 const names = (holder: Holder, epochs: readonly { readonly body: EpochBody }[]): string => {
-  const known = reachable(holder, epochs.map(({ body }) => body));
+  const known = reachable(
+    holder,
+    epochs.map(({ body }) => body),
+  );
   return epochs.map(({ body }, i) => (known.has(bytesToHex(body.eid)) ? `e${i}` : "-")).join(" ");
 };
 
@@ -57,9 +70,15 @@ describe("epoch records", () => {
 
   it("I25 EPB-2 a seal whose secrets differ from the commitment or topic is refused", () => {
     const wrong = { ok: false, error: { type: "CommitMismatch" } };
-    for (const holder of [ann, bob]) expect(open({ ...epoch.body, commit: withFlippedBit(epoch.body.commit, 3) }, holder)).toEqual(wrong);
+    for (const holder of [ann, bob])
+      expect(open({ ...epoch.body, commit: withFlippedBit(epoch.body.commit, 3) }, holder)).toEqual(wrong);
     expect(open({ ...epoch.body, topicPk: filled(1, 32) }, ann)).toEqual(wrong);
-    const forged = must(sealEpoch(native, random, rid, { ...createEpochSecret(random), eid: epoch.secret.eid }, [recipient(ann), recipient(bob, false)]));
+    const forged = must(
+      sealEpoch(native, random, rid, { ...createEpochSecret(random), eid: epoch.secret.eid }, [
+        recipient(ann),
+        recipient(bob, false),
+      ]),
+    );
     for (const holder of [ann, bob]) expect(open(epoch.body, holder, rid, forged)).toEqual(wrong);
     expect(must(open(epoch.body, ann, rid, [...forged, ...epoch.body.seals]))).toEqual(epoch.secret);
   });
@@ -88,7 +107,9 @@ describe("epoch records", () => {
       must(sealEpoch(native, random, rid, secret, [inviteRecipient(invPk, keyPair.publicKey, secret.eid, true)])),
     );
     for (const { body, secret } of [epoch, second]) {
-      expect(must(openSeal(native, rid, body, seals, { identifier: invPk, label: body.eid.slice(0, 8), keyPair }))).toEqual(secret);
+      expect(
+        must(openSeal(native, rid, body, seals, { identifier: invPk, label: body.eid.slice(0, 8), keyPair })),
+      ).toEqual(secret);
     }
   });
 });
@@ -108,19 +129,50 @@ describe("keys over time", () => {
     const e0 = must(createEpoch(native, random, rid, [], all));
     const e1 = must(createEpoch(native, random, rid, [e0.secret], all));
     const removal = must(createEpoch(native, random, rid, [e1.secret], [recipient(ann), recipient(bob)]));
-    const later = must(createEpoch(native, random, rid, [removal.secret], [recipient(ann), recipient(bob), recipient(dan)]));
+    const later = must(
+      createEpoch(native, random, rid, [removal.secret], [recipient(ann), recipient(bob), recipient(dan)]),
+    );
     const epochs = [e0, e1, removal, later];
     expect(names(cyd, epochs)).toBe("e0 e1 - -");
     expect(names(dan, epochs)).toBe("e0 e1 e2 e3");
-    const held = [...reachable(cyd, epochs.map(({ body }) => body)).values()];
+    const held = [
+      ...reachable(
+        cyd,
+        epochs.map(({ body }) => body),
+      ).values(),
+    ];
     const derived = new Set(held.flatMap((secret) => allKeys(secret)));
     for (const { secret } of [removal, later]) for (const key of allKeys(secret)) expect(derived.has(key)).toBe(false);
   });
 
   it("I21 EPS-1 of two concurrent removals neither removed device knows the combined key", () => {
-    const e0 = must(createEpoch(native, random, rid, [], [ann, bob, cyd, dan].map((one) => recipient(one))));
-    const withoutCyd = must(createEpoch(native, random, rid, [e0.secret], [ann, bob, dan].map((one) => recipient(one))));
-    const withoutDan = must(createEpoch(native, random, rid, [e0.secret], [ann, bob, cyd].map((one) => recipient(one))));
+    const e0 = must(
+      createEpoch(
+        native,
+        random,
+        rid,
+        [],
+        [ann, bob, cyd, dan].map((one) => recipient(one)),
+      ),
+    );
+    const withoutCyd = must(
+      createEpoch(
+        native,
+        random,
+        rid,
+        [e0.secret],
+        [ann, bob, dan].map((one) => recipient(one)),
+      ),
+    );
+    const withoutDan = must(
+      createEpoch(
+        native,
+        random,
+        rid,
+        [e0.secret],
+        [ann, bob, cyd].map((one) => recipient(one)),
+      ),
+    );
     const epochs = [e0, withoutCyd, withoutDan];
     expect(names(cyd, epochs)).toBe("e0 - e2");
     expect(names(dan, epochs)).toBe("e0 e1 -");
@@ -128,8 +180,15 @@ describe("keys over time", () => {
     const combined = mergeEpochs(native, heads);
     expect(mergeEpochs(native, [...heads].reverse())).toEqual(combined);
     for (const removed of [cyd, dan]) {
-      const held = [...reachable(removed, epochs.map(({ body }) => body)).values()];
-      const guesses = held.flatMap((one) => held.map((two) => bytesToHex(mergeEpochs(native, one === two ? [one] : [one, two]).S)));
+      const held = [
+        ...reachable(
+          removed,
+          epochs.map(({ body }) => body),
+        ).values(),
+      ];
+      const guesses = held.flatMap((one) =>
+        held.map((two) => bytesToHex(mergeEpochs(native, one === two ? [one] : [one, two]).S)),
+      );
       expect(guesses).not.toContain(bytesToHex(combined.S));
     }
   });
@@ -141,11 +200,20 @@ describe("keys over time", () => {
     expect(deriveTopicKeys(native, held[0] as EpochSecret).topicKey).toBeNull();
     expect(mergeEpochs(native, held).W).toBeNull();
     expect(deriveTopicKeys(native, mergeEpochs(native, held)).topicKey).toBeNull();
-    expect(bytesToHex(deriveTopicKeys(native, held[0] as EpochSecret).readKey)).toBe(bytesToHex(deriveTopicKeys(native, one.secret).readKey));
+    expect(bytesToHex(deriveTopicKeys(native, held[0] as EpochSecret).readKey)).toBe(
+      bytesToHex(deriveTopicKeys(native, one.secret).readKey),
+    );
   });
 });
 
 const allKeys = (secret: EpochSecret): string[] => {
   const { readKey, topicKey, replyKey, replyReadKey, blobSecret } = deriveTopicKeys(native, secret);
-  return [secret.S, readKey, replyReadKey, blobSecret, replyKey.publicKey, ...(topicKey === null ? [] : [topicKey.publicKey])].map(bytesToHex);
+  return [
+    secret.S,
+    readKey,
+    replyReadKey,
+    blobSecret,
+    replyKey.publicKey,
+    ...(topicKey === null ? [] : [topicKey.publicKey]),
+  ].map(bytesToHex);
 };

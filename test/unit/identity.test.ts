@@ -3,7 +3,13 @@ import { decodeCbor, encodeCbor, type CborValue } from "../../protocol/codec/cbo
 import { createPhrase, parsePhrase, phraseSeed } from "../../protocol/crypto/phrase.ts";
 import { type ContactCard, encodeContactCard, readContactCard } from "../../protocol/identity/contact-card.ts";
 import { evaluateIdentity, type IdentityState } from "../../protocol/identity/identity-log.ts";
-import { type IdentityOpBody, identityOpWire, readIdentityOp, signIdentityOp, type VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
+import {
+  type IdentityOpBody,
+  identityOpWire,
+  readIdentityOp,
+  signIdentityOp,
+  type VerifiedIdentityOp,
+} from "../../protocol/identity/identity-op.ts";
 import { deriveRootKey, verificationDigits } from "../../protocol/identity/root-key.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { shuffle } from "../../protocol/kernel/random.ts";
@@ -12,10 +18,24 @@ import { filled, must, native, withFlippedBit } from "../support/data-fixtures.t
 
 const root = native.signingKey(filled(1, 32));
 const key = (n: number) => native.signingKey(filled(100 + n, 32));
-const add = (n: number, manager: boolean): IdentityOpBody => ({ type: "addDevice", devSig: key(n).publicKey, devEnc: filled(n, 32), manager });
+const add = (n: number, manager: boolean): IdentityOpBody => ({
+  type: "addDevice",
+  devSig: key(n).publicKey,
+  devEnc: filled(n, 32),
+  manager,
+});
 const revoke = (n: number): IdentityOpBody => ({ type: "revokeDevice", devSig: key(n).publicKey });
-const rekey = (n: number, generation: number): IdentityOpBody => ({ type: "rekeyDevice", devSig: key(n).publicKey, devEnc: filled(200 + generation, 32), n: generation });
-const op = (by: ReturnType<typeof key>, parents: readonly VerifiedIdentityOp[], body: IdentityOpBody): VerifiedIdentityOp =>
+const rekey = (n: number, generation: number): IdentityOpBody => ({
+  type: "rekeyDevice",
+  devSig: key(n).publicKey,
+  devEnc: filled(200 + generation, 32),
+  n: generation,
+});
+const op = (
+  by: ReturnType<typeof key>,
+  parents: readonly VerifiedIdentityOp[],
+  body: IdentityOpBody,
+): VerifiedIdentityOp =>
   signIdentityOp(native, by, {
     idRoot: root.publicKey,
     parents: parents.map(({ id }) => id),
@@ -48,7 +68,10 @@ describe("phrase", () => {
     expect(must(parsePhrase(`  ${phrase.toUpperCase().replaceAll(" ", "\n ")} `))).toBe(phrase);
     const words = phrase.split(" ");
     expect(parsePhrase(words.slice(1).join(" "))).toEqual({ ok: false, error: { type: "PhraseWordCount", count: 23 } });
-    expect(parsePhrase(words.with(4, "helo").join(" "))).toEqual({ ok: false, error: { type: "PhraseWordUnknown", position: 5, word: "helo" } });
+    expect(parsePhrase(words.with(4, "helo").join(" "))).toEqual({
+      ok: false,
+      error: { type: "PhraseWordUnknown", position: 5, word: "helo" },
+    });
     expect(parsePhrase(`${"abandon ".repeat(23)}abandon`)).toEqual({ ok: false, error: { type: "PhraseChecksum" } });
   });
 
@@ -62,13 +85,23 @@ describe("phrase", () => {
 
 describe("identity ops", () => {
   it("IDO-1 every body survives and no changed bit does", () => {
-    for (const body of [add(1, true), add(1, false), revoke(2), rekey(1, 3), { type: "profile", hash: filled(9, 32) }] as IdentityOpBody[]) {
+    for (const body of [
+      add(1, true),
+      add(1, false),
+      revoke(2),
+      rekey(1, 3),
+      { type: "profile", hash: filled(9, 32) },
+    ] as IdentityOpBody[]) {
       const signed = op(root, [], body);
       expect(must(readIdentityOp(native, identityOpWire(signed)))).toEqual(signed);
     }
     const [header, sig] = identityOpWire(op(root, [], add(1, true)));
-    for (let bit = 0; bit < header.length * 8; bit++) expect(readIdentityOp(native, [withFlippedBit(header, bit), sig]).ok).toBe(false);
-    expect(readIdentityOp(native, [header, withFlippedBit(sig, 9)])).toEqual({ ok: false, error: { type: "AuthorSignatureInvalid" } });
+    for (let bit = 0; bit < header.length * 8; bit++)
+      expect(readIdentityOp(native, [withFlippedBit(header, bit), sig]).ok).toBe(false);
+    expect(readIdentityOp(native, [header, withFlippedBit(sig, 9)])).toEqual({
+      ok: false,
+      error: { type: "AuthorSignatureInvalid" },
+    });
   });
 
   it("IDO-1 refuses unknown bodies and flags", () => {
@@ -112,7 +145,8 @@ describe("identity log", () => {
   });
 
   it("IDL-5 the newest rekey by the device itself counts", () => {
-    const encOf = (state: IdentityState, n: number): number | undefined => state.devices.get(bytesToHex(key(n).publicKey))?.devEnc[0];
+    const encOf = (state: IdentityState, n: number): number | undefined =>
+      state.devices.get(bytesToHex(key(n).publicKey))?.devEnc[0];
     const one = op(key(3), [third], rekey(3, 1));
     const two = op(key(3), [one], rekey(3, 2));
     expect(encOf(evaluateIdentity(root.publicKey, [...base, one]), 3)).toBe(201);
@@ -122,8 +156,20 @@ describe("identity log", () => {
   });
 
   it("IDO-1 leaves out ops of others, with missing parents or a wrong gen", () => {
-    const stray = signIdentityOp(native, key(5), { idRoot: key(5).publicKey, parents: [], gen: 0, ts: 0, body: add(6, true) });
-    const wrongGen = signIdentityOp(native, root, { idRoot: root.publicKey, parents: [third.id], gen: 9, ts: 0, body: add(7, true) });
+    const stray = signIdentityOp(native, key(5), {
+      idRoot: key(5).publicKey,
+      parents: [],
+      gen: 0,
+      ts: 0,
+      body: add(6, true),
+    });
+    const wrongGen = signIdentityOp(native, root, {
+      idRoot: root.publicKey,
+      parents: [third.id],
+      gen: 9,
+      ts: 0,
+      body: add(7, true),
+    });
     expect(active([...base, stray, wrongGen])).toBe("1m 2m 3");
     expect(active([first, third])).toBe("1m");
   });
@@ -136,7 +182,9 @@ describe("identity log", () => {
         const by = random.uint32() % 3 === 0 ? root : key(1 + (random.uint32() % 4));
         const parents = shuffle(random, ops).slice(0, 1 + (random.uint32() % 2));
         const target = 1 + (random.uint32() % 5);
-        const body = [add(target, random.uint32() % 2 === 0), revoke(target), rekey(target, random.uint32() % 4)][random.uint32() % 3];
+        const body = [add(target, random.uint32() % 2 === 0), revoke(target), rekey(target, random.uint32() % 4)][
+          random.uint32() % 3
+        ];
         ops.push(op(by, parents, body as IdentityOpBody));
       }
       const summary = (list: readonly VerifiedIdentityOp[]): string => {
@@ -144,7 +192,8 @@ describe("identity log", () => {
         return JSON.stringify([[...state.devices].sort(), [...state.valid].sort(), state.nextGen]);
       };
       const expected = summary(ops);
-      for (let order = 0; order < 4; order++) expect(summary([...shuffle(random, ops), ops[0] as VerifiedIdentityOp]), `run ${run}`).toBe(expected);
+      for (let order = 0; order < 4; order++)
+        expect(summary([...shuffle(random, ops), ops[0] as VerifiedIdentityOp]), `run ${run}`).toBe(expected);
     }
   });
 });
@@ -160,7 +209,9 @@ describe("contact card and comparison digits", () => {
 
   it("IDC-1 a card survives and refuses ops of another identity", () => {
     expect(must(readContactCard(native, encodeContactCard(card)))).toEqual(card);
-    expect(readContactCard(native, encodeContactCard({ ...card, idRoot: key(1).publicKey }))).toMatchObject({ ok: false });
+    expect(readContactCard(native, encodeContactCard({ ...card, idRoot: key(1).publicKey }))).toMatchObject({
+      ok: false,
+    });
   });
 
   it("IDV-1 both sides see the same 30 digits, others see different ones", () => {

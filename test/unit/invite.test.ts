@@ -1,11 +1,29 @@
 import { describe, expect, it } from "vitest";
 import { proxyCheck } from "../../protocol/entry/item.ts";
 import { createEpoch } from "../../protocol/epoch/epoch-body.ts";
-import { createInviter, type Inviter, type InviterEffect, type InviterOptions, type JoinRequest } from "../../protocol/invite/inviter.ts";
-import { createInviteSecret, deriveInviteKeys, formatInviteLink, type InviteLink, parseInviteLink } from "../../protocol/invite/invite-link.ts";
+import {
+  createInviter,
+  type Inviter,
+  type InviterEffect,
+  type InviterOptions,
+  type JoinRequest,
+} from "../../protocol/invite/inviter.ts";
+import {
+  createInviteSecret,
+  deriveInviteKeys,
+  formatInviteLink,
+  type InviteLink,
+  parseInviteLink,
+} from "../../protocol/invite/invite-link.ts";
 import { createInviteBody, createJoinBody, openInviteSeal } from "../../protocol/invite/invite-op.ts";
 import { createJoiner, type Joiner, type JoinerEffect } from "../../protocol/invite/joiner.ts";
-import { encodeMessage, type Party, type RendezvousMessage, requestCommitment, type Welcome } from "../../protocol/invite/messages.ts";
+import {
+  encodeMessage,
+  type Party,
+  type RendezvousMessage,
+  requestCommitment,
+  type Welcome,
+} from "../../protocol/invite/messages.ts";
 import { openMessage, sealMessage } from "../../protocol/invite/rendezvous.ts";
 import { shuffle } from "../../protocol/kernel/random.ts";
 import { monotonicMs } from "../../protocol/kernel/time.ts";
@@ -31,9 +49,25 @@ const welcome: Welcome = {
   invite: filled(7, 32),
 };
 const makeJoiner = (name: string, seed = filled(name.charCodeAt(0), 32), from: Uint8Array = secret): Joiner =>
-  createJoiner({ crypto: native, link: { secret: from }, seed, device: person(name).device, joiner: partyOf(name), message: "hello" });
+  createJoiner({
+    crypto: native,
+    link: { secret: from },
+    seed,
+    device: person(name).device,
+    joiner: partyOf(name),
+    message: "hello",
+  });
 const makeInviter = (more: Partial<InviterOptions> = {}, name = "O"): Inviter =>
-  createInviter({ crypto: native, secret, mode: "ask", maxUses: 1, device: person(name).device, inviter: partyOf(name), expires: undefined, ...more });
+  createInviter({
+    crypto: native,
+    secret,
+    mode: "ask",
+    maxUses: 1,
+    device: person(name).device,
+    inviter: partyOf(name),
+    expires: undefined,
+    ...more,
+  });
 
 const items = (effects: readonly (JoinerEffect | InviterEffect)[]): Uint8Array[] =>
   effects.flatMap((effect) => (effect.type === "publish" ? [effect.item.wire] : []));
@@ -69,7 +103,13 @@ const untilAsked = (joiner: Joiner, inviter: Inviter) => {
 };
 
 describe("link", () => {
-  const link: InviteLink = { mode: "ask", secret, proxies: [{ proxyPk: filled(9, 32), address: "proxy.example:4000" }], addresses: ["192.168.1.7:4711", "[fe80::1]:4711"], label: "Garten 🌱" };
+  const link: InviteLink = {
+    mode: "ask",
+    secret,
+    proxies: [{ proxyPk: filled(9, 32), address: "proxy.example:4000" }],
+    addresses: ["192.168.1.7:4711", "[fe80::1]:4711"],
+    label: "Garten 🌱",
+  };
 
   it("INV-1 survives, short enough for a QR code", () => {
     for (const one of [link, { ...link, mode: "auto", proxies: [], addresses: [], label: "" }] as InviteLink[]) {
@@ -80,7 +120,16 @@ describe("link", () => {
 
   it("INV-1 refuses everything else", () => {
     const good = formatInviteLink(link);
-    for (const bad of ["", "p2pc:j/", "https://example.org", good.slice(0, -3), `${good}A`, good.replace("p2pc:j/", "p2pc:x/"), "p2pc:j/!!!!", `p2pc:j/${"A".repeat(5000)}`]) {
+    for (const bad of [
+      "",
+      "p2pc:j/",
+      "https://example.org",
+      good.slice(0, -3),
+      `${good}A`,
+      good.replace("p2pc:j/", "p2pc:x/"),
+      "p2pc:j/!!!!",
+      `p2pc:j/${"A".repeat(5000)}`,
+    ]) {
       expect(parseInviteLink(bad).ok, bad.slice(0, 40)).toBe(false);
     }
     for (let i = 0; i < 500; i++) {
@@ -91,7 +140,11 @@ describe("link", () => {
 
   it("INV-2 different secrets share no key", () => {
     const other = deriveInviteKeys(native, createInviteSecret(random));
-    const all = [keys, other].flatMap((one) => [one.signing.publicKey, one.encryption.publicKey, one.topicKey.publicKey, one.readKey].map((key) => Buffer.from(key).toString("hex")));
+    const all = [keys, other].flatMap((one) =>
+      [one.signing.publicKey, one.encryption.publicKey, one.topicKey.publicKey, one.readKey].map((key) =>
+        Buffer.from(key).toString("hex"),
+      ),
+    );
     expect(new Set(all).size).toBe(8);
   });
 });
@@ -116,7 +169,11 @@ describe("ask mode", () => {
   it("INV-7 a refusal reaches the joiner and cannot be undone or forged", () => {
     const [joiner, inviter] = [makeJoiner("W"), makeInviter()];
     const request = requestIn(untilAsked(joiner, inviter).asked);
-    const forged = sealMessage(native, keys, filled(1, 32), { type: "declined", id: Buffer.from(request.id, "hex"), sig: filled(1, 64) });
+    const forged = sealMessage(native, keys, filled(1, 32), {
+      type: "declined",
+      id: Buffer.from(request.id, "hex"),
+      sig: filled(1, 64),
+    });
     expect(feed(joiner, [forged.wire])).toEqual([]);
     const refused = inviter.handle({ type: "decline", id: request.id }, now);
     expect(kinds(feed(joiner, items(refused)))).toBe("declined");
@@ -135,13 +192,19 @@ describe("ask mode", () => {
         const asked = feed(inviter, noisy);
         for (const effect of asked.filter(({ type }) => type === "asked")) {
           const { id } = requestIn([effect]);
-          asked.push(...inviter.handle({ type: "approve", id }, now), ...inviter.handle({ type: "welcome", id, welcome }, now));
+          asked.push(
+            ...inviter.handle({ type: "approve", id }, now),
+            ...inviter.handle({ type: "welcome", id, welcome }, now),
+          );
         }
         const answered = feed(joiner, noisy);
         topic.push(...items([...asked, ...answered]));
         effects.push(...asked, ...answered);
       }
-      const named = kinds(effects.filter(({ type }) => type !== "publish")).split(" ").sort().join(" ");
+      const named = kinds(effects.filter(({ type }) => type !== "publish"))
+        .split(" ")
+        .sort()
+        .join(" ");
       expect(named, `run ${run}`).toBe("admit asked compare welcomed");
       expect(topic.length).toBe(4);
     }
@@ -163,9 +226,13 @@ describe("ask mode", () => {
     const welcomes = [inviter, again.inviter].map((one) => items(one.handle({ type: "welcome", id, welcome }, now)));
     expect(welcomes[0]).toEqual(welcomes[1]);
     expect(kinds(feed(again.joiner, welcomes[0] as Uint8Array[]))).toBe("welcomed");
-    const renamed = items(inviter.handle({ type: "welcome", id, welcome: { ...welcome, title: "Other" } }, now)).map(opened)[0];
+    const renamed = items(inviter.handle({ type: "welcome", id, welcome: { ...welcome, title: "Other" } }, now)).map(
+      opened,
+    )[0];
     const first = (welcomes[0] ?? []).map(opened)[0];
-    expect(renamed?.type === "welcome" && first?.type === "welcome" && Buffer.compare(renamed.enc, first.enc) !== 0).toBe(true);
+    expect(
+      renamed?.type === "welcome" && first?.type === "welcome" && Buffer.compare(renamed.enc, first.enc) !== 0,
+    ).toBe(true);
   });
 });
 
@@ -216,8 +283,16 @@ describe("someone in the middle who holds the link", () => {
 
   it("INV-5 the commitment binds every field of the request", () => {
     const fields = { id: filled(1, 16), joiner: partyOf("W"), message: "hello", replyEnc: filled(2, 32) };
-    const changes = [{ id: filled(2, 16) }, { joiner: partyOf("X") }, { joiner: { ...fields.joiner, name: "V" } }, { message: "" }, { replyEnc: filled(3, 32) }];
-    const commits = [fields, ...changes.map((change) => ({ ...fields, ...change }))].map((one) => Buffer.from(requestCommitment(native, filled(7, 32), one)).toString("hex"));
+    const changes = [
+      { id: filled(2, 16) },
+      { joiner: partyOf("X") },
+      { joiner: { ...fields.joiner, name: "V" } },
+      { message: "" },
+      { replyEnc: filled(3, 32) },
+    ];
+    const commits = [fields, ...changes.map((change) => ({ ...fields, ...change }))].map((one) =>
+      Buffer.from(requestCommitment(native, filled(7, 32), one)).toString("hex"),
+    );
     commits.push(Buffer.from(requestCommitment(native, filled(8, 32), fields)).toString("hex"));
     expect(new Set(commits).size).toBe(commits.length);
   });
@@ -247,7 +322,9 @@ describe("someone in the middle who holds the link", () => {
 
   it("INV-8 only sixteen attempts without admission are answered", () => {
     const inviter = makeInviter({ maxUses: 100 });
-    const outcomes = Array.from({ length: 18 }, (_, i) => kinds(feed(inviter, items(makeJoiner("M", filled(i, 32)).handle({ type: "start" }, now)))));
+    const outcomes = Array.from({ length: 18 }, (_, i) =>
+      kinds(feed(inviter, items(makeJoiner("M", filled(i, 32)).handle({ type: "start" }, now)))),
+    );
     expect(outcomes).toEqual([...Array.from({ length: 16 }, () => "publish"), "tooManyRequests", "tooManyRequests"]);
   });
 });
@@ -266,7 +343,10 @@ describe("auto mode, limits and ends", () => {
 
   it("INV-8 two people who asked for the last place: the second approval is declined", () => {
     const inviter = makeInviter({ maxUses: 1 });
-    const [one, two] = [makeJoiner("W"), makeJoiner("X")].map((joiner) => ({ joiner, id: requestIn(untilAsked(joiner, inviter).asked).id }));
+    const [one, two] = [makeJoiner("W"), makeJoiner("X")].map((joiner) => ({
+      joiner,
+      id: requestIn(untilAsked(joiner, inviter).asked).id,
+    }));
     if (one === undefined || two === undefined) throw new Error("no requests");
     expect(kinds(inviter.handle({ type: "approve", id: one.id }, now))).toBe("admit");
     expect(kinds(feed(two.joiner, items(inviter.handle({ type: "approve", id: two.id }, now))))).toBe("declined");
@@ -280,7 +360,10 @@ describe("auto mode, limits and ends", () => {
       untilAsked(joiner, inviter);
       expect(inviter.nextDeadline()).toBe(expires);
       expect(inviter.handle({ type: "deadlineReached" }, monotonicMs(999))).toEqual([]);
-      const ended = reason === "expired" ? inviter.handle({ type: "deadlineReached" }, expires) : inviter.handle({ type: "revoke" }, now);
+      const ended =
+        reason === "expired"
+          ? inviter.handle({ type: "deadlineReached" }, expires)
+          : inviter.handle({ type: "revoke" }, now);
       expect(ended.at(-1)).toEqual({ type: "ended", reason });
       expect(kinds(feed(joiner, items(ended)))).toBe("declined");
       expect(feed(inviter, items(makeJoiner("X").handle({ type: "start" }, now)))).toEqual([]);
@@ -303,10 +386,24 @@ describe("automatic invite ops", () => {
     const terms = { mode: "auto", role: 2, maxUses: 1, expires: 0 } as const;
     const body = must(createInviteBody(native, random, world.rid, keys, terms, [epoch.secret]));
     expect(must(openInviteSeal(native, world.rid, keys, body, epoch.body))).toEqual(epoch.secret);
-    expect(must(openInviteSeal(native, world.rid, keys, must(createInviteBody(native, random, world.rid, keys, { ...terms, role: 1 }, [epoch.secret])), epoch.body)).W).toBeNull();
+    expect(
+      must(
+        openInviteSeal(
+          native,
+          world.rid,
+          keys,
+          must(createInviteBody(native, random, world.rid, keys, { ...terms, role: 1 }, [epoch.secret])),
+          epoch.body,
+        ),
+      ).W,
+    ).toBeNull();
     const foreign = deriveInviteKeys(native, createInviteSecret(random));
-    expect(openInviteSeal(native, world.rid, { ...foreign, signing: keys.signing }, body, epoch.body)).toMatchObject({ ok: false });
-    expect(must(createInviteBody(native, random, world.rid, keys, { ...terms, mode: "ask" }, [epoch.secret])).seals).toEqual([]);
+    expect(openInviteSeal(native, world.rid, { ...foreign, signing: keys.signing }, body, epoch.body)).toMatchObject({
+      ok: false,
+    });
+    expect(
+      must(createInviteBody(native, random, world.rid, keys, { ...terms, mode: "ask" }, [epoch.secret])).seals,
+    ).toEqual([]);
     const invite = world.op(owner, [world.genesis], body);
     const join = world.op(newcomer, [invite], createJoinBody(world.rid, invite.id, keys, newcomer.id, newcomer.log));
     expect(world.roles([world.genesis, invite, join], "O X")).toBe("O4 X2");

@@ -18,8 +18,10 @@ type Json = Readonly<Record<string, unknown>>;
 const fail = (reason: string): never => {
   throw new Error(reason);
 };
-const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
-const isHex = (value: unknown): value is string => typeof value === "string" && value.length >= 8 && hexToBytes(value) !== undefined;
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isHex = (value: unknown): value is string =>
+  typeof value === "string" && value.length >= 8 && hexToBytes(value) !== undefined;
 const hex = (value: unknown, field: string): Uint8Array =>
   (typeof value === "string" ? hexToBytes(value) : undefined) ?? fail(`no hex in ${field}`);
 const bytes = (vector: Json, field: string): Uint8Array => hex(vector[field], field);
@@ -66,7 +68,8 @@ const runGroup = (crypto: CryptoProvider, group: Json, prefix: string, check: Ch
     else if (key.startsWith("hpke")) runEach(value, name, check, (vector, at) => runHpke(crypto, vector, at, check));
     else if (key.startsWith("automerge")) runEach(value, name, check, (vector, at) => runAutomerge(vector, at, check));
     else if (isObject(value)) runGroup(crypto, value, `${name}.`, check);
-    else if (Array.isArray(value) && value.every(isObject)) for (const [i, one] of value.entries()) runGroup(crypto, one, `${name}[${i}].`, check);
+    else if (Array.isArray(value) && value.every(isObject))
+      for (const [i, one] of value.entries()) runGroup(crypto, one, `${name}[${i}].`, check);
     else if (isHex(value) || Array.isArray(value)) check(name, () => fail("no rule for this vector"));
   }
   if (group["wire"] !== undefined) check(`${prefix}wire opens`, () => openWire(crypto, group));
@@ -86,7 +89,11 @@ const INPUTS: ReadonlySet<string> = new Set(["S", "W", "devSeed", "ihdr_in", "pa
 
 /** Every value an entry vector may hold, by its name there; evaluated only when asked for. */
 const computeEntry = (crypto: CryptoProvider, group: Json): Readonly<Record<string, () => Uint8Array>> => {
-  const keys = () => deriveTopicKeys(crypto, { S: bytes(group, "S"), W: group["W"] === undefined || group["W"] === null ? null : bytes(group, "W") });
+  const keys = () =>
+    deriveTopicKeys(crypto, {
+      S: bytes(group, "S"),
+      W: group["W"] === undefined || group["W"] === null ? null : bytes(group, "W"),
+    });
   const topicKey = () => keys().topicKey ?? fail("W is needed");
   const device = () => crypto.signingKey(bytes(group, "devSeed"));
   const record = () => {
@@ -97,7 +104,12 @@ const computeEntry = (crypto: CryptoProvider, group: Json): Readonly<Record<stri
   const item = () => {
     const made = record();
     const kind = (group["kind"] ?? 0) as ItemKind;
-    const sealed = sealItem(crypto, { kind, topicKey: topicKey(), gen: made.header.gen, salt: bytes(group, "salt") }, keys().readKey, made.bytes);
+    const sealed = sealItem(
+      crypto,
+      { kind, topicKey: topicKey(), gen: made.header.gen, salt: bytes(group, "salt") },
+      keys().readKey,
+      made.bytes,
+    );
     return sealed.ok ? sealed.value : fail(sealed.error.type);
   };
   return {
@@ -178,7 +190,8 @@ const readHeaderNotation = (source: string, group: Json): RecordHeader => {
     const member = members[i];
     return typeof member === "number" ? member : fail(`no number at ${i} of ihdr_in`);
   };
-  const list = <T extends Notation>(i: number): readonly T[] => (Array.isArray(members[i]) ? (members[i] as readonly T[]) : fail(`no list at ${i} of ihdr_in`));
+  const list = <T extends Notation>(i: number): readonly T[] =>
+    Array.isArray(members[i]) ? (members[i] as readonly T[]) : fail(`no list at ${i} of ihdr_in`);
   return {
     rid: blob(1),
     devSig: blob(2),
@@ -188,7 +201,12 @@ const readHeaderNotation = (source: string, group: Json): RecordHeader => {
     parents: list<Uint8Array>(6),
     acl: list<Uint8Array>(7),
     gen: number(8),
-    parts: list<readonly [Uint8Array, number, number, Uint8Array]>(9).map(([doc, aseqFrom, n, lastChangeHash]) => ({ doc, aseqFrom, n, lastChangeHash })),
+    parts: list<readonly [Uint8Array, number, number, Uint8Array]>(9).map(([doc, aseqFrom, n, lastChangeHash]) => ({
+      doc,
+      aseqFrom,
+      n,
+      lastChangeHash,
+    })),
     ts: number(10),
   };
 };
@@ -200,7 +218,8 @@ const runMerges = (crypto: CryptoProvider, value: unknown, name: string, check: 
         .split(";")
         .map((part) => {
           const words = part.trim().split(/\s+/u);
-          const after = (word: string): string | undefined => (words.includes(word) ? words[words.indexOf(word) + 1] : undefined);
+          const after = (word: string): string | undefined =>
+            words.includes(word) ? words[words.indexOf(word) + 1] : undefined;
           const W = after("W");
           return {
             eid: repeated(after("eid") ?? fail("no eid")),
@@ -233,7 +252,9 @@ const runPadme = (value: unknown, name: string, check: Check): void => {
   }
 };
 
-const HPKE_AEADS: Readonly<Record<number, { readonly keyBytes: number; readonly cipher: "aes-128-gcm" | "aes-256-gcm" | "chacha20-poly1305" }>> = {
+const HPKE_AEADS: Readonly<
+  Record<number, { readonly keyBytes: number; readonly cipher: "aes-128-gcm" | "aes-256-gcm" | "chacha20-poly1305" }>
+> = {
   1: { keyBytes: 16, cipher: "aes-128-gcm" },
   2: { keyBytes: 32, cipher: "aes-256-gcm" },
   3: { keyBytes: 32, cipher: "chacha20-poly1305" },
@@ -243,65 +264,112 @@ const HPKE_AEADS: Readonly<Record<number, { readonly keyBytes: number; readonly 
 const runHpke = (crypto: CryptoProvider, vector: Json, name: string, check: Check): void => {
   const [kem, kdf, aeadId] = text(vector, "suite").split(",").map(Number);
   const aead = aeadId === undefined ? undefined : HPKE_AEADS[aeadId];
-  if (kem !== 0x20 || kdf !== 1 || aead === undefined || aeadId === undefined) return check(name, () => fail("a suite we do not have"));
+  if (kem !== 0x20 || kdf !== 1 || aead === undefined || aeadId === undefined)
+    return check(name, () => fail("a suite we do not have"));
   const schedule = () =>
-    hpkeSchedule(crypto, { id: aeadId, keyBytes: aead.keyBytes, name: "AESGCM" }, bytes(vector, "pkRm"), bytes(vector, "info"), bytes(vector, "skEm")) ??
-    fail("low-order key");
+    hpkeSchedule(
+      crypto,
+      { id: aeadId, keyBytes: aead.keyBytes, name: "AESGCM" },
+      bytes(vector, "pkRm"),
+      bytes(vector, "info"),
+      bytes(vector, "skEm"),
+    ) ?? fail("low-order key");
   check(`${name}.enc`, () => same("enc", schedule().enc, bytes(vector, "enc")));
   check(`${name}.ct`, () => {
     const { key, nonce } = schedule();
     const options = { authTagLength: 16 };
     const cipher = createCipheriv(aead.cipher as "aes-256-gcm", key, nonce, options).setAAD(bytes(vector, "aad"));
-    same("ct", new Uint8Array(Buffer.concat([cipher.update(bytes(vector, "pt")), cipher.final(), cipher.getAuthTag()])), bytes(vector, "ct"));
+    same(
+      "ct",
+      new Uint8Array(Buffer.concat([cipher.update(bytes(vector, "pt")), cipher.final(), cipher.getAuthTag()])),
+      bytes(vector, "ct"),
+    );
     const ct = bytes(vector, "ct");
-    const decipher = createDecipheriv(aead.cipher as "aes-256-gcm", key, nonce, options).setAAD(bytes(vector, "aad")).setAuthTag(ct.subarray(-16));
-    same("pt", new Uint8Array(Buffer.concat([decipher.update(ct.subarray(0, -16)), decipher.final()])), bytes(vector, "pt"));
+    const decipher = createDecipheriv(aead.cipher as "aes-256-gcm", key, nonce, options)
+      .setAAD(bytes(vector, "aad"))
+      .setAuthTag(ct.subarray(-16));
+    same(
+      "pt",
+      new Uint8Array(Buffer.concat([decipher.update(ct.subarray(0, -16)), decipher.final()])),
+      bytes(vector, "pt"),
+    );
   });
   if (aeadId === 2) {
     const context = { info: bytes(vector, "info"), aad: bytes(vector, "aad") };
     check(`${name} sealed`, () => {
-      const sealed = hpkeSeal(crypto, bytes(vector, "pkRm"), context, bytes(vector, "pt"), bytes(vector, "skEm")) ?? fail("low-order key");
+      const sealed =
+        hpkeSeal(crypto, bytes(vector, "pkRm"), context, bytes(vector, "pt"), bytes(vector, "skEm")) ??
+        fail("low-order key");
       same("enc", sealed.enc, bytes(vector, "enc"));
       same("ct", sealed.ct, bytes(vector, "ct"));
     });
     if (vector["skRm"] !== undefined) {
       check(`${name} opened`, () => {
         const sealed = { enc: bytes(vector, "enc"), ct: bytes(vector, "ct") };
-        same("pt", hpkeOpen(crypto, crypto.dhKeyPair(bytes(vector, "skRm")), context, sealed) ?? fail("does not open"), bytes(vector, "pt"));
+        same(
+          "pt",
+          hpkeOpen(crypto, crypto.dhKeyPair(bytes(vector, "skRm")), context, sealed) ?? fail("does not open"),
+          bytes(vector, "pt"),
+        );
       });
     }
   }
-  if (vector["skRm"] !== undefined) check(`${name}.skRm`, () => same("pkRm", crypto.dhKeyPair(bytes(vector, "skRm")).publicKey, bytes(vector, "pkRm")));
-  refuseOthers(vector, ["suite", "skEm", "pkEm", "skRm", "pkRm", "info", "aad", "pt", "enc", "ct", "note", "mode"], name, check);
+  if (vector["skRm"] !== undefined)
+    check(`${name}.skRm`, () => same("pkRm", crypto.dhKeyPair(bytes(vector, "skRm")).publicKey, bytes(vector, "pkRm")));
+  refuseOthers(
+    vector,
+    ["suite", "skEm", "pkEm", "skRm", "pkRm", "info", "aad", "pt", "enc", "ct", "note", "mode"],
+    name,
+    check,
+  );
 };
 
 /** What has to happen to a fixture, told by the start of its name (invariant I37). */
-const AUTOMERGE_VERDICTS: readonly (readonly [prefix: string, run: (bytesOfFixture: Uint8Array, base: readonly Uint8Array[], good: Uint8Array | undefined) => void])[] = [
-  ["good", (fixture, base) => {
-    countsAreExact(fixture);
-    const replica = replicaOf(base);
-    expectRejected(replica.applyChanges([fixture]).rejected, undefined);
-    const [doc] = A.applyChanges(A.init(), [...base, fixture]);
-    if (replica.heads().join() !== A.getHeads(doc).join()) fail("heads differ from Automerge's");
-  }],
-  ["missing", (fixture, base) => {
-    countsAreExact(fixture);
-    refusedWithoutHarm(fixture, base, "DecodeError");
-  }],
-  ["counterPoison", (fixture, base) => {
-    countsAreExact(fixture);
-    refusedWithoutHarm(fixture, base, "WrongStartOp");
-  }],
-  ["dupSeq", (fixture, base, good) => {
-    countsAreExact(fixture);
-    refusedWithoutHarm(fixture, [...base, good ?? fail("needs the good change")], "ActorReused");
-  }],
-  ["bomb", (fixture) => {
-    const before = performance.now();
-    const facts = preflight(fixture, automergeDependencies);
-    if (performance.now() - before > 50) fail("took more than 50 ms to judge");
-    if (facts.ok && !facts.value.some((chunk) => chunk.type === "document" && chunk.isDeferred)) fail("neither refused nor deferred");
-  }],
+const AUTOMERGE_VERDICTS: readonly (readonly [
+  prefix: string,
+  run: (bytesOfFixture: Uint8Array, base: readonly Uint8Array[], good: Uint8Array | undefined) => void,
+])[] = [
+  [
+    "good",
+    (fixture, base) => {
+      countsAreExact(fixture);
+      const replica = replicaOf(base);
+      expectRejected(replica.applyChanges([fixture]).rejected, undefined);
+      const [doc] = A.applyChanges(A.init(), [...base, fixture]);
+      if (replica.heads().join() !== A.getHeads(doc).join()) fail("heads differ from Automerge's");
+    },
+  ],
+  [
+    "missing",
+    (fixture, base) => {
+      countsAreExact(fixture);
+      refusedWithoutHarm(fixture, base, "DecodeError");
+    },
+  ],
+  [
+    "counterPoison",
+    (fixture, base) => {
+      countsAreExact(fixture);
+      refusedWithoutHarm(fixture, base, "WrongStartOp");
+    },
+  ],
+  [
+    "dupSeq",
+    (fixture, base, good) => {
+      countsAreExact(fixture);
+      refusedWithoutHarm(fixture, [...base, good ?? fail("needs the good change")], "ActorReused");
+    },
+  ],
+  [
+    "bomb",
+    (fixture) => {
+      const before = performance.now();
+      const facts = preflight(fixture, automergeDependencies);
+      if (performance.now() - before > 50) fail("took more than 50 ms to judge");
+      if (facts.ok && !facts.value.some((chunk) => chunk.type === "document" && chunk.isDeferred))
+        fail("neither refused nor deferred");
+    },
+  ],
 ];
 
 const runAutomerge = (vector: Json, name: string, check: Check): void => {
@@ -333,7 +401,13 @@ const countsAreExact = (change: Uint8Array): void => {
   const meta = changeMeta(change, automergeDependencies);
   if (!counted.ok || !meta.ok) return fail("preflight refuses it");
   const [facts] = counted.value;
-  if (facts?.type !== "change" || facts.opCount !== meta.value.opCount || facts.startOp !== meta.value.startOp || facts.seq !== meta.value.seq) fail("counts differ");
+  if (
+    facts?.type !== "change" ||
+    facts.opCount !== meta.value.opCount ||
+    facts.startOp !== meta.value.startOp ||
+    facts.seq !== meta.value.seq
+  )
+    fail("counts differ");
 };
 
 const refusedWithoutHarm = (change: Uint8Array, base: readonly Uint8Array[], expected: string): void => {
@@ -341,18 +415,24 @@ const refusedWithoutHarm = (change: Uint8Array, base: readonly Uint8Array[], exp
   const before = replica.heads().join();
   expectRejected(replica.applyChanges([change]).rejected, expected);
   if (replica.heads().join() !== before) fail("the document changed");
-  const edit = replica.change({ time: 0 }, (transaction) => transaction.put("_root", "k", 1)) ?? fail("the document cannot be edited any more");
+  const edit =
+    replica.change({ time: 0 }, (transaction) => transaction.put("_root", "k", 1)) ??
+    fail("the document cannot be edited any more");
   const [doc] = A.applyChanges(A.init(), [...base, edit.bytes]);
   if (A.getHeads(doc).join() !== replica.heads().join()) fail("Automerge disagrees with the edit afterwards");
 };
 
-const expectRejected = (rejected: readonly { readonly error: { readonly type: string } }[], expected: string | undefined): void => {
+const expectRejected = (
+  rejected: readonly { readonly error: { readonly type: string } }[],
+  expected: string | undefined,
+): void => {
   const found = rejected.map(({ error }) => error.type).join() || undefined;
   if (found !== expected) fail(`${found ?? "accepted"} instead of ${expected ?? "accepted"}`);
 };
 
 const refuseOthers = (vector: Json, known: readonly string[], name: string, check: Check): void => {
   for (const [key, value] of Object.entries(vector)) {
-    if (!known.includes(key) && (isHex(value) || Array.isArray(value) || isObject(value))) check(`${name}.${key}`, () => fail("no rule for this vector"));
+    if (!known.includes(key) && (isHex(value) || Array.isArray(value) || isObject(value)))
+      check(`${name}.${key}`, () => fail("no rule for this vector"));
   }
 };

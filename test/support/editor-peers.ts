@@ -81,7 +81,7 @@ export const createEditorPeer = (actor: string, changes: readonly Uint8Array[]):
   const dispatch = (tr: EditorTransaction): readonly Uint8Array[] => {
     const applied = state.applyTransaction(tr);
     state = applied.state;
-    return applied.transactions.flatMap((each) => binding.write(each)?.bytes ?? []);
+    return applied.transactions.flatMap((each) => binding.write(each).map(({ bytes }) => bytes));
   };
   const dispatchMaybe = (tr: EditorTransaction | undefined): readonly Uint8Array[] =>
     tr === undefined ? [] : dispatch(tr);

@@ -101,8 +101,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
       const { state, transactions } = view.state.applyTransaction(tr);
       view.updateState(state);
       for (const applied of transactions) {
-        const change = binding.write(applied);
-        if (change !== undefined) send(change.bytes);
+        for (const change of binding.write(applied)) send(change.bytes);
       }
       if (tr.docChanged) compareLater();
       if ((tr.selectionSet || tr.docChanged) && view.hasFocus()) onPresence(selectionCursor(view.state, binding));

@@ -12,25 +12,13 @@ import type {
   Replica,
   Transaction,
 } from "../../../../protocol/replica/types.ts";
-import type { MarkName, NoteBlock } from "../../../../app/repositories/note-schema.ts";
-import { MARK_EXPAND, MARK_NAMES, readMarks, readSpans, textBlock } from "../../../../app/repositories/note-schema.ts";
+import { readSpans, textBlock } from "../../../../app/repositories/note-schema.ts";
+import type { ReplicaEdit } from "./replica-edits.ts";
+import { opToEdits, writeEdits } from "./replica-edits.ts";
 import { docFromSpans } from "./schema.ts";
 import { createUndoHistory } from "./undo.ts";
 import type { Lead, Unit, UnitOp } from "./units.ts";
-import {
-  applyOps,
-  diffUnits,
-  indexOf,
-  positionOf,
-  runEnd,
-  sameBlock,
-  sameMarks,
-  stepToOps,
-  textOf,
-  unitCount,
-  unitsBetween,
-  unitsOfSpans,
-} from "./units.ts";
+import { applyOps, diffUnits, indexOf, positionOf, stepToOps, unitCount, unitsBetween, unitsOfSpans } from "./units.ts";
 
 /** Marks the transactions this binding makes: their content is in the replica already. */
 const ORIGIN = "replica-binding";
@@ -40,8 +28,8 @@ type Origin = "replica" | "undo";
 export interface ReplicaBinding {
   /** Document to create the editor state with. */
   readonly doc: () => ProseMirrorNode;
-  /** Writes what a transaction of the editor changed; call it for every transaction applied, in order. */
-  readonly write: (tr: EditorTransaction) => LocalChange | undefined;
+  /** Writes what a transaction of the editor changed, a long paste as several changes; call it for every transaction, in order. */
+  readonly write: (tr: EditorTransaction) => readonly LocalChange[];
   /** Applies changes from elsewhere; the transaction brings the editor up to date and keeps its selection. */
   readonly receive: (state: EditorState, changes: readonly Uint8Array[]) => EditorTransaction | undefined;
   readonly undo: (state: EditorState) => EditorTransaction | undefined;
@@ -87,27 +75,25 @@ export const createReplicaBinding = (dependencies: {
   const seconds = (): number => Math.floor(now() / 1000);
 
   /** Gives text without a marker the one its paragraph shows. */
-  const addLeadingMarker = (transaction: Transaction): void => {
-    const marker: Unit = { kind: "block", block: textBlock("paragraph") };
-    writeOps(replica, text, transaction, [{ type: "insert", at: 0, units: [marker] }]);
-    history.follow([{ type: "insert", at: 0, units: [marker] }]);
+  const leadingMarker = (): UnitOp => {
+    const marker: UnitOp = { type: "insert", at: 0, units: [{ kind: "block", block: textBlock("paragraph") }] };
+    history.follow([marker]);
     lead = 0;
+    return marker;
   };
 
-  const write = (tr: EditorTransaction): LocalChange | undefined => {
+  const write = (tr: EditorTransaction): readonly LocalChange[] => {
     const origin = tr.getMeta(ORIGIN) as Origin | undefined;
-    if (!tr.docChanged || origin === "replica") return undefined;
-    const change = replica.change({ time: seconds() }, (transaction) => {
-      if (lead === 1) addLeadingMarker(transaction);
-      tr.steps.forEach((step, index) => {
-        const before = tr.docs[index] as ProseMirrorNode;
-        const after = tr.docs[index + 1] ?? tr.doc;
-        const ops = stepToOps(step, before, after, lead);
-        writeOps(replica, text, transaction, ops);
-        if (origin !== "undo") remember(ops, tr, index);
-      });
+    if (!tr.docChanged || origin === "replica") return [];
+    const edits: ReplicaEdit[] = [];
+    if (lead === 1) edits.push(...opToEdits(replica, text, leadingMarker()));
+    tr.steps.forEach((step, index) => {
+      const before = tr.docs[index] as ProseMirrorNode;
+      const ops = stepToOps(step, before, tr.docs[index + 1] ?? tr.doc, lead);
+      edits.push(...ops.flatMap((op) => opToEdits(replica, text, op)));
+      if (origin !== "undo") remember(ops, tr, index);
     });
-    return change;
+    return writeEdits(replica, edits, seconds());
   };
 
   const remember = (ops: readonly UnitOp[], tr: EditorTransaction, step: number): void => {
@@ -260,102 +246,4 @@ const replaceBlocks = (tr: Transform, wanted: ProseMirrorNode): void => {
     end -= wanted.child(wanted.childCount - 1 - i).nodeSize;
   }
   if (from < to || from < end) tr.step(new ReplaceStep(from, to, new Slice(wanted.content.cut(from, end), 0, 0)));
-};
-
-/** Writes edits of the sequence to the replica as the smallest operations that say the same. */
-const writeOps = (replica: Replica, text: ObjectId, transaction: Transaction, ops: readonly UnitOp[]): void => {
-  for (const op of ops) {
-    switch (op.type) {
-      case "delete":
-        transaction.splice(text, op.at, op.units.length, "");
-        break;
-      case "insert":
-        writeInsert(replica, text, transaction, op.at, op.units);
-        break;
-      case "block":
-        writeBlock(replica, text, transaction, op.at, op.before, op.after);
-        break;
-      case "mark":
-        writeMark(text, transaction, op.at, op.at + op.count, op.name, op.after);
-        break;
-    }
-  }
-};
-
-const writeMark = (
-  text: ObjectId,
-  transaction: Transaction,
-  start: number,
-  end: number,
-  name: MarkName,
-  value: string | true | undefined,
-): void => {
-  const range = { start, end, expand: MARK_EXPAND[name] };
-  if (value === undefined) transaction.unmark(text, range, name);
-  else transaction.mark(text, range, name, value);
-};
-
-const markerValue = ({ type, parents, attrs, isEmbed }: NoteBlock): MapValue => ({ type, parents, attrs, isEmbed });
-
-/** Sets what changed on the marker that is there: replacing it would leave two where two people restyle one block. */
-const writeBlock = (
-  replica: Replica,
-  text: ObjectId,
-  transaction: Transaction,
-  at: number,
-  before: NoteBlock,
-  after: NoteBlock,
-): void => {
-  const path = replica.pathOf(text);
-  const marker = path === undefined ? undefined : replica.objectAt([...path, at]);
-  if (marker === undefined) {
-    transaction.updateBlock(text, at, markerValue(after));
-    return;
-  }
-  if (before.type !== after.type) transaction.put(marker, "type", after.type);
-  if (!sameBlock({ ...before, type: "", attrs: {} }, { ...after, type: "", attrs: {} }))
-    transaction.putObject(marker, "parents", after.parents);
-  if (!sameBlock({ ...before, type: "", parents: [] }, { ...after, type: "", parents: [] }))
-    transaction.putObject(marker, "attrs", after.attrs);
-};
-
-const writeInsert = (
-  replica: Replica,
-  text: ObjectId,
-  transaction: Transaction,
-  at: number,
-  units: readonly Unit[],
-): void => {
-  for (let start = 0; start < units.length;) {
-    const unit = units[start] as Unit;
-    if (unit.kind !== "char") {
-      transaction.splitBlock(text, at + start, markerValue(unit.block));
-      start++;
-      continue;
-    }
-    const end = runEnd(units, start, (other) => other.kind === "char");
-    transaction.splice(text, at + start, 0, textOf(units.slice(start, end)));
-    fixMarks(replica, text, transaction, at, units, start, end);
-    start = end;
-  }
-};
-
-/** Inserted text takes on the marks around it; sets it to those it has in the editor. */
-const fixMarks = (
-  replica: Replica,
-  text: ObjectId,
-  transaction: Transaction,
-  at: number,
-  units: readonly Unit[],
-  start: number,
-  end: number,
-): void => {
-  const inherited = readMarks(replica.marksAt(text, at + start));
-  for (let from = start; from < end;) {
-    const { marks } = units[from] as Extract<Unit, { kind: "char" }>;
-    const to = runEnd(units.slice(0, end), from, (unit) => unit.kind === "char" && sameMarks(unit.marks, marks));
-    for (const name of MARK_NAMES)
-      if (marks[name] !== inherited[name]) writeMark(text, transaction, at + from, at + to, name, marks[name]);
-    from = to;
-  }
 };

@@ -37,7 +37,8 @@ test("[BLP-11] control: fresh noise every week shows the exact filter", () => {
   expect(figures.bitsRight).toBeGreaterThan(0.999);
   expect(figures.onesRight).toBeGreaterThan(0.98);
   expect(figures.auc).toBeGreaterThan(0.98);
-  expect(figures.precision).toBeGreaterThan(0.2);
+  // About five known topics share each bit, so even the exact filter leaves four in five guesses wrong.
+  expect(figures.precision).toBeGreaterThan(0.15);
 });
 
 test("[BLP-11] control: the filter of ocaml-blip with fresh noise is read topic by topic", () => {

@@ -1,11 +1,10 @@
-import { bfpsiQuota } from "../../protocol/bfpsi/bfpsi.ts";
 import { createRunQuota } from "../../protocol/bfpsi/run-quota.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { createNobleVoprf } from "../../protocol/crypto/ristretto.ts";
 import type { Machine } from "../../protocol/kernel/machine.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { monotonicMs } from "../../protocol/kernel/time.ts";
-import { createVpsiGuards } from "../../protocol/vpsi/guards.ts";
+import { createVpsiGuards, vpsiQuota } from "../../protocol/vpsi/guards.ts";
 import { runVpsiJob } from "../../protocol/vpsi/job.ts";
 import type { VpsiMessage } from "../../protocol/vpsi/messages.ts";
 import { type NamedElement, namedElement } from "../../protocol/vpsi/named-element.ts";
@@ -35,8 +34,8 @@ export const vpsiSide = (
     peer: side === "left" ? "right" : "left",
     items: () => namedTopics(names),
     keySeed: () => new Uint8Array(32).fill(side === "left" ? 1 : 2),
-    started: createRunQuota(bfpsiQuota),
-    answered: createRunQuota(bfpsiQuota),
+    started: createRunQuota(vpsiQuota),
+    answered: createRunQuota(vpsiQuota),
     guards: createVpsiGuards(),
   });
 

@@ -2,7 +2,8 @@ import type { Change } from "../automerge-format/change.ts";
 
 /** What is kept of an applied change. */
 export interface KnownChange {
-  readonly hash: string;
+  /** First 16 bytes of its hash as hex: nobody can make another change with the same. */
+  readonly digest: string;
   readonly actor: string;
   readonly seq: number;
   readonly maxOp: number;
@@ -15,11 +16,15 @@ export interface LastChange {
 }
 
 /**
- * Applied changes remembered by hash, this many at least and fewer than twice as many. Older ones are forgotten: a change that depends on a forgotten one is queued and its
- * dependency reported missing; handing in the old change again recalls it. That keeps 260 000 hashes (8 MB)
- * out of every snapshot of a long-lived note.
+ * Applied changes remembered, this many at least and fewer than twice as many. Older ones are forgotten: a change that
+ * depends on a forgotten one is queued and its dependency reported missing; handing in the old change again recalls it.
+ * 20 bytes each in a snapshot, so at most 640 KiB; all hashes of a note with 260 000 changes would be 8 MB.
  */
-export const REMEMBERED_CHANGES = 8192;
+export const REMEMBERED_CHANGES = 32_768;
+
+/** Bytes of a digest. */
+export const DIGEST_BYTES = 16;
+const digestOf = (hash: string): string => hash.slice(0, 2 * DIGEST_BYTES);
 
 /** Changes waiting for dependencies at most: the bound the data design sets on pending items of a repository. */
 const MAX_QUEUED = 10_000;
@@ -29,7 +34,7 @@ const MAX_QUEUED_OPS = 2_000_000;
 
 /** Order of changes: heads, sequence numbers, remembered hashes and the queue. */
 export const createHistory = () => {
-  let knownByHash = new Map<string, KnownChange>();
+  let knownByDigest = new Map<string, KnownChange>();
   let recall: (() => readonly KnownChange[]) | undefined;
   /** Greatest counter of each head. */
   const heads = new Map<string, number>();
@@ -41,23 +46,25 @@ export const createHistory = () => {
 
   const known = (): ReadonlyMap<string, KnownChange> => {
     if (recall !== undefined) {
-      const newer = knownByHash;
-      knownByHash = new Map(recall().map((change) => [change.hash, change]));
-      for (const [hash, change] of newer) knownByHash.set(hash, change);
+      const newer = knownByDigest;
+      knownByDigest = new Map(recall().map((change) => [change.digest, change]));
+      for (const [digest, change] of newer) knownByDigest.set(digest, change);
       recall = undefined;
     }
-    return knownByHash;
+    return knownByDigest;
   };
 
-  const remember = (change: KnownChange): void => {
-    knownByHash.set(change.hash, change);
-    if (knownByHash.size < 2 * REMEMBERED_CHANGES) return;
-    const spare = knownByHash.size - REMEMBERED_CHANGES;
-    for (const hash of [...knownByHash.keys()].slice(0, spare)) knownByHash.delete(hash);
+  const remember = (hash: string, actor: string, seq: number, counter: number): void => {
+    const digest = digestOf(hash);
+    knownByDigest.set(digest, { digest, actor, seq, maxOp: counter });
+    if (knownByDigest.size < 2 * REMEMBERED_CHANGES) return;
+    const spare = knownByDigest.size - REMEMBERED_CHANGES;
+    for (const oldest of [...knownByDigest.keys()].slice(0, spare)) knownByDigest.delete(oldest);
   };
 
   return {
     known,
+    isKnown: (hash: string): boolean => known().has(digestOf(hash)),
     /** Remembered changes of a snapshot, decoded at the first use. */
     recallLater: (changes: () => readonly KnownChange[]): void => {
       recall = changes;
@@ -68,7 +75,7 @@ export const createHistory = () => {
     headCounter: (hash: string): number => heads.get(hash) ?? 0,
     /** Greatest counter of an applied change by hash, or of the author's own last change; `undefined` for all others. */
     maxOpOf: (hash: string, author: string, authorMaxOp: number): number | undefined =>
-      heads.get(hash) ?? (lastByActor.get(author)?.hash === hash ? authorMaxOp : known().get(hash)?.maxOp),
+      heads.get(hash) ?? (lastByActor.get(author)?.hash === hash ? authorMaxOp : known().get(digestOf(hash))?.maxOp),
     /** What a new change of an actor depends on: the heads and, as Automerge has it, always the actor's own last change. */
     dependenciesFor: (actor: string): readonly string[] => {
       const own = lastByActor.get(actor)?.hash;
@@ -80,12 +87,12 @@ export const createHistory = () => {
     maxOp: () => maxOp,
     remember,
     /** Notes a change as applied. */
-    advance: (change: KnownChange, dependencies: readonly string[]): void => {
-      for (const hash of dependencies) heads.delete(hash);
-      heads.set(change.hash, change.maxOp);
-      lastByActor.set(change.actor, { seq: change.seq, hash: change.hash });
-      maxOp = Math.max(maxOp, change.maxOp);
-      remember(change);
+    advance: (hash: string, actor: string, seq: number, counter: number, dependencies: readonly string[]): void => {
+      for (const dependency of dependencies) heads.delete(dependency);
+      heads.set(hash, counter);
+      lastByActor.set(actor, { seq, hash });
+      maxOp = Math.max(maxOp, counter);
+      remember(hash, actor, seq, counter);
     },
     raiseMaxOp: (counter: number): void => {
       maxOp = Math.max(maxOp, counter);

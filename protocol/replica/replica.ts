@@ -61,7 +61,7 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
     const [author] = change.actors as [string, ...string[]];
     const index = document.actors.add(author);
     counters[index] = Math.max(counters[index] ?? 0, maxOp);
-    history.advance({ hash: change.hash, actor: author, seq: change.seq, maxOp }, change.dependencies);
+    history.advance(change.hash, author, change.seq, maxOp, change.dependencies);
   };
 
   const ownMaxOp = (author: string): number => {
@@ -125,14 +125,13 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
 
     /** A change whose actor is already further: known, forgotten, or a second one with its number. */
     const takeOld = (change: Change, author: string, index: number): void => {
-      if (!history.known().has(change.hash)) {
+      if (!history.isKnown(change.hash)) {
         for (const other of history.known().values()) {
           if (other.actor !== author || other.seq !== change.seq) continue;
           rejected.push({ index, hash: change.hash, error: { type: "ActorReused", actor: author, seq: change.seq } });
           return;
         }
-        const maxOp = change.startOp + change.ops.length - 1;
-        history.remember({ hash: change.hash, actor: author, seq: change.seq, maxOp });
+        history.remember(change.hash, author, change.seq, change.startOp + change.ops.length - 1);
       }
       duplicates++;
       for (const waiter of history.waitersFor(change.hash)) settle(waiter, -1);

@@ -24,7 +24,7 @@ import { invariant } from "../kernel/assert.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../kernel/bytes.ts";
 import { type DecodeError, decodeError, ok, type Result } from "../kernel/result.ts";
 import { createDocument, type Document } from "./document.ts";
-import { createHistory, type History, type KnownChange, REMEMBERED_CHANGES } from "./history.ts";
+import { createHistory, type History, DIGEST_BYTES, type KnownChange, REMEMBERED_CHANGES } from "./history.ts";
 import type { Container, ElementDetail, Entry, MarkAnchor, OpId, SequenceContainer } from "./objects.ts";
 import { MAX_ACTORS, packId } from "./objects.ts";
 import { textOf } from "./read.ts";
@@ -33,7 +33,7 @@ import { eachItem, fillSequence, type Item } from "./sequence.ts";
 
 /** "p2pr" and the version of the format. */
 const MAGIC = [0x70, 0x32, 0x70, 0x72, 1];
-const DIGEST_BYTES = 32;
+const HASH_BYTES = 32;
 const MAX_COUNTER = 0xffff_ffff;
 const MAX_ACTOR_BYTES = 64;
 
@@ -201,14 +201,14 @@ export const writeSnapshot = (
   }
   const known = createWriter(4096);
   for (const change of [...history.known().values()].slice(-REMEMBERED_CHANGES)) {
-    writeHex(known, change.hash);
+    writeHex(known, change.digest);
     writeUleb(known, document.actors.indexOf(change.actor) as number);
     writeUleb(known, change.seq);
     writeUleb(known, change.maxOp);
   }
   writeLengthPrefixed(writer, writtenBytes(known));
   const body = writtenBytes(writer);
-  const out = new Uint8Array(body.length + DIGEST_BYTES);
+  const out = new Uint8Array(body.length + HASH_BYTES);
   out.set(body);
   out.set(sha256(body), body.length);
   return out;
@@ -415,7 +415,7 @@ const readActors = (reader: Reader, document: Document, history: History, counte
     if ((counters[i] as number) > MAX_COUNTER) fail(reader, "counter");
     history.raiseMaxOp(counters[i] as number);
     const seq = readUleb(reader);
-    if (seq > 0) history.lastByActor.set(name, { seq, hash: bytesToHex(readBytes(reader, DIGEST_BYTES)) });
+    if (seq > 0) history.lastByActor.set(name, { seq, hash: bytesToHex(readBytes(reader, HASH_BYTES)) });
   }
   return count;
 };
@@ -428,12 +428,12 @@ const readKnown = (bytes: Uint8Array, document: Document): readonly KnownChange[
   const reader = createReader(bytes);
   const known: KnownChange[] = [];
   while (!atEnd(reader)) {
-    const hash = bytesToHex(readBytes(reader, DIGEST_BYTES));
+    const digest = bytesToHex(readBytes(reader, DIGEST_BYTES));
     const actor = readUleb(reader);
     const seq = readUleb(reader);
     const maxOp = readUleb(reader);
     if (reader.failure !== undefined || actor >= document.actors.count()) break;
-    known.push({ hash, actor: document.actors.name(actor), seq, maxOp });
+    known.push({ digest, actor: document.actors.name(actor), seq, maxOp });
   }
   return known;
 };
@@ -443,8 +443,8 @@ export const readSnapshot = (
   bytes: Uint8Array,
   sha256: FormatDependencies["sha256"],
 ): Result<ReplicaState, DecodeError> => {
-  if (bytes.length < MAGIC.length + DIGEST_BYTES) return decodeError("truncated");
-  const end = bytes.length - DIGEST_BYTES;
+  if (bytes.length < MAGIC.length + HASH_BYTES) return decodeError("truncated");
+  const end = bytes.length - HASH_BYTES;
   if (!bytesEqual(sha256(bytes.subarray(0, end)), bytes.subarray(end))) return decodeError("digest", end);
   const reader = createReader(bytes, 0, end);
   checkMagic(reader);
@@ -461,7 +461,7 @@ export const readSnapshot = (
   readContainers(loading);
   readContents(loading, texts);
   for (let left = readCount(reader); left > 0 && reader.failure === undefined; left--) {
-    const hash = bytesToHex(readBytes(reader, DIGEST_BYTES));
+    const hash = bytesToHex(readBytes(reader, HASH_BYTES));
     history.addHead(hash, readUleb(reader));
   }
   const known = readBytes(reader, readUleb(reader));

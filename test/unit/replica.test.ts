@@ -116,23 +116,27 @@ test("RPL-2 a change waits for its dependencies, and names what is missing", () 
   expect(other.text(text)).toBe("ABhello world");
 });
 
-test("RPL-3 a dependency older than the remembered changes is recalled by handing it in again", () => {
-  const { replica, text, first } = setUp();
-  const late = createReplica(automergeDependencies, "cc");
-  late.applyChanges([first]);
-  const old = late.change({ time: 0 }, (transaction) => transaction.splice(text, 0, 0, "late "))?.bytes as Uint8Array;
-  for (let i = 0; i < 2 * REMEMBERED_CHANGES + 10; i++)
-    replica.change({ time: 0 }, (transaction) => transaction.splice(text, 0, i % 2, i % 2 === 0 ? "x" : ""));
-  const loaded = loadReplica(automergeDependencies, replica.snapshot(), "dd");
-  if (!loaded.ok) throw new Error("snapshot refused");
-  for (const target of [replica, loaded.value]) {
-    const waiting = target.applyChanges([old]);
-    expect(waiting).toMatchObject({ applied: [], queued: 1 });
-    expect(waiting.missing.length).toBe(1);
-    expect(target.applyChanges([first])).toMatchObject({ queued: 0, duplicates: 1, missing: [] });
-    expect(target.text(text).startsWith("late ")).toBe(true);
-  }
-});
+test(
+  "RPL-3 a dependency older than the remembered changes is recalled by handing it in again",
+  { timeout: 60_000 },
+  () => {
+    const { replica, text, first } = setUp();
+    const late = createReplica(automergeDependencies, "cc");
+    late.applyChanges([first]);
+    const old = late.change({ time: 0 }, (transaction) => transaction.splice(text, 0, 0, "late "))?.bytes as Uint8Array;
+    for (let i = 0; i < 2 * REMEMBERED_CHANGES + 1; i++)
+      replica.change({ time: 0 }, (transaction) => transaction.splice(text, 0, i % 2, i % 2 === 0 ? "x" : ""));
+    const loaded = loadReplica(automergeDependencies, replica.snapshot(), "dd");
+    if (!loaded.ok) throw new Error("snapshot refused");
+    for (const target of [replica, loaded.value]) {
+      const waiting = target.applyChanges([old]);
+      expect(waiting).toMatchObject({ applied: [], queued: 1 });
+      expect(waiting.missing.length).toBe(1);
+      expect(target.applyChanges([first])).toMatchObject({ queued: 0, duplicates: 1, missing: [] });
+      expect(target.text(text).startsWith("late ")).toBe(true);
+    }
+  },
+);
 
 /** Replays patches on a plain string. */
 const replay = (start: string, object: string, patches: readonly Patch[]): string => {

@@ -124,7 +124,7 @@ test(
     const late = createReplica(automergeDependencies, "cc");
     late.applyChanges([first]);
     const old = late.change({ time: 0 }, (transaction) => transaction.splice(text, 0, 0, "late "))?.bytes as Uint8Array;
-    for (let i = 0; i < 2 * REMEMBERED_CHANGES + 1; i++)
+    for (let i = 0; i < 2 * REMEMBERED_CHANGES + 2; i++)
       replica.change({ time: 0 }, (transaction) => transaction.splice(text, 0, i % 2, i % 2 === 0 ? "x" : ""));
     const loaded = loadReplica(automergeDependencies, replica.snapshot(), "dd");
     if (!loaded.ok) throw new Error("snapshot refused");

@@ -147,7 +147,8 @@ export const createDocumentIndexer = (deps: {
     const row = store.documents.byNumber(document);
     const repository = row === undefined ? undefined : repositories.byNumber(row.repository);
     if (repository === undefined) return;
-    await withLoaded(document, async () => {
+    // A document that cannot be materialised is logged there and shown as it was indexed last.
+    void (await withLoaded(document, async () => {
       const content = await engine.read(document);
       if (!content.ok) {
         log.warn("document not read", { fault: content.error.type, document });
@@ -157,7 +158,7 @@ export const createDocumentIndexer = (deps: {
       if (!written.ok) log.warn("index not written", { fault: written.error.type });
       await makeSnapshot(document);
       return { ok: true, value: null };
-    });
+    }));
     deps.indexed(repository, document);
   };
 

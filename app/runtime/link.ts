@@ -239,7 +239,7 @@ export const createLink = (deps: LinkDeps, role: LinkRole, times: LinkTimes = de
     } else if (choice.type === "retry" && !event.isRetry) {
       run(effects, live.requestRetry(encodeNegotiationResponse({ type: "retry", protocol: choice.protocolName })), now);
     } else {
-      live.reject(encodeNegotiationResponse({ type: "rejected" }));
+      void live.reject(encodeNegotiationResponse({ type: "rejected" }));
       close(effects, { type: "Rejected" }, true);
     }
   };

@@ -215,7 +215,7 @@ export const createEngineHost = (
       if (await survives(middle)) good = middle;
       else bad = middle;
     }
-    await ask({ type: "unload", key: PROBE_KEY }, true);
+    void (await ask({ type: "unload", key: PROBE_KEY }, true));
     return bad - 1;
   };
 
@@ -239,7 +239,7 @@ export const createEngineHost = (
     snapshot: (key) => ask<"snapshot">({ type: "snapshot", key }),
     automerge: (changes) => askForBatch<"automerge">({ type: "automerge", changes }),
     unload: async (key) => {
-      await ask<"unload">({ type: "unload", key });
+      void (await ask<"unload">({ type: "unload", key }));
     },
     stop: () => {
       isStopped = true;

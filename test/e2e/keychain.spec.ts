@@ -9,7 +9,7 @@ import { expect, isRoot, test } from "./fixtures.ts";
 const invoke = (page: Page, name: string, input?: unknown) =>
   page.evaluate(
     ([operation, argument]) =>
-      (globalThis as unknown as { p2pcollab: ContractTransport }).p2pcollab.invoke(operation as string, argument),
+      (globalThis as unknown as { p2pcollab: ContractTransport }).p2pcollab.invoke(operation, argument),
     [name, input] as const,
   );
 

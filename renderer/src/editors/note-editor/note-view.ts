@@ -144,8 +144,17 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
     }, COMPARE_AFTER_MS);
   };
 
+  /**
+   * Takes over what the browser has done since its last event: redrawing before that would put a caret that a key has
+   * just moved back to where it was.
+   */
+  const catchUp = (): void => {
+    (view as unknown as { readonly domObserver: { readonly flush: () => void } }).domObserver.flush();
+  };
+
   const release = (): void => {
     if (view.isDestroyed || view.composing || held.length === 0) return;
+    catchUp();
     const changes = held;
     held = [];
     const tr = binding.receive(view.state, changes);
@@ -161,7 +170,9 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
     },
     showPresence: (others) => {
       present = others;
-      if (held.length === 0) view.dispatch(showPresence(view.state, binding, present));
+      if (held.length > 0 || view.composing) return;
+      catchUp();
+      view.dispatch(showPresence(view.state, binding, present));
     },
     run: (command) => {
       command(view.state, view.dispatch, view);

@@ -29,11 +29,12 @@ export const judgeEntries = (acl: AclState, entries: readonly EntryNode[]): Read
   for (const [key, entry] of byKey) {
     if (lost.has(key) || acl.rightOf(entry).type !== "allowed") continue;
     verdicts.set(key, "valid");
+    // Nothing in the past of an entry that is not lost is lost.
     const open = [...entry.past];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       const past = bytesToHex(next);
       const found = byKey.get(past);
-      if (found === undefined || lost.has(past) || verdicts.get(past) !== "void") continue;
+      if (found === undefined || verdicts.get(past) !== "void") continue;
       verdicts.set(past, acl.rightOf(found).type === "allowed" ? "valid" : "adopted");
       open.push(...found.past);
     }

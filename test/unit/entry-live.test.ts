@@ -28,7 +28,7 @@ describe("live items", () => {
     for (let bit = 0; bit < encoded.length * 8; bit++)
       expect(readLive(native, topicPk, withFlippedBit(encoded, bit)).ok).toBe(false);
     expect(readLive(native, filled(2, 32), encoded)).toEqual({ ok: false, error: { type: "DeviceSignatureInvalid" } });
-  });
+  }, 60_000);
 
   it("LIV-3 replays, old counters and foreign challenges are not taken", () => {
     const of = (counter: number, challenge = message.challenge, sess = message.sess): LiveMessage => ({

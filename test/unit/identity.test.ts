@@ -102,7 +102,7 @@ describe("identity ops", () => {
       ok: false,
       error: { type: "AuthorSignatureInvalid" },
     });
-  });
+  }, 60_000);
 
   it("IDO-1 refuses unknown bodies and flags", () => {
     const base = must(decodeCbor(op(root, [], add(1, true)).headerBytes)) as readonly CborValue[];
@@ -195,7 +195,7 @@ describe("identity log", () => {
       for (let order = 0; order < 4; order++)
         expect(summary([...shuffle(random, ops), ops[0] as VerifiedIdentityOp]), `run ${run}`).toBe(expected);
     }
-  });
+  }, 60_000);
 });
 
 describe("contact card and comparison digits", () => {

@@ -22,6 +22,8 @@ import {
   type Party,
   type RendezvousMessage,
   requestCommitment,
+  signRequest,
+  verifyRequest,
   type Welcome,
 } from "../../protocol/invite/messages.ts";
 import { openMessage, sealMessage } from "../../protocol/invite/rendezvous.ts";
@@ -208,7 +210,7 @@ describe("ask mode", () => {
       expect(named, `run ${run}`).toBe("admit asked compare welcomed");
       expect(topic.length).toBe(4);
     }
-  });
+  }, 60_000);
 
   it("INV-9 machines made again continue where they were and publish nothing new", () => {
     const [joiner, inviter] = [makeJoiner("W"), makeInviter()];
@@ -268,6 +270,18 @@ describe("someone in the middle who holds the link", () => {
     const sent = items(impostor.handle({ type: "welcome", id: requestIn(admitted.asked).id, welcome }, now));
     expect(sent.length).toBe(1);
     expect(feed(joiner, sent)).toEqual([]);
+  });
+
+  it("INV-4 a challenge to another request under the same id is not taken", () => {
+    const joiner = makeJoiner("W");
+    const sent = opened(items(joiner.handle({ type: "start" }, now))[0]);
+    const request = sent.type === "request" ? verifyRequest(native, keys.signing.publicKey, sent) : undefined;
+    if (request === undefined) throw new Error("no request");
+    const twin = signRequest(person("M").device, keys.signing, { ...request, joiner: partyOf("M") });
+    const answers = items(feed(makeInviter(), [sealMessage(native, keys, filled(1, 32), twin).wire]));
+    expect(answers.length).toBe(1);
+    expect(feed(joiner, answers)).toEqual([]);
+    expect(joiner.state()).toBe("requested");
   });
 
   it("INV-4 a wrong nonce does not open the commitment and does not spoil the true one", () => {

@@ -5,7 +5,7 @@ import { flipProbability, type ProfileParametersId, profileParameters } from "..
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { blipWith, profileOfBits } from "../support/blip-profiles.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
-import { runBlipUtility } from "./scenarios/blip-utility.ts";
+import { runBlipUtility, runDialEconomy } from "./scenarios/blip-utility.ts";
 
 const seed = process.env["SIM_SEED"] ?? "blip";
 const RUNS = Number(process.env["BLIP_RUNS"] ?? 1500);
@@ -103,4 +103,11 @@ describe("[BLP-9] quality of the ten chosen neighbours among 400, relative to th
   test("the filter of ocaml-blip with its cosine at epsilon 3 is no better than chance", () => {
     expect(quality(3, "cosine", 2)).toBeLessThan(0.09);
   });
+});
+
+test("[BLP-9] dialling by profile at epsilon 2 needs at most a quarter of the intersections of dialling at random", () => {
+  const population = { seed, nodes: 400, parametersId: 3, epsilon: 2 } as const;
+  const blip = runDialEconomy(population, "blip");
+  expect(blip).toBeLessThan(runDialEconomy(population, "random") / 4);
+  expect(blip).toBeGreaterThan(runDialEconomy(population, "exact"));
 });

@@ -1,6 +1,6 @@
 import { bloomIndices } from "../../../protocol/bloom/bloom-filter.ts";
 import type { BlippedFilter } from "../../../protocol/blip/blipped-filter.ts";
-import { cosineSimilarity, estimateOverlap, estimateOverlapNoisy } from "../../../protocol/blip/estimator.ts";
+import { cosineSimilarity, estimateOverlap, estimateOverlapNoisy, rankPeer } from "../../../protocol/blip/estimator.ts";
 import { type ProfileParametersId, profileParameters } from "../../../protocol/blip/parameters.ts";
 import type { SubscriptionProfile } from "../../../protocol/blip/subscription-profile.ts";
 import { createNobleProvider } from "../../../protocol/crypto/noble-provider.ts";
@@ -46,11 +46,53 @@ const interestsOf = (random: RandomSource, nodes: number): Set<number>[] => {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Overlap with the ten peers a node chooses by profile, relative to the ten best; random choice gives about 0.06. */
-export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: BlipUtilityScenario): number => {
+/** How peers are chosen for an intersection: by their exact profiles, by their published ones, or at random. */
+export type DialOrder = "exact" | "blip" | "random";
+
+/** A link is useful between peers with this many common topics; strangers of another community seldom share one. */
+const USEFUL_COMMON = 3;
+const LINKS_WANTED = 5;
+
+/** Mean number of intersections a node runs for each of its first five useful links, dialling peers in the given order. */
+export const runDialEconomy = (
+  { seed, nodes, parametersId, epsilon }: Omit<BlipUtilityScenario, "measure">,
+  order: DialOrder,
+): number => {
   const random = createSeededRandom(seed);
-  const crypto = createNobleProvider();
+  const { interests, exact } = createPopulation(random, nodes, parametersId);
+  const noise = random.fork("noise");
+  const noisy = exact.map((profile) => blipWith(noise, profile, epsilon, parametersId));
+  const dice = random.fork("dice");
+  let runs = 0;
+  let links = 0;
+  for (let node = 0; node < nodes; node++) {
+    const own = exact[node] as SubscriptionProfile;
+    const peers = interests.flatMap((theirs, peer) => {
+      if (peer === node) return [];
+      const common = commonCount(interests[node] as ReadonlySet<number>, theirs);
+      const luck = randomUnit(dice);
+      const published = noisy[peer] as BlippedFilter;
+      const score = order === "random" ? 0 : order === "exact" ? common : rankPeer(own, published);
+      return [{ common, score, luck }];
+    });
+    peers.sort((a, b) => b.score - a.score || a.luck - b.luck);
+    let found = 0;
+    for (const peer of peers) {
+      if (found === LINKS_WANTED) break;
+      runs += 1;
+      if (peer.common >= USEFUL_COMMON) found += 1;
+    }
+    links += found;
+  }
+  return runs / links;
+};
+
+const commonCount = (a: ReadonlySet<number>, b: ReadonlySet<number>): number =>
+  [...b].filter((topic) => a.has(topic)).length;
+
+const createPopulation = (random: RandomSource, nodes: number, parametersId: ProfileParametersId) => {
   const parameters = profileParameters[parametersId];
+  const crypto = createNobleProvider();
   const context = random.bytes(32);
   const interests = interestsOf(random.fork("interests"), nodes);
   const indices = Array.from({ length: COMMUNITIES * TOPICS_PER_COMMUNITY }, () =>
@@ -62,6 +104,13 @@ export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: 
       [...own].flatMap((topic) => indices[topic] ?? []),
     ),
   );
+  return { interests, exact };
+};
+
+/** Overlap with the ten peers a node chooses by profile, relative to the ten best; random choice gives about 0.06. */
+export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: BlipUtilityScenario): number => {
+  const random = createSeededRandom(seed);
+  const { interests, exact } = createPopulation(random, nodes, parametersId);
   const noise = random.fork("noise");
   const noisy = exact.map((profile) => blipWith(noise, profile, epsilon, parametersId));
   const similarity = (node: number, peer: number): number => {
@@ -74,9 +123,7 @@ export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: 
   for (let node = 0; node < nodes; node++) {
     const own = interests[node] as Set<number>;
     const peers = interests.flatMap((theirs, peer) =>
-      peer === node
-        ? []
-        : [{ common: [...theirs].filter((topic) => own.has(topic)).length, score: similarity(node, peer) }],
+      peer === node ? [] : [{ common: commonCount(own, theirs), score: similarity(node, peer) }],
     );
     const chosen = [...peers].sort((a, b) => b.score - a.score).slice(0, NEIGHBORS);
     const best = [...peers].sort((a, b) => b.common - a.common).slice(0, NEIGHBORS);

@@ -5,7 +5,7 @@ export type ProfileParametersId = 1 | 2 | 3;
 
 /**
  * 3 is the product's: one hash function is the best signal for a given epsilon, and at epsilon 2 a filter of 512 bits ranks
- * peers as well as one of 1024 (1) while four known topics instead of two share a bit (SPEC.md, parameters).
+ * peers almost as well as one of 1024 (1) while four known topics instead of two share a bit (SPEC.md, parameters).
  * 2 is the operating point of ocaml-blip. 1 and 2 serve comparisons.
  */
 export const profileParameters: Readonly<Record<ProfileParametersId, BloomParameters>> = {

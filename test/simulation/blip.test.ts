@@ -96,7 +96,7 @@ describe("[BLP-9] quality of the ten chosen neighbours among 400, relative to th
     expect(Math.abs(quality(epsilon, "bothNoisy") - expected)).toBeLessThan(0.04);
   });
 
-  test("the product's 512 bits choose as well at epsilon 2 as 1024 bits", () => {
+  test("the product's 512 bits choose almost as well at epsilon 2 as 1024 bits", () => {
     expect(quality(2, "ownExact", 3)).toBeGreaterThan(0.45);
   });
 

@@ -3,6 +3,8 @@ import { decodeCyclonMessage, encodeCyclonMessage } from "../../../protocol/cycl
 import type { Descriptor } from "../../../protocol/identity/descriptor.ts";
 import type { VerifiedDescriptor } from "../../../protocol/identity/verified.ts";
 import type { Neighbor } from "../../../protocol/view/neighbor.ts";
+import type { PolderCastMessage, RingsMessage, TopicNeighbors } from "../../../protocol/poldercast/messages.ts";
+import { decodeRingsMessage, encodeRingsMessage, type TopicSeal } from "../../../protocol/poldercast/wire.ts";
 import type { RingCastMessage } from "../../../protocol/ringcast/messages.ts";
 import { decodeRingCastMessage, encodeRingCastMessage } from "../../../protocol/ringcast/wire.ts";
 import type { VicinityMessage } from "../../../protocol/vicinity/messages.ts";
@@ -89,4 +91,81 @@ export const ringCastWire: Wire<RingCastMessage> = {
     if (!decoded.ok) throw new Error(`ringcast wire: ${decoded.error.rule}`);
     return decoded.value;
   },
+};
+
+const SEAL_BYTES = 28;
+const TAG_BYTES = 16;
+
+/** Crypto is stubbed: as long as a real seal, but open. */
+const openSeal: TopicSeal = {
+  seal: (_, plaintext) => {
+    const sealed = new Uint8Array(SEAL_BYTES + plaintext.length);
+    sealed.set(plaintext, SEAL_BYTES);
+    return sealed;
+  },
+  open: (_, sealed) => sealed.subarray(SEAL_BYTES),
+};
+
+export const ringsWire = (population: Population): Wire<RingsMessage> => ({
+  sizeOf: (message) => {
+    let bytes = HEADER_BYTES;
+    if ("sender" in message) bytes += 2 + message.sender.bytes.length;
+    if ("topic" in message) bytes += TAG_BYTES;
+    if ("topics" in message) {
+      bytes++;
+      for (const { neighbors } of message.topics) bytes += TAG_BYTES + 2 + SEAL_BYTES + neighborsBytes(neighbors);
+    }
+    return bytes;
+  },
+  roundTrip: (message) => {
+    const decoded = decodeRingsMessage(encodeRingsMessage(message, openSeal), openSeal);
+    if (!decoded.ok) throw new Error(`rings wire: ${decoded.error.rule}`);
+    const copy = decoded.value;
+    const topicsOf = ({ topics }: { readonly topics: readonly TopicNeighbors<Descriptor>[] }): TopicNeighbors[] =>
+      topics.map(({ topic, neighbors }) => ({ topic, neighbors: knownNeighbors(population, neighbors) }));
+    switch (copy.type) {
+      case "ringRequest":
+      case "ringResponse":
+        return { ...copy, sender: known(population, copy.sender), topics: topicsOf(copy) };
+      case "ringFind":
+        return { ...copy, sender: known(population, copy.sender) };
+      case "ringFound":
+      case "ringLeave":
+        return { ...copy, topics: topicsOf(copy) };
+    }
+  },
+});
+
+export const polderCastWire = (population: Population): Wire<PolderCastMessage> => {
+  const cyclon = cyclonWire(population);
+  const vicinity = vicinityWire(population);
+  const rings = ringsWire(population);
+  const routed = <R>(
+    message: PolderCastMessage,
+    use: <M extends PolderCastMessage>(wire: Wire<M>, message: M) => R,
+  ): R => {
+    switch (message.type) {
+      case "shuffleRequest":
+      case "shuffleResponse":
+      case "joinRequest":
+      case "joinWalk":
+      case "joinGift":
+        return use(cyclon, message);
+      case "vicinityRequest":
+      case "vicinityResponse":
+        return use(vicinity, message);
+      case "ringRequest":
+      case "ringResponse":
+      case "ringFind":
+      case "ringFound":
+      case "ringLeave":
+        return use(rings, message);
+      default:
+        return use(ringCastWire, message);
+    }
+  };
+  return {
+    sizeOf: (message) => routed(message, (wire, each) => wire.sizeOf(each)),
+    roundTrip: (message) => routed<PolderCastMessage>(message, (wire, each) => wire.roundTrip(each)),
+  };
 };

@@ -1,10 +1,12 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
+import { runPolderCast } from "./poldercast.ts";
 import { defaultRingCastScenario, runRingCast } from "./ringcast.ts";
 import { runInterestInference } from "./interest-inference.ts";
 import { runUrps, type StreamLaw } from "./urps.ts";
 import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
 import { DEFAULT_EPSILON_MILLI, DEFAULT_REDRAW } from "../../../protocol/blip/publisher.ts";
+import type { Workload } from "../kernel/workloads.ts";
 import { paperStrategy, urps2Strategy } from "../../../protocol/urps/config.ts";
 
 /** A protocol the command line can simulate: its own flags beside the common ones, and its run. */
@@ -110,6 +112,52 @@ const ringcast: ScenarioEntry = {
     }),
 };
 
+const poldercast: ScenarioEntry = {
+  flags: {
+    topics: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
+    subscriptions: { type: "number", minimum: 1, maximum: 500, initial: 7.5 },
+    workload: { type: "choice", choices: ["zipf", "random", "clustered", "friends"], initial: "zipf" },
+    fanout: { type: "integer", minimum: 1, maximum: 20, initial: 2 },
+    start: startFlag,
+    variant: { type: "choice", choices: ["product", "paper"], initial: "product" },
+    "no-walks": { type: "switch" },
+    "no-probes": { type: "switch" },
+    "no-tombstones": { type: "switch" },
+    "no-fail-over": { type: "switch" },
+    "subscribe-at": { type: "integer", minimum: 1, maximum: 1_000, initial: 1 },
+    failures: shareFlag,
+    "fail-at": { type: "integer", minimum: 1, maximum: 10_000, initial: 40 },
+    churn: shareFlag,
+    "churn-model": { type: "choice", choices: ["artificial", "sessions"], initial: "artificial" },
+    "hit-every": { type: "integer", minimum: 1, maximum: 10_000, initial: 10 },
+    messages: { type: "integer", minimum: 1, maximum: 10_000, initial: 1_000 },
+  },
+  run: (values) =>
+    runPolderCast({
+      nodes: numberOf(values, "nodes"),
+      cycles: numberOf(values, "cycles"),
+      seed: numberOf(values, "seed"),
+      topics: numberOf(values, "topics"),
+      subscriptions: numberOf(values, "subscriptions"),
+      workload: textOf(values, "workload") as Workload["kind"],
+      fanout: numberOf(values, "fanout"),
+      start: textOf(values, "start") as Start,
+      variant: textOf(values, "variant") === "paper" ? "paper" : "product",
+      walks: !isSet(values, "no-walks"),
+      probes: !isSet(values, "no-probes"),
+      tombstones: !isSet(values, "no-tombstones"),
+      failOver: !isSet(values, "no-fail-over"),
+      subscribeAt: numberOf(values, "subscribe-at"),
+      failures: numberOf(values, "failures") / 100,
+      failAt: numberOf(values, "fail-at"),
+      churn: numberOf(values, "churn") / 100,
+      churnModel: textOf(values, "churn-model") === "sessions" ? "sessions" : "artificial",
+      hitEvery: numberOf(values, "hit-every"),
+      messages: numberOf(values, "messages"),
+      throughBytes: isSet(values, "wire"),
+    }),
+};
+
 /** A cycle is one arrival per node; the first tenth of the cycles is not counted. */
 const urps: ScenarioEntry = {
   flags: {
@@ -174,4 +222,11 @@ const blip: ScenarioEntry = {
     }),
 };
 
-export const scenarios: Readonly<Record<string, ScenarioEntry>> = { blip, cyclon, ringcast, urps, vicinity };
+export const scenarios: Readonly<Record<string, ScenarioEntry>> = {
+  blip,
+  cyclon,
+  poldercast,
+  ringcast,
+  urps,
+  vicinity,
+};

@@ -1,0 +1,15 @@
+import type { VerifiedDescriptor } from "../identity/verified.ts";
+import type { TopicTag } from "../ringcast/messages.ts";
+
+/**
+ * What this node knows about who is interested in what. PolderCast never sees a subscription list: the product answers
+ * from BLIP filters (affinity) and private set intersection (shared topics), the tests from clear profiles.
+ */
+export interface Interests {
+  /** Own topics the peer is known to share: proven in a session, or named a member by a proven member. */
+  readonly shared: (peer: VerifiedDescriptor) => readonly TopicTag[];
+  /** Estimated closeness of two profiles, larger is closer; negative when nothing suggests a common topic. */
+  readonly affinity: (reference: VerifiedDescriptor, candidate: VerifiedDescriptor) => number;
+  /** Place of a node on the ring of a topic, an integer in [0, 2^53). */
+  readonly position: (topic: TopicTag, node: VerifiedDescriptor) => number;
+}

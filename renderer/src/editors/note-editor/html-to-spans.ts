@@ -30,7 +30,10 @@ export const htmlToSpans = (root: ParentNode): NoteSpan[] => {
     if (units > MAX_UNITS) return;
     const last = spans.at(-1);
     let text = verbatim ? value.replace(/\r\n?/g, "\n") : value.replace(/[ \t\r\n\f]+/g, " ");
-    const atStart = !isOpen || last?.type === "block" || (last?.type === "text" && /[ \n]$/.test(last.value));
+    const atStart =
+      !isOpen ||
+      (last?.type === "block" && !isInlineEmbed(last.value)) ||
+      (last?.type === "text" && /[ \n]$/.test(last.value));
     if (!verbatim && atStart) text = text.replace(/^ /, "");
     if (text === "") return;
     begin(textBlock("paragraph", parents));
@@ -197,6 +200,8 @@ export const htmlToSpans = (root: ParentNode): NoteSpan[] => {
   close();
   return spans;
 };
+
+const isInlineEmbed = ({ type, isEmbed }: NoteBlock): boolean => isEmbed && type !== "horizontal-rule";
 
 interface Context {
   readonly parents: readonly string[];

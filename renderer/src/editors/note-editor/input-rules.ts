@@ -50,16 +50,19 @@ export const markdownRules = (): Plugin =>
         const tr = state.tr.replaceWith(from, end, noteSchema.text(label, [linkMark(href)]));
         return tr.removeStoredMark(noteSchema.marks.link).setMeta(CLOSE_UNDO, true);
       }),
-      new InputRule(/(?:^|\s)((?:https?:\/\/|mailto:)[^\s<>]+[^\s<>.,;:!?)\]'"])(\s)$/, (state, match, start, end) => {
-        const [all, href, space] = match as unknown as [string, string, string];
+      new InputRule(WEB_ADDRESS, (state, match, start, end) => {
+        const [all, href, closing, space] = match as unknown as [string, string, string, string];
         if (!isOpenable(href)) return null;
-        const from = start + all.indexOf(href);
+        const from = start + all.length - (href + closing + space).length;
         const tr = state.tr.insertText(space, end);
         if (tr.doc.rangeHasMark(from, from + href.length, noteSchema.marks.link)) return null;
         return tr.addMark(from, from + href.length, linkMark(href)).setMeta(CLOSE_UNDO, true);
       }),
     ],
   });
+
+/** An address, the punctuation that ends its sentence, and the space that shows it is complete. */
+const WEB_ADDRESS = /(?:^|[\s(])((?:https?:\/\/|mailto:)[^\s<>]*[^\s<>.,;:!?)\]'"])([.,;:!?)\]'"]*)(\s)$/;
 
 const linkMark = (href: string) => toMark("link", linkToMark({ href, title: "" }));
 

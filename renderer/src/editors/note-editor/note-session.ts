@@ -5,7 +5,8 @@ import { contractError } from "../../../../app/contract/errors.ts";
 import type { OpenDocumentEvent, Presence } from "../../../../app/contract/types.ts";
 import { NOTE_KEYS } from "../../../../app/repositories/note-schema.ts";
 import { createReplica, loadReplica } from "../../../../protocol/replica/replica.ts";
-import type { ObjectId, Replica, ReplicaDependencies } from "../../../../protocol/replica/types.ts";
+import type { FormatDependencies } from "../../../../protocol/automerge-format/change.ts";
+import type { ObjectId, Replica } from "../../../../protocol/replica/types.ts";
 import { inflateRaw } from "./inflate-raw.ts";
 
 /** An open note: its replica, kept in step with the node by one stream and one queue. */
@@ -27,7 +28,7 @@ export interface NoteSessionEvents {
   readonly problem: (error: ContractError) => void;
 }
 
-const replicaDependencies: ReplicaDependencies = { sha256, inflateRaw };
+const replicaDependencies: FormatDependencies = { sha256, inflateRaw };
 
 /** One frame of a 60 Hz display: what is typed within it travels as one batch. */
 const SEND_INTERVAL_MS = 16;

@@ -4,14 +4,7 @@ import type { EditorState, Transaction as EditorTransaction } from "prosemirror-
 import { Selection } from "prosemirror-state";
 import type { Transform } from "prosemirror-transform";
 import { ReplaceStep } from "prosemirror-transform";
-import type {
-  LocalChange,
-  MapValue,
-  ObjectId,
-  Patch,
-  Replica,
-  Transaction,
-} from "../../../../protocol/replica/types.ts";
+import type { LocalChange, ObjectId, Patch, Replica } from "../../../../protocol/replica/types.ts";
 import { readSpans, textBlock } from "../../../../app/repositories/note-schema.ts";
 import type { ReplicaEdit } from "./replica-edits.ts";
 import { opToEdits, writeEdits } from "./replica-edits.ts";
@@ -87,22 +80,21 @@ export const createReplicaBinding = (dependencies: {
     if (!tr.docChanged || origin === "replica") return [];
     const edits: ReplicaEdit[] = [];
     if (lead === 1) edits.push(...opToEdits(replica, text, leadingMarker()));
-    tr.steps.forEach((step, index) => {
-      const before = tr.docs[index] as ProseMirrorNode;
-      const ops = stepToOps(step, before, tr.docs[index + 1] ?? tr.doc, lead);
-      edits.push(...ops.flatMap((op) => opToEdits(replica, text, op)));
-      if (origin !== "undo") remember(ops, tr, index);
-    });
+    const ops = tr.steps.flatMap((step, index) =>
+      stepToOps(step, tr.docs[index] as ProseMirrorNode, tr.docs[index + 1] ?? tr.doc, lead),
+    );
+    edits.push(...ops.flatMap((op) => opToEdits(replica, text, op)));
+    if (origin !== "undo") remember(ops, tr);
     return writeEdits(replica, edits, seconds());
   };
 
-  const remember = (ops: readonly UnitOp[], tr: EditorTransaction, step: number): void => {
+  const remember = (ops: readonly UnitOp[], tr: EditorTransaction): void => {
     const first = ops[0];
-    if (first === undefined) return;
-    const continuesTransaction = step > 0 || tr.getMeta("appendedTransaction") !== undefined;
+    const last = ops.at(-1);
+    if (first === undefined || last === undefined) return;
     const isNear = Math.abs(first.at - lastEdit.at) <= 1 && tr.time - lastEdit.time < UNDO_PAUSE_MS;
-    history.record(ops, (continuesTransaction || isNear) && tr.getMeta(CLOSE_UNDO) === undefined);
-    const last = ops.at(-1) ?? first;
+    const isAppended = tr.getMeta("appendedTransaction") !== undefined;
+    history.record(ops, isAppended || (isNear && tr.getMeta(CLOSE_UNDO) === undefined));
     lastEdit = { at: last.type === "insert" ? last.at + last.units.length : last.at, time: tr.time };
   };
 

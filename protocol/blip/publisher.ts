@@ -113,21 +113,34 @@ export const spentEpsilon = (state: PublisherState): number =>
 /** Loss by which one changed bit shows that it changed: epsilon + ln(1 / redraw), for one hash function. */
 export const eventEpsilon = (noise: BlipNoise): number => noise.epsilonMilli / 1000 + Math.log(1 / noise.redraw);
 
-/** Noisy bits of a filter, a pure function of (exact bits, key, draws). */
+/** Exact bits with the draws of their noise, and what became of them. */
+interface Noised {
+  readonly exact: Uint8Array;
+  readonly draws: Uint32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** Noisy bits of a filter, a pure function of (exact bits, key, draws); `known` saves the work for bits that are the same. */
 export const blipBits = (
   crypto: CryptoProvider,
   key: Uint8Array,
   threshold: number,
   exact: Uint8Array,
   draws: Uint32Array,
+  known?: Noised,
 ): Uint8Array => {
+  const noisyBit = (index: number): number => {
+    const bit = bitAt(exact, index);
+    const draw = draws[index] as number;
+    if (known !== undefined && known.draws[index] === draw && bitAt(known.exact, index) === bit) {
+      return bitAt(known.bytes, index);
+    }
+    const word = firstWord(crypto.hmac("SHA256", key, FLIP_DOMAIN, u32le(index), Uint8Array.of(bit), u32le(draw)));
+    return word < threshold ? 1 - bit : bit;
+  };
   const out = new Uint8Array(exact.length);
   for (let index = 0; index < 8 * exact.length; index++) {
-    const bit = bitAt(exact, index);
-    const word = firstWord(
-      crypto.hmac("SHA256", key, FLIP_DOMAIN, u32le(index), Uint8Array.of(bit), u32le(draws[index] as number)),
-    );
-    if ((word < threshold ? 1 - bit : bit) === 1) out[index >> 3] = (out[index >> 3] as number) | (1 << (index & 7));
+    if (noisyBit(index) === 1) out[index >> 3] = (out[index >> 3] as number) | (1 << (index & 7));
   }
   return out;
 };
@@ -185,13 +198,15 @@ export const publishProfile = (
   const age = slot - noise.firstSlot;
   const draws = advanceDraws(crypto, noise, state.draws, state.drawnAt, age);
   const exact = profile.exact.bytes;
+  const known =
+    published === undefined ? undefined : { exact: published.exact, draws: state.draws, bytes: published.filter.bytes };
   const changedBits = published === undefined ? 0 : changedBitCount(published.exact, exact);
   const filter = {
     parametersId: noise.parametersId,
     epsilonMilli: noise.epsilonMilli,
     slot,
     version: (published?.filter.version ?? 0) + 1,
-    bytes: blipBits(crypto, noise.key, flipThreshold(epsilon, parameters.hashes), exact, draws),
+    bytes: blipBits(crypto, noise.key, flipThreshold(epsilon, parameters.hashes), exact, draws, known),
   } as BlippedFilter;
   const entry: LedgerEntry = { slot, epsilon: cost, changedBits };
   return ok({

@@ -86,7 +86,7 @@ const SHOTS: readonly Shot[] = [
     act: async (page) => {
       await page.keyboard.press("Control+p");
       await page.keyboard.type("tran");
-      await page.getByRole("option", { name: "Transect 3" }).waitFor();
+      await page.getByRole("dialog").getByRole("option", { name: "Transect 3" }).waitFor();
     },
   },
   { name: "search", scene: "workspace", act: key("Control+Shift+f") },

@@ -1,20 +1,9 @@
-import type { Component } from "svelte";
-import type { Api } from "../../../../app/contract/create-api.ts";
-import type { ContractError } from "../../../../app/contract/errors.ts";
+type NoteEditor = (typeof import("../../editors/note-editor/NoteEditor.svelte"))["default"];
 
-type NoteEditor = Component<{
-  readonly api: Api;
-  /** Document id. */
-  readonly document: string;
-  readonly onTitle?: (title: string) => void;
-  readonly onError: (error: ContractError) => void;
-}>;
+let loading: Promise<NoteEditor> | undefined;
 
-const found = import.meta.glob<{ readonly default: NoteEditor }>("../../editors/note-editor/NoteEditor.svelte");
-let loading: Promise<NoteEditor | null> | undefined;
-
-/** Loads the editor and Automerge with it, once, after the window has painted; null when the build has none. */
-export const loadEditor = (): Promise<NoteEditor | null> => {
-  loading ??= Promise.all(Object.values(found).map((load) => load())).then(([module]) => module?.default ?? null);
+/** Loads the editor, once, after the window has painted. */
+export const loadEditor = (): Promise<NoteEditor> => {
+  loading ??= import("../../editors/note-editor/NoteEditor.svelte").then((module) => module.default);
   return loading;
 };

@@ -74,11 +74,7 @@ describe("the status sentence", () => {
     ],
     [{ ...none, connectedPeers: [peer(1, "Ada")] }, "Connected to Ada", "Everything delivered"],
     [{ ...none, connectedPeers: [peer(1, "Ada"), peer(2, "Ada")] }, "Connected to Ada", "Everything delivered"],
-    [
-      { ...none, connectedPeers: [peer(1, null)] },
-      "Connected to 1 device you share nothing with",
-      "Everything delivered",
-    ],
+    [{ ...none, connectedPeers: [peer(1, null)] }, "Connected to 1 device", "Everything delivered"],
     [
       { ...none, connectedPeers: [peer(1, "Ada"), peer(2, "Ben"), peer(3, "Cleo"), peer(4, null)], pending: 1 },
       "Connected to Ada, Ben, and 2 others",

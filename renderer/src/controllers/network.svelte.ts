@@ -30,6 +30,11 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
       problem = null;
     } else problem = problemOf(answer.error);
   });
+  const reload = createRefresh(async () => {
+    const answer = await api.call("sync.summary");
+    if (answer.ok) summary = answer.value;
+    else problem = problemOf(answer.error);
+  });
   const reloadIfWatched = () => {
     if (watchers > 0) void reloadStatus();
   };
@@ -38,16 +43,17 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
     reloadIfWatched();
   });
   hub.on("peersChanged", reloadIfWatched);
+  // The name behind a connection is a member's.
+  hub.on("membersChanged", () => {
+    void reload();
+    reloadIfWatched();
+  });
 
   return {
     summary: () => summary,
     status: () => status,
     problem: () => problem,
-    reload: async () => {
-      const answer = await api.call("sync.summary");
-      if (answer.ok) summary = answer.value;
-      else problem = problemOf(answer.error);
-    },
+    reload,
     watch: () => {
       watchers += 1;
       void reloadStatus();

@@ -69,6 +69,7 @@ export const createNotebooks = ({ api, hub, onProblem, preferred }: Context): No
 
   hub.on("notebooksChanged", () => void reload());
   hub.on("membersChanged", ({ notebook }) => {
+    void reload();
     if (notebook === selectedId) void reloadMembers();
   });
   hub.on("peersChanged", () => void reloadMembers());

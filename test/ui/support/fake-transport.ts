@@ -17,6 +17,7 @@ import type {
   SyncSummary,
 } from "../../../app/contract/types.ts";
 import type { Result } from "../../../protocol/kernel/result.ts";
+import { noteChanges } from "./note-changes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 
 /** What the node in memory knows. Tests change it and then `emit` the event a node would send. */
@@ -238,7 +239,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
             title: found.title,
             writable: true,
             snapshot: null,
-            changes: [],
+            changes: noteChanges(found),
           }),
         );
       return () => undefined;
@@ -332,7 +333,19 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
         const broken = brokenByName.get(name);
         return broken === undefined ? host.invoke(name, input) : refuse(broken);
       },
-      subscribe: host.subscribe,
+      // Never within the call itself, as over a process boundary.
+      subscribe: (name, input, listener) => {
+        let open = true;
+        const close = host.subscribe(name, input, (message) =>
+          queueMicrotask(() => {
+            if (open) listener(message);
+          }),
+        );
+        return () => {
+          open = false;
+          close();
+        };
+      },
     },
     world,
     emit,

@@ -15,10 +15,10 @@ const MAX_NAMES = 2;
 
 const connectedTo = (peers: SyncSummary["connectedPeers"]): string => {
   const names = [...new Set(peers.flatMap((peer) => (peer.name === null ? [] : [peer.name])))];
-  const strangers = peers.filter((peer) => peer.name === null).length;
-  if (names.length === 0) return `Connected to ${devices(peers.length)} you share nothing with`;
+  const nameless = peers.filter((peer) => peer.name === null).length;
+  if (names.length === 0) return `Connected to ${devices(peers.length)}`;
   const shown = names.slice(0, MAX_NAMES);
-  const others = names.length - shown.length + strangers;
+  const others = names.length - shown.length + nameless;
   return `Connected to ${listOf.format(others === 0 ? shown : [...shown, others === 1 ? "1 other" : `${others} others`])}`;
 };
 

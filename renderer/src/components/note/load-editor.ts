@@ -1,9 +1,9 @@
-type NoteEditor = (typeof import("../../editors/note-editor/NoteEditor.svelte"))["default"];
+import type NoteEditor from "../../editors/note-editor/NoteEditor.svelte";
 
-let loading: Promise<NoteEditor> | undefined;
+let loading: Promise<typeof NoteEditor> | undefined;
 
 /** Loads the editor, once, after the window has painted. */
-export const loadEditor = (): Promise<NoteEditor> => {
+export const loadEditor = (): Promise<typeof NoteEditor> => {
   loading ??= import("../../editors/note-editor/NoteEditor.svelte").then((module) => module.default);
   return loading;
 };

@@ -113,11 +113,14 @@ export const decodeNegotiationResponse = (bytes: Uint8Array): Result<Negotiation
   const fields = readFields(bytes);
   if (!fields.ok) return fields;
   let response: NegotiationResponse | undefined;
+  const known: readonly number[] = Object.values(responseFields);
   for (const field of fields.value) {
+    if (!known.includes(field.number)) continue;
+    if (response !== undefined) return decodeError("one answer", field.at);
     if (field.number === responseFields.rejected) {
       if (field.varint !== 1) return decodeError("rejected is true or absent", field.at);
       response = { type: "rejected" };
-    } else if (field.number === responseFields.switchProtocol || field.number === responseFields.retryProtocol) {
+    } else {
       const protocol = textOf(field);
       if (protocol === undefined) return decodeError("a name is printable ASCII", field.at);
       response = { type: field.number === responseFields.switchProtocol ? "switch" : "retry", protocol };

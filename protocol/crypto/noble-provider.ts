@@ -17,7 +17,8 @@ export const signatureBytes = 64;
 const hashes = { SHA256: sha256, SHA512: sha512, BLAKE2s: blake2s, BLAKE2b: blake2b } as const;
 const ciphers = { ChaChaPoly: chacha20poly1305, AESGCM: gcm } as const;
 
-const joined = (parts: readonly Uint8Array[]): Uint8Array => (parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts));
+const joined = (parts: readonly Uint8Array[]): Uint8Array =>
+  parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts);
 
 const bigIntFromLittleEndian = (bytes: Uint8Array): bigint => {
   let value = 0n;
@@ -28,7 +29,8 @@ const bigIntFromLittleEndian = (bytes: Uint8Array): bigint => {
 const aead = (name: keyof typeof ciphers, key: Uint8Array): Aead => {
   invariant(key.length === keyBytes, "an AEAD key has 32 bytes");
   const cipher = ciphers[name];
-  const seal: Aead["seal"] = (nonce, additionalData, plaintext) => cipher(key, nonce, additionalData).encrypt(plaintext);
+  const seal: Aead["seal"] = (nonce, additionalData, plaintext) =>
+    cipher(key, nonce, additionalData).encrypt(plaintext);
   return {
     seal,
     sealParts: (nonce, additionalData, parts) => [seal(nonce, additionalData, joined(parts))],
@@ -75,7 +77,9 @@ const cofactorless = (publicKey: Uint8Array, message: Uint8Array, signature: Uin
 const verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
   if (publicKey.length !== keyBytes || signature.length !== signatureBytes) return false;
   try {
-    return ed25519.verify(signature, message, publicKey, { zip215: false }) && cofactorless(publicKey, message, signature);
+    return (
+      ed25519.verify(signature, message, publicKey, { zip215: false }) && cofactorless(publicKey, message, signature)
+    );
   } catch {
     return false;
   }

@@ -3,7 +3,8 @@ import { ascii, bytesEqual, concatBytes, hexToBytes } from "../kernel/bytes.ts";
 import type { AeadName, CryptoProvider, HashName } from "./provider.ts";
 
 /** What a provider can get wrong, or not have, independently of the rest. */
-export type Primitive = `hash:${HashName}` | `hmac:${HashName}` | `aead:${AeadName}` | "hkdfSha256" | "x25519" | "ed25519";
+export type Primitive =
+  `hash:${HashName}` | `hmac:${HashName}` | `aead:${AeadName}` | "hkdfSha256" | "x25519" | "ed25519";
 
 const hex = (text: string): Uint8Array => {
   const bytes = hexToBytes(text);

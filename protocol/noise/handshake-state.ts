@@ -69,11 +69,17 @@ interface Keys {
   re: Uint8Array | undefined;
 }
 
-const fail = (type: "OutOfTurn" | "Dead" | "MessageTooLong" | "MessageTooShort" | "InvalidPublicKey"): Result<never, NoiseError> =>
-  err({ type });
+const fail = (
+  type: "OutOfTurn" | "Dead" | "MessageTooLong" | "MessageTooShort" | "InvalidPublicKey",
+): Result<never, NoiseError> => err({ type });
 
 /** The first key that `pattern` demands beforehand or of which this party must send the public half, and that is absent or misshapen. */
-const keyFault = (pattern: HandshakePattern, self: Party, keys: Keys, psks: readonly Uint8Array[]): NoiseError | undefined => {
+const keyFault = (
+  pattern: HandshakePattern,
+  self: Party,
+  keys: Keys,
+  psks: readonly Uint8Array[],
+): NoiseError | undefined => {
   const own = self === "alice" ? pattern.alicePreMessage : pattern.bobPreMessage;
   const other = self === "alice" ? pattern.bobPreMessage : pattern.alicePreMessage;
   const sendsStatic = pattern.messages.some((message) => message.from === self && message.tokens.includes("s"));
@@ -82,7 +88,10 @@ const keyFault = (pattern: HandshakePattern, self: Party, keys: Keys, psks: read
   if (other.includes("s") && keys.rs === undefined) return { type: "MissingKey", key: "rs" };
   if (other.includes("e") && keys.re === undefined) return { type: "MissingKey", key: "re" };
   if (keys.rs !== undefined && keys.rs.length !== keyBytes) return { type: "BadKeyLength", key: "rs" };
-  const pskCount = pattern.messages.reduce((sum, { tokens }) => sum + tokens.filter((token) => token === "psk").length, 0);
+  const pskCount = pattern.messages.reduce(
+    (sum, { tokens }) => sum + tokens.filter((token) => token === "psk").length,
+    0,
+  );
   if (psks.length !== pskCount) return { type: "MissingKey", key: "psk" };
   if (psks.some((psk) => psk.length !== keyBytes)) return { type: "BadKeyLength", key: "psk" };
   return undefined;

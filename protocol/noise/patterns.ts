@@ -114,7 +114,14 @@ const completed = (draft: Draft): HandshakePattern => {
     return { from: (i % 2 === 0) === draft.isFallback ? "bob" : "alice", tokens, payloadIsEncrypted: hasKey };
   });
   const { alicePreMessage, bobPreMessage, isFallback } = draft;
-  return { alicePreMessage, bobPreMessage, messages, usesPsk, isFallback, isOneWay: messages.length === 1 && !isFallback };
+  return {
+    alicePreMessage,
+    bobPreMessage,
+    messages,
+    usesPsk,
+    isFallback,
+    isOneWay: messages.length === 1 && !isFallback,
+  };
 };
 
 /** After a DH with one's static key, a party may encrypt only once a DH with its ephemeral key has randomised the result. */
@@ -131,7 +138,8 @@ export const brokenValidityRule = (pattern: HandshakePattern): string | undefine
   const mixed = new Set<Token>();
   const encryptionFault = (from: Party): string | undefined => {
     for (const [party, dhToken, needed] of needsEphemeral)
-      if (party === from && mixed.has(dhToken) && !mixed.has(needed)) return `${from} encrypts after ${dhToken} without ${needed}`;
+      if (party === from && mixed.has(dhToken) && !mixed.has(needed))
+        return `${from} encrypts after ${dhToken} without ${needed}`;
     return mixed.has("psk") && !has[from].has("e") ? `${from} encrypts after psk without an e` : undefined;
   };
   for (const { from, tokens } of pattern.messages) {
@@ -145,7 +153,8 @@ export const brokenValidityRule = (pattern: HandshakePattern): string | undefine
       } else {
         if (mixed.has(token)) return `${token} occurs twice`;
         const [aliceKey, bobKey] = token === "ee" ? ["e", "e"] : token === "ss" ? ["s", "s"] : token.split("");
-        if (!has.alice.has(aliceKey as Token) || !has.bob.has(bobKey as Token)) return `${token} before its keys are known`;
+        if (!has.alice.has(aliceKey as Token) || !has.bob.has(bobKey as Token))
+          return `${token} before its keys are known`;
         mixed.add(token);
       }
     }

@@ -41,7 +41,8 @@ export const parseProtocolName = (name: string): Result<ProtocolName, NoiseError
   for (const [i, modifier] of modifiers.entries()) {
     const position = /^psk([0-9])$/.exec(modifier)?.[1];
     if (position !== undefined) pskPositions.push(Number(position));
-    else if (modifier !== "fallback" || i > 0) return refuse("modifiers are fallback, once and first, and psk0 to psk9");
+    else if (modifier !== "fallback" || i > 0)
+      return refuse("modifiers are fallback, once and first, and psk0 to psk9");
   }
   if (!increases(pskPositions)) return refuse("psk modifiers are sorted and distinct");
   return ok({ name, base, modifiers, cipher, hash });

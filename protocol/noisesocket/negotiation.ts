@@ -144,5 +144,8 @@ export const encodeNegotiationRequest = (request: NegotiationRequest): Uint8Arra
 
 export const encodeNegotiationResponse = (response: NegotiationResponse): Uint8Array => {
   if (response.type === "rejected") return Uint8Array.of((responseFields.rejected << 3) | wireType.varint, 1);
-  return textField(response.type === "switch" ? responseFields.switchProtocol : responseFields.retryProtocol, response.protocol);
+  return textField(
+    response.type === "switch" ? responseFields.switchProtocol : responseFields.retryProtocol,
+    response.protocol,
+  );
 };

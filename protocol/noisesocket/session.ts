@@ -19,7 +19,13 @@ import {
   type FrameLimits,
   widestFrames,
 } from "./framing.ts";
-import { decodePayload, encodePayload, maxTransportBodyBytes, minTransportMessageBytes, payloadBytes } from "./payload.ts";
+import {
+  decodePayload,
+  encodePayload,
+  maxTransportBodyBytes,
+  minTransportMessageBytes,
+  payloadBytes,
+} from "./payload.ts";
 
 export interface NoiseSocketConfig {
   /** Of the connection: the initiator is the spec's Alice, who sends first, also where a switch makes Bob the Noise initiator. */
@@ -92,7 +98,13 @@ type State =
   | "dead";
 
 /** States in which the next frame is read at once; in the others it waits for a decision. */
-const reads: ReadonlySet<State> = new Set(["awaitingRequest", "awaitingRetry", "awaitingResponse", "handshaking", "transport"]);
+const reads: ReadonlySet<State> = new Set([
+  "awaitingRequest",
+  "awaitingRetry",
+  "awaitingResponse",
+  "handshaking",
+  "transport",
+]);
 
 /** Two full length fields and what they announce; more than this waiting for a decision is abuse. */
 const maxWaitingBytes = 131074;
@@ -103,7 +115,8 @@ const joinedFrameBytes = 8192;
 const empty: Uint8Array = new Uint8Array(0);
 const emptyField = Uint8Array.of(0, 0);
 
-const lengthPrefixed = (bytes: Uint8Array): Uint8Array => concatBytes(Uint8Array.of(bytes.length >> 8, bytes.length), bytes);
+const lengthPrefixed = (bytes: Uint8Array): Uint8Array =>
+  concatBytes(Uint8Array.of(bytes.length >> 8, bytes.length), bytes);
 
 export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocketConfig): NoiseSocketSession => {
   const isAlice = config.side === "initiator";
@@ -125,7 +138,12 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
   const initialPrologue = (applicationPrologue: Uint8Array): Uint8Array =>
     concatBytes(ascii("NoiseSocketInit1"), lengthPrefixed(firstNegotiationData), applicationPrologue);
   const switchPrologue = (): Uint8Array =>
-    concatBytes(ascii("NoiseSocketInit2"), firstFrame, lengthPrefixed(responseNegotiationData), config.applicationPrologue);
+    concatBytes(
+      ascii("NoiseSocketInit2"),
+      firstFrame,
+      lengthPrefixed(responseNegotiationData),
+      config.applicationPrologue,
+    );
   const retryPrologue = (negotiationData: Uint8Array, applicationPrologue: Uint8Array): Uint8Array =>
     concatBytes(
       ascii("NoiseSocketInit3"),
@@ -150,7 +168,10 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
   };
   const wrongState = (): Outcome => err({ type: state === "dead" ? "Dead" : "WrongState" });
 
-  const begin = (keys: HandshakeKeys, roles: Omit<HandshakeConfig, keyof HandshakeKeys>): Result<void, NoiseSocketError> => {
+  const begin = (
+    keys: HandshakeKeys,
+    roles: Omit<HandshakeConfig, keyof HandshakeKeys>,
+  ): Result<void, NoiseSocketError> => {
     const created = createHandshake(deps, { ...keys, ...roles });
     if (!created.ok) return fatal(created.error);
     handshake = created.value;
@@ -316,7 +337,10 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
     retry: (keys, negotiationData, payload = {}) => {
       if (state !== "responded" || response === undefined || response.noiseMessage.length > 0) return wrongState();
       handshake?.wipe();
-      const begun = begin(keys, { role: "initiator", prologue: retryPrologue(negotiationData, config.applicationPrologue) });
+      const begun = begin(keys, {
+        role: "initiator",
+        prologue: retryPrologue(negotiationData, config.applicationPrologue),
+      });
       return begun.ok ? write(negotiationData, payload, "handshaking") : begun;
     },
     acceptDespiteNegotiationData: () => {
@@ -329,7 +353,10 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
         return begun.ok ? andDrain(read(firstMessage)) : begun;
       }
       if (state !== "retried" || retryFrame === undefined) return wrongState();
-      const begun = begin(keys, { role: "responder", prologue: retryPrologue(retryFrame.negotiationData, applicationPrologue) });
+      const begun = begin(keys, {
+        role: "responder",
+        prologue: retryPrologue(retryFrame.negotiationData, applicationPrologue),
+      });
       return begun.ok ? andDrain(read(retryFrame.noiseMessage)) : begun;
     },
     switchTo: (keys, negotiationData, payload = {}) => {
@@ -366,10 +393,12 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
       return andDrain(write(empty, payload, "handshaking"));
     },
     send: (body, paddedBodyLength = 0, prefix = empty) => {
-      if (state !== "transport" || sendCipher === undefined) return err({ type: state === "dead" ? "Dead" : "WrongState" });
+      if (state !== "transport" || sendCipher === undefined)
+        return err({ type: state === "dead" ? "Dead" : "WrongState" });
       const bodyLength = prefix.length + body.length;
       const padding = Math.max(0, paddedBodyLength - bodyLength);
-      if (bodyLength + padding > maxTransportBodyBytes) return err({ type: "BodyTooLong", limit: maxTransportBodyBytes });
+      if (bodyLength + padding > maxTransportBodyBytes)
+        return err({ type: "BodyTooLong", limit: maxTransportBodyBytes });
       const messageLength = minTransportMessageBytes + bodyLength + padding;
       const head = Uint8Array.of(bodyLength >> 8, bodyLength, ...prefix);
       const parts = padding === 0 ? [head, body] : [head, body, new Uint8Array(padding)];

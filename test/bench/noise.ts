@@ -15,7 +15,8 @@ const must = <T>(result: Result<T, { readonly type: string }>): T => {
   return result.value;
 };
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 
 /** Seconds of CPU that `work` takes; unlike wall time it is not distorted by other processes. */
 const cpuSeconds = (work: () => void): number => {
@@ -35,7 +36,11 @@ const newSession = (crypto: CryptoProvider, side: "initiator" | "responder"): No
     { side, applicationPrologue: none },
   );
 
-const connectedPair = (crypto: CryptoProvider, protocolName: string, staticKey = crypto.dhKeyPair(new Uint8Array(randomBytes(32)))) => {
+const connectedPair = (
+  crypto: CryptoProvider,
+  protocolName: string,
+  staticKey = crypto.dhKeyPair(new Uint8Array(randomBytes(32))),
+) => {
   const keys = () => ({ protocolName, staticKey });
   const alice = newSession(crypto, "initiator");
   const bob = newSession(crypto, "responder");
@@ -50,7 +55,11 @@ const connectedPair = (crypto: CryptoProvider, protocolName: string, staticKey =
 };
 
 /** The yardstick: node:crypto at its fastest (the key as a KeyObject), one cipher object a record, and nothing else. */
-const rawRecord = (key: KeyObject, nonce: Uint8Array, plaintext: Uint8Array): { readonly sealed: Buffer; readonly tag: Buffer } => {
+const rawRecord = (
+  key: KeyObject,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+): { readonly sealed: Buffer; readonly tag: Buffer } => {
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   const sealed = cipher.update(plaintext);
   cipher.final();
@@ -67,10 +76,18 @@ const rawOpen = (key: KeyObject, nonce: Uint8Array, sealed: Uint8Array, tag: Uin
 /** The stream as a socket delivers it: chunks of 64 KiB, regardless of frames. */
 const socketReads = (chunks: readonly Uint8Array[]): readonly Uint8Array[] => {
   const stream = Buffer.concat(chunks);
-  return Array.from({ length: Math.ceil(stream.length / 65_536) }, (_, i) => Uint8Array.from(stream.subarray(i * 65_536, (i + 1) * 65_536)));
+  return Array.from({ length: Math.ceil(stream.length / 65_536) }, (_, i) =>
+    Uint8Array.from(stream.subarray(i * 65_536, (i + 1) * 65_536)),
+  );
 };
 
-const transport = (crypto: CryptoProvider, protocolName: string, bodyBytes: number, totalBytes: number, rounds: number) => {
+const transport = (
+  crypto: CryptoProvider,
+  protocolName: string,
+  bodyBytes: number,
+  totalBytes: number,
+  rounds: number,
+) => {
   const count = Math.max(8, Math.round(totalBytes / bodyBytes));
   const megabytes = (count * bodyBytes) / 1e6;
   const body = new Uint8Array(randomBytes(bodyBytes));
@@ -102,7 +119,8 @@ const transport = (crypto: CryptoProvider, protocolName: string, bodyBytes: numb
         if (received !== count) throw new Error("a record was lost");
       }),
     };
-    if (round >= 0) for (const name of ["send", "receive", "rawSeal", "rawOpen"] as const) times[name].push(measured[name]);
+    if (round >= 0)
+      for (const name of ["send", "receive", "rawSeal", "rawOpen"] as const) times[name].push(measured[name]);
   }
   const rate = (name: keyof typeof times): number => megabytes / median(times[name]);
   const round2 = (value: number): number => Math.round(value * 100) / 100;
@@ -145,6 +163,9 @@ export const run = (options: { readonly args: readonly string[] }): Promise<obje
     aesGcm1KiB: transport(native, aesGcm, 1024, volume / 6, rounds),
     chaChaPoly64KiB: transport(native, chaChaPoly, maxTransportBodyBytes, volume, rounds),
     chaChaPoly1KiB: transport(native, chaChaPoly, 1024, volume / 6, rounds),
-    handshakeMsPerSide: { native: handshake(native, aesGcm, isQuick ? 20 : 100), noble: handshake(noble, aesGcm, isQuick ? 2 : 8) },
+    handshakeMsPerSide: {
+      native: handshake(native, aesGcm, isQuick ? 20 : 100),
+      noble: handshake(noble, aesGcm, isQuick ? 2 : 8),
+    },
   });
 };

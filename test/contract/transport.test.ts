@@ -20,7 +20,12 @@ const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, 
 
 /** Starts a connection and writes down everything it reports. */
 const record = (connection: Connection) => {
-  const seen = { chunks: [] as Uint8Array[], log: [] as string[], drained: 0, error: undefined as TransportError | undefined };
+  const seen = {
+    chunks: [] as Uint8Array[],
+    log: [] as string[],
+    drained: 0,
+    error: undefined as TransportError | undefined,
+  };
   connection.start({
     bytes: (bytes) => {
       seen.chunks.push(bytes);
@@ -41,7 +46,11 @@ const received = (seen: { readonly chunks: readonly Uint8Array[] }): Uint8Array 
 
 describe.each([
   ["memory pipe", "::1", (limit: number): Transport => createMemoryTransport(limit)],
-  ["TCP", "127.0.0.1", (limit: number): Transport => createTcpTransport({ ...defaultTcpLimits, halfOpenPerAddress: limit, lingerMs: 200 })],
+  [
+    "TCP",
+    "127.0.0.1",
+    (limit: number): Transport => createTcpTransport({ ...defaultTcpLimits, halfOpenPerAddress: limit, lingerMs: 200 }),
+  ],
 ])("%s", (kind, host, create) => {
   const open: (Listener | Connection)[] = [];
   afterEach(async () => {
@@ -56,7 +65,9 @@ describe.each([
         accepted = connection;
       }),
     );
-    const dialled = value(await transport.dial(kind === "TCP" ? `127.0.0.1:${listener.port}` : `[::1]:${listener.port}`, deadline));
+    const dialled = value(
+      await transport.dial(kind === "TCP" ? `127.0.0.1:${listener.port}` : `[::1]:${listener.port}`, deadline),
+    );
     await until(() => accepted !== undefined);
     open.push(dialled, accepted as Connection, listener);
     return [dialled, accepted as Connection];
@@ -132,9 +143,15 @@ describe.each([
     for (const bad of ["", "host", "host:", "::1:80", "a b:1", "host:x"])
       expect(await transport.dial(bad, deadline)).toMatchObject({ ok: false, error: { type: "BadAddress" } });
     await listener.close();
-    expect(await transport.dial(`127.0.0.1:${listener.port}`, deadline)).toMatchObject({ ok: false, error: { type: "Refused" } });
+    expect(await transport.dial(`127.0.0.1:${listener.port}`, deadline)).toMatchObject({
+      ok: false,
+      error: { type: "Refused" },
+    });
     const aborted = AbortSignal.abort();
-    expect(await transport.dial("127.0.0.1:9", deadline, aborted)).toMatchObject({ ok: false, error: { type: "Aborted" } });
+    expect(await transport.dial("127.0.0.1:9", deadline, aborted)).toMatchObject({
+      ok: false,
+      error: { type: "Aborted" },
+    });
   });
 
   test("P-TRANSPORT-8 half-open connections beyond the limit are closed; settled ones do not count", async () => {
@@ -173,7 +190,11 @@ describe("TCP alone", () => {
     const transport = createTcpTransport();
     const accepted: Connection[] = [];
     const listener = value(await transport.listen("::", 0, (connection) => accepted.push(connection)));
-    const targets = [`127.0.0.1:${listener.port}`, `localhost:${listener.port}`, ...(hasIPv6 ? [`[::1]:${listener.port}`] : [])];
+    const targets = [
+      `127.0.0.1:${listener.port}`,
+      `localhost:${listener.port}`,
+      ...(hasIPv6 ? [`[::1]:${listener.port}`] : []),
+    ];
     for (const target of targets) {
       const connection = value(await transport.dial(target, deadline));
       if (!target.startsWith("localhost")) expect(connection.remoteAddress).toBe(target);
@@ -196,11 +217,17 @@ describe("TCP alone", () => {
     ]);
     expect(performance.now() - started).toBeLessThan(2000);
     for (const result of [timedOut, aborted])
-      expect(result).toMatchObject({ ok: false, error: { type: expect.stringMatching(/TimedOut|Aborted|Unreachable|Refused/) as string } });
+      expect(result).toMatchObject({
+        ok: false,
+        error: { type: expect.stringMatching(/TimedOut|Aborted|Unreachable|Refused/) as string },
+      });
   });
 
   test("a port that may not be opened and an address of another computer are named", async () => {
     const transport = createTcpTransport();
-    expect(await transport.listen("192.0.2.7", 0, () => undefined)).toMatchObject({ ok: false, error: { type: "AddressNotAvailable" } });
+    expect(await transport.listen("192.0.2.7", 0, () => undefined)).toMatchObject({
+      ok: false,
+      error: { type: "AddressNotAvailable" },
+    });
   });
 });

@@ -35,8 +35,10 @@ const talk = (ours: HandshakeState, peer: NoisePeer, isOneWay: boolean, weInitia
   expectSame(end.handshakeHash, handshakeHash);
   for (const length of [0, 1, 1001]) {
     const body = random(length);
-    if (!isOneWay || weInitiate) expectSame(end.decrypt(value(send?.encrypt(none, body) as Result<Uint8Array, never>)), body);
-    if (!isOneWay || !weInitiate) expectSame(value(receive?.decrypt(none, end.encrypt(body)) as Result<Uint8Array, never>), body);
+    if (!isOneWay || weInitiate)
+      expectSame(end.decrypt(value(send?.encrypt(none, body) as Result<Uint8Array, never>)), body);
+    if (!isOneWay || !weInitiate)
+      expectSame(value(receive?.decrypt(none, end.encrypt(body)) as Result<Uint8Array, never>), body);
   }
 };
 
@@ -71,7 +73,9 @@ const meet = (connect: Connect, crypto: CryptoProvider, protocolName: string, we
 };
 
 const patterns = ["N", "K", "X", "NN", "NK", "NX", "XN", "XK", "XX", "KN", "KK", "KX", "IN", "IK", "IX"];
-const suites = ["ChaChaPoly", "AESGCM"].flatMap((cipher) => ["SHA256", "SHA512", "BLAKE2s", "BLAKE2b"].map((hash) => `25519_${cipher}_${hash}`));
+const suites = ["ChaChaPoly", "AESGCM"].flatMap((cipher) =>
+  ["SHA256", "SHA512", "BLAKE2s", "BLAKE2b"].map((hash) => `25519_${cipher}_${hash}`),
+);
 
 describe("NSE-1 noise-c", () => {
   test.each(patterns)("%s in every suite, both roles", (pattern) => {
@@ -84,7 +88,11 @@ describe("NSE-1 noise-c", () => {
   });
 
   test.each(suites)("NSE-8 IK falls back to XX with it as Bob: %s", (suite) => {
-    const [own, stale, bob] = [native.dhKeyPair(random(32)), native.dhKeyPair(random(32)), native.dhKeyPair(random(32))];
+    const [own, stale, bob] = [
+      native.dhKeyPair(random(32)),
+      native.dhKeyPair(random(32)),
+      native.dhKeyPair(random(32)),
+    ];
     const first = start(native, {
       protocolName: `Noise_IK_${suite}`,
       role: "initiator",
@@ -119,5 +127,6 @@ describe("NSE-1 noise-c", () => {
 
 test.each(["XX", "XK", "IK", "NN", "NNpsk0", "XXpsk0"])("NSE-1 noise-handshake %s, both roles", (pattern) => {
   for (const crypto of [native, noble])
-    for (const weInitiate of [true, false]) meet(createHolepunchPeer, crypto, `Noise_${pattern}_25519_ChaChaPoly_BLAKE2b`, weInitiate);
+    for (const weInitiate of [true, false])
+      meet(createHolepunchPeer, crypto, `Noise_${pattern}_25519_ChaChaPoly_BLAKE2b`, weInitiate);
 });

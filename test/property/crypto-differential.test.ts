@@ -21,34 +21,49 @@ const aeadName = fc.constantFrom<AeadName>("ChaChaPoly", "AESGCM");
 
 test("hash, HMAC and HKDF agree", () => {
   fc.assert(
-    fc.property(hashName, fc.uint8Array({ maxLength: 200 }), bytes, bytes, fc.integer({ min: 1, max: 600 }), (name, k, a, b, n) => {
-      expect(bytesToHex(native.hash(name, a, b))).toBe(bytesToHex(noble.hash(name, a, b)));
-      expect(bytesToHex(native.hmac(name, k, a, b))).toBe(bytesToHex(noble.hmac(name, k, a, b)));
-      expect(bytesToHex(native.hkdfSha256(a, k, b, n))).toBe(bytesToHex(noble.hkdfSha256(a, k, b, n)));
-    }),
+    fc.property(
+      hashName,
+      fc.uint8Array({ maxLength: 200 }),
+      bytes,
+      bytes,
+      fc.integer({ min: 1, max: 600 }),
+      (name, k, a, b, n) => {
+        expect(bytesToHex(native.hash(name, a, b))).toBe(bytesToHex(noble.hash(name, a, b)));
+        expect(bytesToHex(native.hmac(name, k, a, b))).toBe(bytesToHex(noble.hmac(name, k, a, b)));
+        expect(bytesToHex(native.hkdfSha256(a, k, b, n))).toBe(bytesToHex(noble.hkdfSha256(a, k, b, n)));
+      },
+    ),
     { numRuns },
   );
 });
 
 test("AEAD: each opens what the other seals, and neither a changed, cut or re-addressed record", () => {
   fc.assert(
-    fc.property(aeadName, key, nonce, fc.uint8Array({ maxLength: 40 }), bytes, fc.nat(), (name, k, n, ad, plaintext, at) => {
-      const a = noble.aead(name, k);
-      const b = native.aead(name, k);
-      const ciphertext = a.seal(n, ad, plaintext);
-      expect(bytesToHex(b.seal(n, ad, plaintext))).toBe(bytesToHex(ciphertext));
-      const cut = at % (plaintext.length + 1);
-      const pieces = b.sealParts(n, ad, [plaintext.subarray(0, cut), plaintext.subarray(cut)]);
-      expect(bytesToHex(concatBytes(...pieces))).toBe(bytesToHex(ciphertext));
-      const changed = ciphertext.slice();
-      changed[at % changed.length] = (changed[at % changed.length] as number) ^ (1 << (at % 8));
-      for (const one of [a, b]) {
-        expect(bytesToHex(one.open(n, ad, ciphertext) as Uint8Array)).toBe(bytesToHex(plaintext));
-        expect(one.open(n, ad, changed)).toBeUndefined();
-        expect(one.open(n, ad, ciphertext.subarray(0, at % ciphertext.length))).toBeUndefined();
-        expect(one.open(n, concatBytes(ad, Uint8Array.of(0)), ciphertext)).toBeUndefined();
-      }
-    }),
+    fc.property(
+      aeadName,
+      key,
+      nonce,
+      fc.uint8Array({ maxLength: 40 }),
+      bytes,
+      fc.nat(),
+      (name, k, n, ad, plaintext, at) => {
+        const a = noble.aead(name, k);
+        const b = native.aead(name, k);
+        const ciphertext = a.seal(n, ad, plaintext);
+        expect(bytesToHex(b.seal(n, ad, plaintext))).toBe(bytesToHex(ciphertext));
+        const cut = at % (plaintext.length + 1);
+        const pieces = b.sealParts(n, ad, [plaintext.subarray(0, cut), plaintext.subarray(cut)]);
+        expect(bytesToHex(concatBytes(...pieces))).toBe(bytesToHex(ciphertext));
+        const changed = ciphertext.slice();
+        changed[at % changed.length] = (changed[at % changed.length] as number) ^ (1 << (at % 8));
+        for (const one of [a, b]) {
+          expect(bytesToHex(one.open(n, ad, ciphertext) as Uint8Array)).toBe(bytesToHex(plaintext));
+          expect(one.open(n, ad, changed)).toBeUndefined();
+          expect(one.open(n, ad, ciphertext.subarray(0, at % ciphertext.length))).toBeUndefined();
+          expect(one.open(n, concatBytes(ad, Uint8Array.of(0)), ciphertext)).toBeUndefined();
+        }
+      },
+    ),
     { numRuns },
   );
 });
@@ -115,7 +130,12 @@ const mod = (a: bigint): bigint => ((a % order) + order) % order;
 const torsion = ed25519.Point.fromHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05");
 
 /** Signature by scalar `a` under `publicKey`, with `rTorsion` added to R: then valid only under a cofactored check. */
-const signWith = (a: bigint, publicKey: Uint8Array, rTorsion: typeof torsion | undefined, message: Uint8Array): Uint8Array => {
+const signWith = (
+  a: bigint,
+  publicKey: Uint8Array,
+  rTorsion: typeof torsion | undefined,
+  message: Uint8Array,
+): Uint8Array => {
   const r = 12345678901234567890n;
   const R = ed25519.Point.BASE.multiply(r);
   const rBytes = (rTorsion === undefined ? R : R.add(rTorsion)).toBytes();

@@ -12,7 +12,11 @@ import {
   encodeNegotiationRequest,
   encodeNegotiationResponse,
 } from "../../protocol/noisesocket/negotiation.ts";
-import { createNoiseSocketSession, type NoiseSocketEvent, type NoiseSocketSession } from "../../protocol/noisesocket/session.ts";
+import {
+  createNoiseSocketSession,
+  type NoiseSocketEvent,
+  type NoiseSocketSession,
+} from "../../protocol/noisesocket/session.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
 const crypto = createNativeProvider(createNobleProvider());
@@ -28,25 +32,39 @@ const value = <T>(result: Result<T, { readonly type: string }>): T => {
 test("NSK-2 any cutting of a stream gives the same frames, and less than one frame is held", () => {
   const field = fc.uint8Array({ maxLength: 40 });
   fc.assert(
-    fc.property(fc.array(fc.tuple(field, field), { maxLength: 6 }), fc.array(fc.integer({ min: 1, max: 30 })), fc.boolean(), (fields, cuts, isHandshake) => {
-      const frames = fields.map(([a, b]) => (isHandshake ? encodeHandshakeFrame(a, b) : concatBytes(Uint8Array.of(0, b.length), b)));
-      const stream = concatBytes(...frames);
-      const decoder = createFrameDecoder();
-      const seen: Frame[] = [];
-      for (let at = 0, i = 0; at < stream.length; i++) {
-        const end = at + (cuts[i % cuts.length] ?? 7);
-        decoder.push(stream.subarray(at, end));
-        at = end;
-        for (let next = value(decoder.next(isHandshake ? "handshake" : "transport")); next !== undefined; ) {
-          seen.push({ ...next, noiseMessage: next.noiseMessage.slice(), negotiationData: next.negotiationData.slice() });
-          next = value(decoder.next(isHandshake ? "handshake" : "transport"));
+    fc.property(
+      fc.array(fc.tuple(field, field), { maxLength: 6 }),
+      fc.array(fc.integer({ min: 1, max: 30 })),
+      fc.boolean(),
+      (fields, cuts, isHandshake) => {
+        const frames = fields.map(([a, b]) =>
+          isHandshake ? encodeHandshakeFrame(a, b) : concatBytes(Uint8Array.of(0, b.length), b),
+        );
+        const stream = concatBytes(...frames);
+        const decoder = createFrameDecoder();
+        const seen: Frame[] = [];
+        for (let at = 0, i = 0; at < stream.length; i++) {
+          const end = at + (cuts[i % cuts.length] ?? 7);
+          decoder.push(stream.subarray(at, end));
+          at = end;
+          for (let next = value(decoder.next(isHandshake ? "handshake" : "transport")); next !== undefined;) {
+            seen.push({
+              ...next,
+              noiseMessage: next.noiseMessage.slice(),
+              negotiationData: next.negotiationData.slice(),
+            });
+            next = value(decoder.next(isHandshake ? "handshake" : "transport"));
+          }
+          expect(decoder.bufferedBytes()).toBeLessThan(84);
         }
-        expect(decoder.bufferedBytes()).toBeLessThan(84);
-      }
-      expect(seen.map(({ noiseMessage }) => bytesToHex(noiseMessage))).toEqual(fields.map(([, b]) => bytesToHex(b)));
-      if (isHandshake) expect(seen.map(({ negotiationData }) => bytesToHex(negotiationData))).toEqual(fields.map(([a]) => bytesToHex(a)));
-      expect(decoder.bufferedBytes()).toBe(0);
-    }),
+        expect(seen.map(({ noiseMessage }) => bytesToHex(noiseMessage))).toEqual(fields.map(([, b]) => bytesToHex(b)));
+        if (isHandshake)
+          expect(seen.map(({ negotiationData }) => bytesToHex(negotiationData))).toEqual(
+            fields.map(([a]) => bytesToHex(a)),
+          );
+        expect(decoder.bufferedBytes()).toBe(0);
+      },
+    ),
   );
 });
 
@@ -54,14 +72,23 @@ test("NSK-11 negotiation data round-trips, and any bytes are either decoded or r
   const name = fc.stringMatching(/^[!-~]{1,60}$/);
   const names = fc.array(name, { maxLength: 16 });
   fc.assert(
-    fc.property(name, names, names, fc.option(name, { nil: undefined }), (initialProtocol, switchProtocols, retryProtocols, application) => {
-      const request = { initialProtocol, switchProtocols, retryProtocols, application };
-      expect(value(decodeNegotiationRequest(encodeNegotiationRequest(request)))).toEqual(request);
-      for (const response of [{ type: "switch", protocol: name }, { type: "retry", protocol: name }] as const) {
-        const concrete = { ...response, protocol: initialProtocol };
-        expect(value(decodeNegotiationResponse(encodeNegotiationResponse(concrete)))).toEqual(concrete);
-      }
-    }),
+    fc.property(
+      name,
+      names,
+      names,
+      fc.option(name, { nil: undefined }),
+      (initialProtocol, switchProtocols, retryProtocols, application) => {
+        const request = { initialProtocol, switchProtocols, retryProtocols, application };
+        expect(value(decodeNegotiationRequest(encodeNegotiationRequest(request)))).toEqual(request);
+        for (const response of [
+          { type: "switch", protocol: name },
+          { type: "retry", protocol: name },
+        ] as const) {
+          const concrete = { ...response, protocol: initialProtocol };
+          expect(value(decodeNegotiationResponse(encodeNegotiationResponse(concrete)))).toEqual(concrete);
+        }
+      },
+    ),
   );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -137,36 +164,46 @@ const mutations: readonly Mutation[] = [
     return bytes.with(i, (bytes[i] as number) ^ (1 << (random.uint32() & 7)));
   },
   (bytes, random) => bytes.slice(0, at(bytes, random)),
-  (bytes, random) => concatBytes(bytes.slice(0, at(bytes, random)), random.bytes(1 + (random.uint32() % 5)), bytes.slice(at(bytes, random))),
+  (bytes, random) =>
+    concatBytes(
+      bytes.slice(0, at(bytes, random)),
+      random.bytes(1 + (random.uint32() % 5)),
+      bytes.slice(at(bytes, random)),
+    ),
   (bytes) => concatBytes(bytes, bytes),
   (bytes, random) => random.bytes(bytes.length),
   (bytes) => bytes.with(0, 255).with(1, 255),
 ];
 
-test(`NSK-13 a mutated frame never yields a wrong body, an exception or an overfull buffer (seed ${seed}, ${rounds} rounds)`, () => {
-  const random = createSeededRandom(seed);
-  let refused = 0;
-  for (let round = 0; round < rounds; round++) {
-    const chat = createChat(`${seed}/${round}`, suites[round % 2] as string);
-    const target = random.uint32() % 5;
-    const mutation = mutations[random.uint32() % mutations.length] as Mutation;
-    let wasChanged = false;
-    const arrived = chat.run((index, frame) => {
-      if (index !== target) return frame;
-      const changed = mutation(frame, random);
-      wasChanged = bytesToHex(changed) !== bytesToHex(frame);
-      return changed;
-    });
-    const atBob = arrived.atBob.map(bytesToHex);
-    const atAlice = arrived.atAlice.map(bytesToHex);
-    // The first message of XX is not encrypted: a body changed there is noticed with the answer, and nothing more arrives.
-    if (target === 0 && atBob.length > 0 && atBob[0] !== bytesToHex(a1)) expect([atBob.length, atAlice.length]).toEqual([1, 0]);
-    else expect(atBob).toEqual([a1, a2, a3].slice(0, atBob.length).map(bytesToHex));
-    expect(atAlice).toEqual([b1, b2].slice(0, atAlice.length).map(bytesToHex));
-    if (wasChanged && atAlice.length + atBob.length < 5) refused += 1;
-  }
-  expect(refused).toBeGreaterThan(rounds * 0.6);
-}, 60_000 + rounds * 50);
+test(
+  `NSK-13 a mutated frame never yields a wrong body, an exception or an overfull buffer (seed ${seed}, ${rounds} rounds)`,
+  () => {
+    const random = createSeededRandom(seed);
+    let refused = 0;
+    for (let round = 0; round < rounds; round++) {
+      const chat = createChat(`${seed}/${round}`, suites[round % 2] as string);
+      const target = random.uint32() % 5;
+      const mutation = mutations[random.uint32() % mutations.length] as Mutation;
+      let wasChanged = false;
+      const arrived = chat.run((index, frame) => {
+        if (index !== target) return frame;
+        const changed = mutation(frame, random);
+        wasChanged = bytesToHex(changed) !== bytesToHex(frame);
+        return changed;
+      });
+      const atBob = arrived.atBob.map(bytesToHex);
+      const atAlice = arrived.atAlice.map(bytesToHex);
+      // The first message of XX is not encrypted: a body changed there is noticed with the answer, and nothing more arrives.
+      if (target === 0 && atBob.length > 0 && atBob[0] !== bytesToHex(a1))
+        expect([atBob.length, atAlice.length]).toEqual([1, 0]);
+      else expect(atBob).toEqual([a1, a2, a3].slice(0, atBob.length).map(bytesToHex));
+      expect(atAlice).toEqual([b1, b2].slice(0, atAlice.length).map(bytesToHex));
+      if (wasChanged && atAlice.length + atBob.length < 5) refused += 1;
+    }
+    expect(refused).toBeGreaterThan(rounds * 0.6);
+  },
+  60_000 + rounds * 50,
+);
 
 describe("NSE-15 every single-byte change of an encrypted handshake message is refused", () => {
   test.each(["XX", "IK", "XK", "NNpsk2", "KKpsk0", "IX1"])("%s", (pattern) => {
@@ -201,7 +238,8 @@ describe("NSE-15 every single-byte change of an encrypted handshake message is r
         value(reader.readMessage(message));
       }
     };
-    const messages = start("initiator").turn() === "write" && ["NNpsk2", "KKpsk0", "IK", "IX1"].includes(pattern) ? 2 : 3;
+    const messages =
+      start("initiator").turn() === "write" && ["NNpsk2", "KKpsk0", "IK", "IX1"].includes(pattern) ? 2 : 3;
     let checked = 0;
     for (let count = 0; count < messages; count++) {
       const { message, payloadIsEncrypted } = upTo(count);

@@ -23,9 +23,9 @@ describe("a broken primitive is named", () => {
   };
 
   test("absent hash", () => {
-    expect(
-      broken({ hash: (name, ...parts) => (name === "BLAKE2b" ? missing() : noble.hash(name, ...parts)) }),
-    ).toEqual(["hash:BLAKE2b"]);
+    expect(broken({ hash: (name, ...parts) => (name === "BLAKE2b" ? missing() : noble.hash(name, ...parts)) })).toEqual(
+      ["hash:BLAKE2b"],
+    );
   });
   test("AEAD that accepts forgeries", () => {
     const accepting: CryptoProvider["aead"] = (name, key) => ({

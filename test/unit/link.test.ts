@@ -30,8 +30,10 @@ const converse = (a: Link, b: Link, fromA: readonly LinkEffect[], fromB: readonl
   let [toB, toA] = [written(fromA), written(fromB)];
   while (toA.length + toB.length > 0) {
     const [ofA, ofB]: [LinkEffect[], LinkEffect[]] = [[], []];
-    if (toB.length > 0) ofB.push(...b.handle({ type: "bytesReceived", bytes: toB }, start), ...a.handle({ type: "writable" }, start));
-    if (toA.length > 0) ofA.push(...a.handle({ type: "bytesReceived", bytes: toA }, start), ...b.handle({ type: "writable" }, start));
+    if (toB.length > 0)
+      ofB.push(...b.handle({ type: "bytesReceived", bytes: toB }, start), ...a.handle({ type: "writable" }, start));
+    if (toA.length > 0)
+      ofA.push(...a.handle({ type: "bytesReceived", bytes: toA }, start), ...b.handle({ type: "writable" }, start));
     seen.a.push(...ofA);
     seen.b.push(...ofB);
     toB = written(ofA);
@@ -56,13 +58,20 @@ test("LNK-1 the links open with the same handshake hash", () => {
 });
 
 describe("LNK-2 choice of protocol", () => {
-  const request = { initialProtocol: "Noise_XX_25519_AESGCM_SHA256", switchProtocols: [], retryProtocols: [], application: undefined };
+  const request = {
+    initialProtocol: "Noise_XX_25519_AESGCM_SHA256",
+    switchProtocols: [],
+    retryProtocols: [],
+    application: undefined,
+  };
   const applications = ["p2pcollab/1"];
   const [, chaCha = ""] = protocolNames("XX");
 
   test("known, unknown with and without an alternative, and an application not served", () => {
     expect(choose(request, applications)).toMatchObject({ type: "accept" });
-    expect(choose({ ...request, initialProtocol: "Noise_NN_25519_AESGCM_SHA256" }, applications)).toEqual({ type: "reject" });
+    expect(choose({ ...request, initialProtocol: "Noise_NN_25519_AESGCM_SHA256" }, applications)).toEqual({
+      type: "reject",
+    });
     expect(choose({ ...request, initialProtocol: "x", retryProtocols: ["y", chaCha] }, applications)).toEqual({
       type: "retry",
       protocolName: chaCha,
@@ -71,20 +80,37 @@ describe("LNK-2 choice of protocol", () => {
   });
 
   test("a responder that asks for an offered suite gets it; one that asks for another ends the link", () => {
-    for (const [protocol, isOffered] of [[chaCha, true], ["Noise_NN_25519_AESGCM_SHA256", false]] as const) {
+    for (const [protocol, isOffered] of [
+      [chaCha, true],
+      ["Noise_NN_25519_AESGCM_SHA256", false],
+    ] as const) {
       const a = linkOf("a", "initiator");
       a.handle({ type: "connected" }, start);
-      const answer = encodeHandshakeFrame(Uint8Array.of((4 << 3) | 2, protocol.length, ...Buffer.from(protocol)), new Uint8Array(0));
+      const answer = encodeHandshakeFrame(
+        Uint8Array.of((4 << 3) | 2, protocol.length, ...Buffer.from(protocol)),
+        new Uint8Array(0),
+      );
       const effects = a.handle({ type: "bytesReceived", bytes: answer }, start);
       if (isOffered) expect(effects[0]?.type).toBe("write");
-      else expect(effects).toEqual([{ type: "closed", flush: false, reason: { type: "PeerViolated", rule: expect.stringContaining("LNK-2") as string } }]);
+      else
+        expect(effects).toEqual([
+          {
+            type: "closed",
+            flush: false,
+            reason: { type: "PeerViolated", rule: expect.stringContaining("LNK-2") as string },
+          },
+        ]);
     }
   });
 
   test("an unknown first protocol is retried with a known one, by a peer of our own make", () => {
     const b = linkOf("b", "responder");
     b.handle({ type: "connected" }, start);
-    const data = encodeNegotiationRequest({ ...request, initialProtocol: "Noise_XX_448_AESGCM_SHA256", retryProtocols: [chaCha] });
+    const data = encodeNegotiationRequest({
+      ...request,
+      initialProtocol: "Noise_XX_448_AESGCM_SHA256",
+      retryProtocols: [chaCha],
+    });
     const effects = b.handle({ type: "bytesReceived", bytes: encodeHandshakeFrame(data, new Uint8Array(56)) }, start);
     expect(Buffer.from(written(effects)).toString("latin1")).toContain(chaCha);
     expect(effects.some(({ type }) => type === "closed")).toBe(false);
@@ -111,7 +137,11 @@ describe("LNK-3 LNK-4 LNK-5 records", () => {
   });
 
   test("any sequence of messages on two channels comes out whole and in the order of each channel", () => {
-    const message = fc.tuple(fc.constantFrom("urgent" as const, "bulk" as const), fc.nat({ max: 150_000 }), fc.nat({ max: 255 }));
+    const message = fc.tuple(
+      fc.constantFrom("urgent" as const, "bulk" as const),
+      fc.nat({ max: 150_000 }),
+      fc.nat({ max: 255 }),
+    );
     fc.assert(
       fc.property(fc.array(message, { maxLength: 8 }), (messages) => {
         const queue = createSendQueue();
@@ -120,7 +150,8 @@ describe("LNK-3 LNK-4 LNK-5 records", () => {
         const out: string[] = [];
         for (let record = queue.next(); record !== undefined; record = queue.next()) {
           const received = reassembly.take(concatBytes(record.prefix, record.body));
-          if (received.ok && received.value.type === "message") out.push(`${received.value.bytes.length}:${received.value.bytes[0] ?? ""}`);
+          if (received.ok && received.value.type === "message")
+            out.push(`${received.value.bytes.length}:${received.value.bytes[0] ?? ""}`);
           expect(received.ok).toBe(true);
         }
         const expected = [...messages.filter(([c]) => c === "urgent"), ...messages.filter(([c]) => c === "bulk")];
@@ -187,7 +218,9 @@ describe("LNK-7 LNK-8 LNK-9 LNK-10 endings", () => {
     expect(b.handle({ type: "bytesReceived", bytes: written(goodbye) }, start)).toEqual([
       { type: "closed", flush: true, reason: { type: "Goodbye" } },
     ]);
-    expect(openPair().a.handle({ type: "streamEnded" }, start)).toEqual([{ type: "closed", flush: false, reason: { type: "Truncated" } }]);
+    expect(openPair().a.handle({ type: "streamEnded" }, start)).toEqual([
+      { type: "closed", flush: false, reason: { type: "Truncated" } },
+    ]);
     expect(openPair().a.handle({ type: "connectionClosed", error: "Reset" }, start)).toEqual([
       { type: "closed", flush: false, reason: { type: "ConnectionFailed", error: "Reset" } },
     ]);
@@ -205,7 +238,14 @@ describe("LNK-7 LNK-8 LNK-9 LNK-10 endings", () => {
 
 test("backoff doubles from one second to five minutes within 30 %", () => {
   const random = createSeededRandom("backoff");
-  for (const [failures, base] of [[1, 1000], [2, 2000], [5, 16_000], [9, 256_000], [10, 300_000], [60, 300_000]] as const)
+  for (const [failures, base] of [
+    [1, 1000],
+    [2, 2000],
+    [5, 16_000],
+    [9, 256_000],
+    [10, 300_000],
+    [60, 300_000],
+  ] as const)
     for (let i = 0; i < 50; i++) {
       expect(backoff(failures, random)).toBeGreaterThanOrEqual(0.7 * base);
       expect(backoff(failures, random)).toBeLessThanOrEqual(1.3 * base);

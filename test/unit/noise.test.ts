@@ -5,7 +5,13 @@ import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { createCipherState } from "../../protocol/noise/cipher-state.ts";
 import { createHandshake, type HandshakeConfig, type HandshakeState } from "../../protocol/noise/handshake-state.ts";
-import { basePatterns, brokenValidityRule, buildPattern, type HandshakePattern, type Token } from "../../protocol/noise/patterns.ts";
+import {
+  basePatterns,
+  brokenValidityRule,
+  buildPattern,
+  type HandshakePattern,
+  type Token,
+} from "../../protocol/noise/patterns.ts";
 import { parseProtocolName } from "../../protocol/noise/protocol-name.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
@@ -25,8 +31,26 @@ const pair = (pattern: string, psks: readonly Uint8Array[] = [], prologues = [no
   const [a, b] = [keyPair(), keyPair()];
   const protocolName = `Noise_${pattern}_25519_ChaChaPoly_SHA256`;
   return {
-    initiator: value(create({ protocolName, role: "initiator", staticKey: a, remoteStatic: b.publicKey, psks, prologue: prologues[0] })),
-    responder: value(create({ protocolName, role: "responder", staticKey: b, remoteStatic: a.publicKey, psks, prologue: prologues[1] })),
+    initiator: value(
+      create({
+        protocolName,
+        role: "initiator",
+        staticKey: a,
+        remoteStatic: b.publicKey,
+        psks,
+        prologue: prologues[0],
+      }),
+    ),
+    responder: value(
+      create({
+        protocolName,
+        role: "responder",
+        staticKey: b,
+        remoteStatic: a.publicKey,
+        psks,
+        prologue: prologues[1],
+      }),
+    ),
   };
 };
 const complete = ({ initiator, responder }: ReturnType<typeof pair>): void => {
@@ -109,24 +133,29 @@ describe("NSE-3 patterns", () => {
 });
 
 describe("cipher state", () => {
-  test.each(["AESGCM", "ChaChaPoly"] as const)("NSE-4 %s: the last nonce is 2^64 - 2, and a failure does not count", (cipher) => {
-    const key = random.bytes(32);
-    const [a, b] = [createCipherState(crypto, cipher), createCipherState(noble, cipher)];
-    for (const state of [a, b]) {
-      state.initializeKey(key);
-      state.setNonce(2n ** 32n - 1n);
-    }
-    for (let i = 0; i < 2; i++) {
-      const ciphertext = value(a.encrypt(none, Uint8Array.of(i)));
-      expect(b.decrypt(none, ciphertext.with(0, (ciphertext[0] as number) ^ 1))).toMatchObject({ error: { type: "OpenFailed" } });
-      expect(b.decrypt(none, ciphertext.subarray(1, 9))).toMatchObject({ error: { type: "MessageTooShort" } });
-      expect(value(b.decrypt(none, ciphertext))).toEqual(Uint8Array.of(i));
-    }
-    for (const state of [a, b]) state.setNonce(2n ** 64n - 2n);
-    value(b.decrypt(none, value(a.encrypt(none, none))));
-    for (const outcome of [a.encrypt(none, none), b.decrypt(none, new Uint8Array(16)), a.encryptParts(none, [none])])
-      expect(outcome).toMatchObject({ error: { type: "NonceExhausted" } });
-  });
+  test.each(["AESGCM", "ChaChaPoly"] as const)(
+    "NSE-4 %s: the last nonce is 2^64 - 2, and a failure does not count",
+    (cipher) => {
+      const key = random.bytes(32);
+      const [a, b] = [createCipherState(crypto, cipher), createCipherState(noble, cipher)];
+      for (const state of [a, b]) {
+        state.initializeKey(key);
+        state.setNonce(2n ** 32n - 1n);
+      }
+      for (let i = 0; i < 2; i++) {
+        const ciphertext = value(a.encrypt(none, Uint8Array.of(i)));
+        expect(b.decrypt(none, ciphertext.with(0, (ciphertext[0] as number) ^ 1))).toMatchObject({
+          error: { type: "OpenFailed" },
+        });
+        expect(b.decrypt(none, ciphertext.subarray(1, 9))).toMatchObject({ error: { type: "MessageTooShort" } });
+        expect(value(b.decrypt(none, ciphertext))).toEqual(Uint8Array.of(i));
+      }
+      for (const state of [a, b]) state.setNonce(2n ** 64n - 2n);
+      value(b.decrypt(none, value(a.encrypt(none, none))));
+      for (const outcome of [a.encrypt(none, none), b.decrypt(none, new Uint8Array(16)), a.encryptParts(none, [none])])
+        expect(outcome).toMatchObject({ error: { type: "NonceExhausted" } });
+    },
+  );
 
   test("NSE-5 rekey changes the key and keeps the counter", () => {
     const key = random.bytes(32);
@@ -179,9 +208,15 @@ test("NSE-8 after a fallback the first cipher is Bob's", () => {
   value(b.readMessage(value(a.writeMessage(none))));
   const [atA, atB] = [value(a.finish()), value(b.finish())];
   expect(bytesToHex(atA.remoteStatic ?? none)).toBe(bytesToHex(bob.publicKey));
-  expect(value(atA.receive?.decrypt(none, value(atB.send?.encrypt(none, Uint8Array.of(9)) as never)) as never)).toEqual(Uint8Array.of(9));
-  expect(create({ protocolName, role: "responder", staticKey: alice })).toMatchObject({ error: { type: "MissingKey", key: "e" } });
-  expect(create({ protocolName, role: "initiator", staticKey: bob })).toMatchObject({ error: { type: "MissingKey", key: "re" } });
+  expect(value(atA.receive?.decrypt(none, value(atB.send?.encrypt(none, Uint8Array.of(9)) as never)) as never)).toEqual(
+    Uint8Array.of(9),
+  );
+  expect(create({ protocolName, role: "responder", staticKey: alice })).toMatchObject({
+    error: { type: "MissingKey", key: "e" },
+  });
+  expect(create({ protocolName, role: "initiator", staticKey: bob })).toMatchObject({
+    error: { type: "MissingKey", key: "re" },
+  });
 });
 
 describe("NSE-9 low-order public keys", () => {
@@ -214,7 +249,9 @@ describe("NSE-9 low-order public keys", () => {
 
   test("as the known static key: the first message cannot be written", () => {
     for (const remoteStatic of points) {
-      const handshake = value(create({ protocolName: "Noise_NK_25519_AESGCM_SHA256", role: "initiator", remoteStatic }));
+      const handshake = value(
+        create({ protocolName: "Noise_NK_25519_AESGCM_SHA256", role: "initiator", remoteStatic }),
+      );
       expect(handshake.writeMessage(none)).toMatchObject({ error: { type: "InvalidPublicKey" } });
     }
   });
@@ -235,7 +272,9 @@ describe("NSE-11 lengths", () => {
     expect(initiator.writeMessage(new Uint8Array(room + 1))).toMatchObject({ error: { type: "MessageTooLong" } });
     expect(initiator.turn()).toBe("write");
     expect(value(responder.readMessage(value(initiator.writeMessage(new Uint8Array(room))))).length).toBe(room);
-    expect(pair("XX").responder.readMessage(new Uint8Array(65536))).toMatchObject({ error: { type: "MessageTooLong" } });
+    expect(pair("XX").responder.readMessage(new Uint8Array(65536))).toMatchObject({
+      error: { type: "MessageTooLong" },
+    });
   });
 
   test.each([
@@ -243,7 +282,9 @@ describe("NSE-11 lengths", () => {
     ["IK", 95],
     ["NK", 47],
   ])("%s: a first message of %i bytes is too short", (pattern, length) => {
-    expect(pair(pattern).responder.readMessage(new Uint8Array(length))).toMatchObject({ error: { type: "MessageTooShort" } });
+    expect(pair(pattern).responder.readMessage(new Uint8Array(length))).toMatchObject({
+      error: { type: "MessageTooShort" },
+    });
   });
 });
 
@@ -259,9 +300,15 @@ test("NSE-12 out of turn nothing changes; missing and misshapen keys are refused
   const refusals = [
     [create({ protocolName: named("XX"), role: "initiator" }), { type: "MissingKey", key: "s" }],
     [create({ protocolName: named("NK"), role: "initiator" }), { type: "MissingKey", key: "rs" }],
-    [create({ protocolName: named("NK"), role: "initiator", remoteStatic: new Uint8Array(31) }), { type: "BadKeyLength", key: "rs" }],
+    [
+      create({ protocolName: named("NK"), role: "initiator", remoteStatic: new Uint8Array(31) }),
+      { type: "BadKeyLength", key: "rs" },
+    ],
     [create({ protocolName: named("XXpsk3"), role: "initiator", staticKey }), { type: "MissingKey", key: "psk" }],
-    [create({ protocolName: named("NNpsk0"), role: "initiator", psks: [new Uint8Array(31)] }), { type: "BadKeyLength", key: "psk" }],
+    [
+      create({ protocolName: named("NNpsk0"), role: "initiator", psks: [new Uint8Array(31)] }),
+      { type: "BadKeyLength", key: "psk" },
+    ],
     [create({ protocolName: named("QQ"), role: "initiator" }), { type: "BadPattern" }],
     [create({ protocolName: "x", role: "initiator" }), { type: "BadProtocolName" }],
   ] as const;
@@ -273,7 +320,9 @@ test("NSE-13 a one-way pattern has one direction", () => {
   complete(ends);
   const [sender, recipient] = [value(ends.initiator.finish()), value(ends.responder.finish())];
   expect([sender.receive, recipient.send]).toEqual([undefined, undefined]);
-  expect(value(recipient.receive?.decrypt(none, value(sender.send?.encrypt(none, Uint8Array.of(1)) as never)) as never)).toEqual(Uint8Array.of(1));
+  expect(
+    value(recipient.receive?.decrypt(none, value(sender.send?.encrypt(none, Uint8Array.of(1)) as never)) as never),
+  ).toEqual(Uint8Array.of(1));
 });
 
 test("NSE-14 both sides finish once, with the same hash", () => {

@@ -4,9 +4,17 @@ import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { ascii, concatBytes } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { createFrameDecoder, encodeHandshakeFrame, type FrameLimits } from "../../protocol/noisesocket/framing.ts";
-import { decodeNegotiationRequest, decodeNegotiationResponse, encodeNegotiationRequest } from "../../protocol/noisesocket/negotiation.ts";
+import {
+  decodeNegotiationRequest,
+  decodeNegotiationResponse,
+  encodeNegotiationRequest,
+} from "../../protocol/noisesocket/negotiation.ts";
 import { maxTransportBodyBytes } from "../../protocol/noisesocket/payload.ts";
-import { createNoiseSocketSession, type NoiseSocketEvent, type NoiseSocketSession } from "../../protocol/noisesocket/session.ts";
+import {
+  createNoiseSocketSession,
+  type NoiseSocketEvent,
+  type NoiseSocketSession,
+} from "../../protocol/noisesocket/session.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
 const crypto = createNativeProvider(createNobleProvider());
@@ -16,13 +24,25 @@ const none = new Uint8Array(0);
 const prologue = ascii("unit/1");
 const [aliceKey, bobKey] = [deps.generateKeyPair(), deps.generateKeyPair()];
 const named = (pattern: string) => `Noise_${pattern}_25519_AESGCM_SHA256`;
-const aliceKeys = (pattern: string) => ({ protocolName: named(pattern), staticKey: aliceKey, remoteStatic: bobKey.publicKey });
-const bobKeys = (pattern: string) => ({ protocolName: named(pattern), staticKey: bobKey, remoteStatic: aliceKey.publicKey });
+const aliceKeys = (pattern: string) => ({
+  protocolName: named(pattern),
+  staticKey: aliceKey,
+  remoteStatic: bobKey.publicKey,
+});
+const bobKeys = (pattern: string) => ({
+  protocolName: named(pattern),
+  staticKey: bobKey,
+  remoteStatic: aliceKey.publicKey,
+});
 const value = <T>(result: Result<T, { readonly type: string }>): T => {
   if (!result.ok) throw new Error(result.error.type);
   return result.value;
 };
-const newSession = (side: "initiator" | "responder", limits?: FrameLimits, applicationPrologue = prologue): NoiseSocketSession =>
+const newSession = (
+  side: "initiator" | "responder",
+  limits?: FrameLimits,
+  applicationPrologue = prologue,
+): NoiseSocketSession =>
   createNoiseSocketSession(deps, { side, applicationPrologue, ...(limits === undefined ? {} : { limits }) });
 const output = (session: NoiseSocketSession): Uint8Array => concatBytes(...session.takeOutput());
 const types = (events: readonly NoiseSocketEvent[]): readonly string[] => events.map(({ type }) => type);
@@ -68,18 +88,29 @@ describe("NSK-2 limits of frames", () => {
 
 test("NSK-3 NSK-9 bodies up to 65 517 bytes, padded or not; larger ones change nothing", () => {
   const { alice, bob } = connected();
-  for (const [length, padded] of [[0, 0], [1, 100], [maxTransportBodyBytes, 0], [5, maxTransportBodyBytes]] as const) {
+  for (const [length, padded] of [
+    [0, 0],
+    [1, 100],
+    [maxTransportBodyBytes, 0],
+    [5, maxTransportBodyBytes],
+  ] as const) {
     value(alice.send(new Uint8Array(length).fill(7), padded));
     const frame = output(alice);
     expect(frame.length).toBe(20 + Math.max(length, padded));
     expect(bob.receive(frame)).toEqual([{ type: "message", body: new Uint8Array(length).fill(7) }]);
   }
-  for (const outcome of [alice.send(new Uint8Array(65_518)), alice.send(none, 65_518), alice.send(new Uint8Array(65_517), 0, Uint8Array.of(1))])
+  for (const outcome of [
+    alice.send(new Uint8Array(65_518)),
+    alice.send(none, 65_518),
+    alice.send(new Uint8Array(65_517), 0, Uint8Array.of(1)),
+  ])
     expect(outcome).toEqual({ ok: false, error: { type: "BodyTooLong", limit: 65_517 } });
   value(alice.send(Uint8Array.of(2, 3), 0, Uint8Array.of(1)));
   expect(bob.receive(output(alice))).toEqual([{ type: "message", body: Uint8Array.of(1, 2, 3) }]);
   const starting = newSession("initiator");
-  expect(starting.start(aliceKeys("XX"), none, { body: new Uint8Array(65_504) })).toMatchObject({ error: { type: "BodyTooLong", limit: 65_503 } });
+  expect(starting.start(aliceKeys("XX"), none, { body: new Uint8Array(65_504) })).toMatchObject({
+    error: { type: "BodyTooLong", limit: 65_503 },
+  });
 });
 
 test("NSK-4 negotiation data changed under way, or another application, is noticed at the first encrypted field", () => {
@@ -118,28 +149,46 @@ test("NSK-6 negotiation data in the third message is an error", () => {
   alice.receive(output(bob));
   value(alice.writeHandshake());
   const third = output(alice);
-  expect(failure(bob.receive(concatBytes(Uint8Array.of(0, 1, 65), third.subarray(2))))).toBe("UnexpectedNegotiationData");
+  expect(failure(bob.receive(concatBytes(Uint8Array.of(0, 1, 65), third.subarray(2))))).toBe(
+    "UnexpectedNegotiationData",
+  );
 });
 
 describe("NSK-7 NSK-8 transport faults are fatal", () => {
-  const faults: readonly (readonly [string, (alice: NoiseSocketSession, bob: NoiseSocketSession) => Uint8Array, string])[] = [
+  const faults: readonly (readonly [
+    string,
+    (alice: NoiseSocketSession, bob: NoiseSocketSession) => Uint8Array,
+    string,
+  ])[] = [
     ["too short", () => concatBytes(Uint8Array.of(0, 17), new Uint8Array(17)), "MessageTooShort"],
-    ["replayed", (alice, bob) => {
-      value(alice.send(Uint8Array.of(1)));
-      const frame = output(alice);
-      expect(types(bob.receive(frame))).toEqual(["message"]);
-      return frame;
-    }, "OpenFailed"],
-    ["dropped", (alice) => {
-      value(alice.send(Uint8Array.of(1)));
-      alice.takeOutput();
-      value(alice.send(Uint8Array.of(2)));
-      return output(alice);
-    }, "OpenFailed"],
-    ["reflected", (_, bob) => {
-      value(bob.send(Uint8Array.of(1)));
-      return output(bob);
-    }, "OpenFailed"],
+    [
+      "replayed",
+      (alice, bob) => {
+        value(alice.send(Uint8Array.of(1)));
+        const frame = output(alice);
+        expect(types(bob.receive(frame))).toEqual(["message"]);
+        return frame;
+      },
+      "OpenFailed",
+    ],
+    [
+      "dropped",
+      (alice) => {
+        value(alice.send(Uint8Array.of(1)));
+        alice.takeOutput();
+        value(alice.send(Uint8Array.of(2)));
+        return output(alice);
+      },
+      "OpenFailed",
+    ],
+    [
+      "reflected",
+      (_, bob) => {
+        value(bob.send(Uint8Array.of(1)));
+        return output(bob);
+      },
+      "OpenFailed",
+    ],
   ];
   test.each(faults)("%s", (_, frameOf, error) => {
     const { alice, bob } = connected();
@@ -163,8 +212,31 @@ describe("NSK-11 negotiation data", () => {
   const request = { initialProtocol: "a", switchProtocols: [], retryProtocols: [], application: undefined };
 
   test("unknown fields of every wire type are skipped", () => {
-    const unknown = Uint8Array.of((20 << 3) & 127 | 128, 1, 5, (6 << 3) | 2, 1, 9, (7 << 3) | 5, 1, 2, 3, 4, (8 << 3) | 1, 1, 2, 3, 4, 5, 6, 7, 8);
-    expect(value(decodeNegotiationRequest(concatBytes(unknown, encodeNegotiationRequest(request), unknown)))).toEqual(request);
+    const unknown = Uint8Array.of(
+      ((20 << 3) & 127) | 128,
+      1,
+      5,
+      (6 << 3) | 2,
+      1,
+      9,
+      (7 << 3) | 5,
+      1,
+      2,
+      3,
+      4,
+      (8 << 3) | 1,
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+      7,
+      8,
+    );
+    expect(value(decodeNegotiationRequest(concatBytes(unknown, encodeNegotiationRequest(request), unknown)))).toEqual(
+      request,
+    );
   });
 
   test.each([
@@ -177,7 +249,13 @@ describe("NSK-11 negotiation data", () => {
     ["a name with a control character", Uint8Array.of((2 << 3) | 2, 1, 10)],
     ["a number for a name", Uint8Array.of(2 << 3, 1)],
     ["too many names", encodeNegotiationRequest({ ...request, retryProtocols: Array.from({ length: 17 }, () => "x") })],
-    ["more than 4096 bytes", concatBytes(encodeNegotiationRequest(request), ...Array.from({ length: 2100 }, () => Uint8Array.of(20 << 3 & 127, 1)))],
+    [
+      "more than 4096 bytes",
+      concatBytes(
+        encodeNegotiationRequest(request),
+        ...Array.from({ length: 2100 }, () => Uint8Array.of((20 << 3) & 127, 1)),
+      ),
+    ],
   ])("%s is refused", (_, bytes) => {
     expect(decodeNegotiationRequest(bytes).ok).toBe(false);
     expect(decodeNegotiationResponse(bytes).ok).toBe(false);
@@ -215,7 +293,9 @@ describe("NSK-12 decisions", () => {
     value(alice.start(aliceKeys("XX"), ascii("offer")));
     alice.receive(encodeHandshakeFrame(ascii("again"), none));
     value(alice.retry(aliceKeys("XX"), none));
-    expect(failure(alice.receive(encodeHandshakeFrame(ascii("switch"), new Uint8Array(96))))).toBe("UnexpectedNegotiationData");
+    expect(failure(alice.receive(encodeHandshakeFrame(ascii("switch"), new Uint8Array(96))))).toBe(
+      "UnexpectedNegotiationData",
+    );
   });
 
   test("an explicit rejection reaches Alice and ends Bob", () => {
@@ -223,7 +303,9 @@ describe("NSK-12 decisions", () => {
     value(alice.start(aliceKeys("XX"), ascii("offer")));
     bob.receive(output(alice));
     value(bob.reject(ascii("no")));
-    expect(alice.receive(output(bob))).toMatchObject([{ type: "response", kind: "retryOrReject", negotiationData: ascii("no") }]);
+    expect(alice.receive(output(bob))).toMatchObject([
+      { type: "response", kind: "retryOrReject", negotiationData: ascii("no") },
+    ]);
     expect(failure(bob.receive(Uint8Array.of(0)))).toBe("Dead");
   });
 
@@ -240,7 +322,12 @@ describe("NSK-12 decisions", () => {
     expect(types(bob.receive(output(alice)))).toEqual(["request"]);
     value(alice.send(Uint8Array.of(2)));
     expect(bob.receive(output(alice))).toEqual([]);
-    expect(types(value(bob.accept({ protocolName: named("N"), staticKey: bobKey })))).toEqual(["handshakeBody", "established", "message", "message"]);
+    expect(types(value(bob.accept({ protocolName: named("N"), staticKey: bobKey })))).toEqual([
+      "handshakeBody",
+      "established",
+      "message",
+      "message",
+    ]);
     const flooded = newSession("responder");
     flooded.receive(encodeHandshakeFrame(none, new Uint8Array(32)));
     flooded.receive(new Uint8Array(131_074));
@@ -265,7 +352,9 @@ describe("NSK-14 one port for several applications, and answers with negotiation
     value(bob.accept(bobKeys("IK")));
     value(bob.writeHandshake());
     const plain = output(bob);
-    expect(alice.receive(concatBytes(Uint8Array.of(0, 8), ascii("accepted"), plain.subarray(2)))).toMatchObject([{ type: "response", kind: "switch" }]);
+    expect(alice.receive(concatBytes(Uint8Array.of(0, 8), ascii("accepted"), plain.subarray(2)))).toMatchObject([
+      { type: "response", kind: "switch" },
+    ]);
     expect(types(value(alice.acceptDespiteNegotiationData()))).toEqual(["handshakeBody", "established"]);
   });
 });

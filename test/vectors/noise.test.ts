@@ -5,7 +5,10 @@ import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { runNoiseVectors } from "./run-noise.ts";
 
 const read = (): Record<string, unknown> =>
-  JSON.parse(readFileSync(new URL("./data/noise/noise-public.json", import.meta.url), "utf8")) as Record<string, unknown>;
+  JSON.parse(readFileSync(new URL("./data/noise/noise-public.json", import.meta.url), "utf8")) as Record<
+    string,
+    unknown
+  >;
 const noble = createNobleProvider();
 
 test.each([
@@ -20,8 +23,9 @@ test("the runner fails a vector with one wrong byte in each category, and a file
   const spoilt: Record<string, unknown> = {};
   for (const [category, vectors] of Object.entries(file)) {
     if (!Array.isArray(vectors)) continue;
-    const withHex = JSON.stringify(vectors[0]).replace(/"(ciphertext|message|noise_message)":"([0-9a-f])/, (_, field: string, digit: string) =>
-      `"${field}":"${digit === "0" ? "1" : "0"}`,
+    const withHex = JSON.stringify(vectors[0]).replace(
+      /"(ciphertext|message|noise_message)":"([0-9a-f])/,
+      (_, field: string, digit: string) => `"${field}":"${digit === "0" ? "1" : "0"}`,
     );
     spoilt[category] = [JSON.parse(withHex.replaceAll('"expect":"error"', '"expect":"ok"'))];
   }

@@ -4,7 +4,11 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import { createCipherState } from "../../protocol/noise/cipher-state.ts";
 import { createHandshake, type HandshakeKeys, type HandshakeState } from "../../protocol/noise/handshake-state.ts";
 import { classifyResponse, createFrameDecoder, type Frame } from "../../protocol/noisesocket/framing.ts";
-import { createNoiseSocketSession, type NoiseSocketEvent, type NoiseSocketSession } from "../../protocol/noisesocket/session.ts";
+import {
+  createNoiseSocketSession,
+  type NoiseSocketEvent,
+  type NoiseSocketSession,
+} from "../../protocol/noisesocket/session.ts";
 
 export interface VectorReport {
   readonly passed: number;
@@ -44,7 +48,13 @@ const same = (what: string, actual: Uint8Array | undefined, expected: Uint8Array
 const must = <T>(what: string, result: Result<T, { readonly type: string }>): T =>
   result.ok ? result.value : fail(`${what}: ${result.error.type}`);
 
-const keysOf = (crypto: CryptoProvider, vector: Json, protocolName: string, prefix: string, psks: readonly Uint8Array[]): HandshakeKeys => {
+const keysOf = (
+  crypto: CryptoProvider,
+  vector: Json,
+  protocolName: string,
+  prefix: string,
+  psks: readonly Uint8Array[],
+): HandshakeKeys => {
   const secret = optionalBytes(vector, `${prefix}static`);
   const remoteStatic = optionalBytes(vector, `${prefix}remote_static`);
   return {
@@ -70,8 +80,16 @@ const checkTransport = (
     const payload = bytes(message, "payload");
     const ciphertext = bytes(message, "ciphertext");
     const none = new Uint8Array(0);
-    same(`transport ciphertext ${i}`, must("encrypt", from.send?.encrypt(none, payload) ?? fail("no send cipher")), ciphertext);
-    same(`transport payload ${i}`, must("decrypt", to.receive?.decrypt(none, ciphertext) ?? fail("no receive cipher")), payload);
+    same(
+      `transport ciphertext ${i}`,
+      must("encrypt", from.send?.encrypt(none, payload) ?? fail("no send cipher")),
+      ciphertext,
+    );
+    same(
+      `transport payload ${i}`,
+      must("decrypt", to.receive?.decrypt(none, ciphertext) ?? fail("no receive cipher")),
+      payload,
+    );
   }
 };
 type Channel = ReturnType<typeof finished>;
@@ -121,7 +139,13 @@ const runNoiseFallback = (crypto: CryptoProvider, vector: Json): void => {
     must(
       `initial ${prefix}`,
       createHandshake(fixedEphemeral(crypto, vector, `${prefix}_ephemeral`), {
-        ...keysOf(crypto, vector, text(vector, "initial_protocol_name"), `${prefix}_`, bytesList(vector, `${prefix}_psks`)),
+        ...keysOf(
+          crypto,
+          vector,
+          text(vector, "initial_protocol_name"),
+          `${prefix}_`,
+          bytesList(vector, `${prefix}_psks`),
+        ),
         role,
         prologue: bytes(vector, `${prefix}_prologue`),
       }),
@@ -154,7 +178,12 @@ const runNoiseFallback = (crypto: CryptoProvider, vector: Json): void => {
   let i = 1;
   for (; i < messages.length && aliceFallback.turn() !== "done"; i++) {
     const bobWrites = aliceFallback.turn() === "read";
-    checkHandshakeMessage(i, messages[i] as Json, bobWrites ? bobFallback : aliceFallback, bobWrites ? aliceFallback : bobFallback);
+    checkHandshakeMessage(
+      i,
+      messages[i] as Json,
+      bobWrites ? bobFallback : aliceFallback,
+      bobWrites ? aliceFallback : bobFallback,
+    );
   }
   const a = finished(aliceFallback);
   const b = finished(bobFallback);
@@ -196,14 +225,22 @@ const runFraming = (_: CryptoProvider, vector: Json): void => {
     for (;;) {
       const frame = must("frame", decoder.next(phase));
       if (frame === undefined) break;
-      frames.push({ ...frame, negotiationData: frame.negotiationData.slice(), noiseMessage: frame.noiseMessage.slice() });
+      frames.push({
+        ...frame,
+        negotiationData: frame.negotiationData.slice(),
+        noiseMessage: frame.noiseMessage.slice(),
+      });
     }
   }
   const expected = list(vector, "frames");
   if (frames.length !== expected.length) fail(`${frames.length} frames instead of ${expected.length}`);
   for (const [i, frame] of frames.entries()) {
     const wanted = expected[i] as Json;
-    same(`negotiation data ${i}`, frame.negotiationData, optionalBytes(wanted, "negotiation_data") ?? new Uint8Array(0));
+    same(
+      `negotiation data ${i}`,
+      frame.negotiationData,
+      optionalBytes(wanted, "negotiation_data") ?? new Uint8Array(0),
+    );
     same(`noise message ${i}`, frame.noiseMessage, bytes(wanted, "noise_message"));
   }
   if (decoder.bufferedBytes() !== bytes(vector, "rest").length) fail("rest differs");
@@ -253,9 +290,11 @@ const runNoiseSocket = (crypto: CryptoProvider, vector: Json): void => {
       return [];
     }
     if (i === 0) return must("start", session.start(end.useKeys("initial"), negotiationData, payload));
-    if (i === 1 && response === "switch") return must("switch", session.switchTo(end.useKeys("switch"), negotiationData, payload));
+    if (i === 1 && response === "switch")
+      return must("switch", session.switchTo(end.useKeys("switch"), negotiationData, payload));
     if (i === 1 && response === "retry") return must("ask for retry", session.requestRetry(negotiationData));
-    if (i === 2 && response === "retry") return must("retry", session.retry(end.useKeys("retry"), negotiationData, payload));
+    if (i === 2 && response === "retry")
+      return must("retry", session.retry(end.useKeys("retry"), negotiationData, payload));
     if (i === 1) bob.useKeys("initial");
     return must(`write ${i}`, session.writeHandshake(payload));
   };
@@ -267,7 +306,8 @@ const runNoiseSocket = (crypto: CryptoProvider, vector: Json): void => {
       return must("accept", end.session.accept(end.useKeys(i === 0 ? "initial" : "retry")));
     }
     if (first?.type === "response") {
-      if (first.kind !== (response === "switch" ? "switch" : "retryOrReject")) fail(`response looks like ${first.kind}`);
+      if (first.kind !== (response === "switch" ? "switch" : "retryOrReject"))
+        fail(`response looks like ${first.kind}`);
       return response === "switch" ? must("accept the switch", end.session.acceptSwitch(end.useKeys("switch"))) : [];
     }
     return received;
@@ -285,7 +325,8 @@ const runNoiseSocket = (crypto: CryptoProvider, vector: Json): void => {
     const body = optionalBytes(message, "message_body") ?? new Uint8Array(0);
     if (!isUnread) same(`body ${i}`, bodyIn(received), body);
     else if (received.length > 0) fail(`message ${i} was read`);
-    isOver = events.alice.some(({ type }) => type === "established") && events.bob.some(({ type }) => type === "established");
+    isOver =
+      events.alice.some(({ type }) => type === "established") && events.bob.some(({ type }) => type === "established");
   }
   for (const side of ["alice", "bob"] as const) {
     const established = events[side].find((event) => event.type === "established");
@@ -298,7 +339,10 @@ const runNegative = (crypto: CryptoProvider, vector: Json): void => {
   const isInitiator = text(vector, "sut") === "initiator";
   const session = createNoiseSocketSession(
     { crypto, generateKeyPair: () => crypto.dhKeyPair(bytes(config, "ephemeral")) },
-    { side: isInitiator ? "initiator" : "responder", applicationPrologue: optionalBytes(config, "app_prologue") ?? new Uint8Array(0) },
+    {
+      side: isInitiator ? "initiator" : "responder",
+      applicationPrologue: optionalBytes(config, "app_prologue") ?? new Uint8Array(0),
+    },
   );
   const keys = keysOf(crypto, config, text(config, "protocol_name"), "", bytesList(config, "psks"));
   let hasStarted = false;
@@ -342,7 +386,8 @@ const runNegative = (crypto: CryptoProvider, vector: Json): void => {
     }
     const failed = received.some(({ type }) => type === "failed");
     if (step["expect"] === "error") {
-      if (!failed || received.some(({ type }) => type === "message" || type === "handshakeBody")) fail(`${what} should fail`);
+      if (!failed || received.some(({ type }) => type === "message" || type === "handshakeBody"))
+        fail(`${what} should fail`);
       return;
     }
     same(`${what} body`, bodyIn(received), optionalBytes(step, "message_body") ?? new Uint8Array(0));

@@ -40,6 +40,18 @@ export const checkSteps = () => {
         "human",
       ],
     },
+    {
+      name: "types ui tests",
+      group: "types",
+      args: [
+        toolScript("svelte-check"),
+        "--workspace",
+        "test/ui",
+        "--tsconfig",
+        "./tsconfig.json",
+        "--fail-on-warnings",
+      ],
+    },
     { name: "lint typescript", group: "lint", args: [toolScript("oxlint"), "--type-aware"] },
     {
       name: "lint svelte",

@@ -40,7 +40,10 @@ const writeFolder = (folder: string): void => {
   mkdirSync(path.join(folder, "deep"), { recursive: true });
   for (let index = 0; index < IMPORTED_FILES; index++) {
     const file = path.join(folder, index % 2 === 0 ? "." : "deep", `note-${index}.md`);
-    writeFileSync(file, `# Chapter ${index}\n\nSome *text* with a [link](note-${index + 1}.md).\n\n- [ ] one\n- [x] two\n`);
+    writeFileSync(
+      file,
+      `# Chapter ${index}\n\nSome *text* with a [link](note-${index + 1}.md).\n\n- [ ] one\n- [x] two\n`,
+    );
   }
 };
 
@@ -111,8 +114,8 @@ const story = async (ann: RemoteApp, bob: RemoteApp, folder: string, cutCable: (
   await ann.fill('[aria-label="Title"]', "Plan");
   await ann.press("Enter");
   await ann.type(EDITOR, "Ann begins. ");
-  await bob.waitFor('role=option[name=/Plan/]', "visible", 60_000);
-  await bob.click('role=option[name=/Plan/]');
+  await bob.waitFor("role=option[name=/Plan/]", "visible", 60_000);
+  await bob.click("role=option[name=/Plan/]");
   await expect(async () => {
     expect(await bob.text(EDITOR)).toContain("Ann begins.");
   }).toPass({ timeout: 30_000 });

@@ -1,7 +1,7 @@
 import type { Node as ProseMirrorNode } from "prosemirror-model";
 import { Slice } from "prosemirror-model";
 import type { EditorState, Transaction as EditorTransaction } from "prosemirror-state";
-import { Selection } from "prosemirror-state";
+import { Selection, TextSelection } from "prosemirror-state";
 import type { Transform } from "prosemirror-transform";
 import { ReplaceStep } from "prosemirror-transform";
 import type { LocalChange, ObjectId, Patch, Replica } from "../../../../protocol/replica/types.ts";
@@ -114,7 +114,19 @@ export const createReplicaBinding = (dependencies: {
       applyOps(tr, ops, lead);
       history.follow(ops);
     }
-    return tr.docChanged ? tr : undefined;
+    if (!tr.docChanged) return undefined;
+    keepCaret(tr, state.selection);
+    return tr;
+  };
+
+  /**
+   * What others insert exactly at the caret comes after it. Otherwise two people who type at one place would push each
+   * other along letter by letter, and a line break of one would drag the other to the new line.
+   */
+  const keepCaret = (tr: EditorTransaction, before: Selection): void => {
+    if (!(before instanceof TextSelection) || !before.empty) return;
+    const kept = tr.doc.resolve(tr.mapping.map(before.head, -1));
+    if (kept.parent.inlineContent) tr.setSelection(TextSelection.create(tr.doc, kept.pos));
   };
 
   /** Replaces the blocks that differ from the replica's; for the rare cases that edits of units cannot express. */

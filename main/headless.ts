@@ -12,6 +12,7 @@ import { createJsonLog } from "./adapters/json-log.ts";
 import { createPassphraseVault } from "./adapters/passphrase-vault.ts";
 import { startNode } from "./compose.ts";
 import { connectControl } from "./control/control-client.ts";
+import { codeBytes } from "./control/control-protocol.ts";
 
 const USAGE = `p2pcollab: notes shared without a server
 
@@ -139,7 +140,7 @@ const runControl = async (args: readonly string[]): Promise<void> => {
   const dataDirectory = path.resolve(values["data-dir"] ?? path.join(os.homedir(), ".p2pcollab"));
   const client = await connectControl(dataDirectory);
   if (!client.ok) return fail(client.error);
-  const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value ?? null, printable)}\n`);
+  const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value ?? null, codeBytes)}\n`);
   if (Object.hasOwn(contract, name) && contract[name as keyof typeof contract].kind === "stream") {
     client.value.subscribe(name, input, (message) => {
       if (message.ok) print(message.value);
@@ -152,9 +153,6 @@ const runControl = async (args: readonly string[]): Promise<void> => {
   print(answer.value);
   client.value.close();
 };
-
-const printable = (_key: string, value: unknown): unknown =>
-  value instanceof Uint8Array ? { $bytes: Buffer.from(value).toString("base64") } : value;
 
 const [command, ...args] = process.argv.slice(2);
 try {

@@ -31,10 +31,13 @@ export const controlSocketPath = (dataDirectory: string): string => {
   return Buffer.byteLength(inside) <= MAX_SOCKET_PATH ? inside : path.join(os.tmpdir(), `p2pcollab-${short}.sock`);
 };
 
-export const encodeLine = (message: ControlRequest | ControlResponse): string =>
-  `${JSON.stringify(message, (_key, value: unknown) =>
-    value instanceof Uint8Array ? { $bytes: Buffer.from(value).toString("base64") } : value,
-  )}\n`;
+/** `JSON.stringify` replacer for byte strings; sees a Buffer before its own `toJSON` turned it into numbers. */
+export function codeBytes(this: unknown, key: string, value: unknown): unknown {
+  const original = (this as Readonly<Record<string, unknown>>)[key];
+  return original instanceof Uint8Array ? { $bytes: Buffer.from(original).toString("base64") } : value;
+}
+
+export const encodeLine = (message: ControlRequest | ControlResponse): string => `${JSON.stringify(message, codeBytes)}\n`;
 
 /** Value of one line, `undefined` when it is not JSON. */
 export const decodeLine = (line: string): unknown => {

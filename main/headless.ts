@@ -12,7 +12,7 @@ import { createJsonLog } from "./adapters/json-log.ts";
 import { createPassphraseVault } from "./adapters/passphrase-vault.ts";
 import { startNode } from "./compose.ts";
 import { connectControl } from "./control/control-client.ts";
-import { codeBytes } from "./control/control-protocol.ts";
+import { encodeJson } from "./control/control-protocol.ts";
 
 const USAGE = `p2pcollab: notes shared without a server
 
@@ -140,7 +140,7 @@ const runControl = async (args: readonly string[]): Promise<void> => {
   const dataDirectory = path.resolve(values["data-dir"] ?? path.join(os.homedir(), ".p2pcollab"));
   const client = await connectControl(dataDirectory);
   if (!client.ok) return fail(client.error);
-  const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value ?? null, codeBytes)}\n`);
+  const print = (value: unknown) => process.stdout.write(`${encodeJson(value ?? null)}\n`);
   if (Object.hasOwn(contract, name) && contract[name as keyof typeof contract].kind === "stream") {
     client.value.subscribe(name, input, (message) => {
       if (message.ok) print(message.value);

@@ -32,12 +32,15 @@ export const controlSocketPath = (dataDirectory: string): string => {
 };
 
 /** `JSON.stringify` replacer for byte strings; sees a Buffer before its own `toJSON` turned it into numbers. */
-export function codeBytes(this: unknown, key: string, value: unknown): unknown {
+function codeBytes(this: unknown, key: string, value: unknown): unknown {
   const original = (this as Readonly<Record<string, unknown>>)[key];
   return original instanceof Uint8Array ? { $bytes: Buffer.from(original).toString("base64") } : value;
 }
 
-export const encodeLine = (message: ControlRequest | ControlResponse): string => `${JSON.stringify(message, codeBytes)}\n`;
+/** JSON of a value that may hold byte strings. */
+export const encodeJson = (value: unknown): string => JSON.stringify(value, codeBytes);
+
+export const encodeLine = (message: ControlRequest | ControlResponse): string => `${encodeJson(message)}\n`;
 
 /** Value of one line, `undefined` when it is not JSON. */
 export const decodeLine = (line: string): unknown => {

@@ -70,6 +70,8 @@ export type PolderCastEvent =
   | { readonly type: "subscribe"; readonly topic: TopicTag; readonly contacts: readonly VerifiedDescriptor[] }
   | { readonly type: "unsubscribe"; readonly topic: TopicTag }
   | { readonly type: "publish"; readonly topic: TopicTag; readonly id: MessageId; readonly payload: Uint8Array }
+  /** More is known of what this peer shares: show it to the rings and rank it anew. */
+  | { readonly type: "membersConfirmed"; readonly peer: VerifiedDescriptor }
   /** The node was away: walk to every place again and fetch what was missed. */
   | { readonly type: "wake" };
 

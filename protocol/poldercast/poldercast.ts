@@ -62,15 +62,12 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
 
   /** Paper section 3.2: candidates for topics whose ring is incomplete come first, then the number of common topics. */
   const proximity: Proximity = (reference, candidate) => {
-    const affinity = interests.affinity(reference, candidate);
-    if (reference.id !== ownId) return affinity;
+    if (reference.id !== ownId) return interests.affinity(reference, candidate);
+    const shared = interests.shared(candidate);
+    if (shared.length === 0) return interests.affinity(reference, candidate);
     let priority = 0;
-    let count = 0;
-    for (const topic of interests.shared(candidate)) {
-      priority += rings.priority(topic);
-      count++;
-    }
-    return count === 0 ? affinity : PRIORITY_WEIGHT * (1 + priority) + Math.max(affinity, count);
+    for (const topic of shared) priority += rings.priority(topic);
+    return PRIORITY_WEIGHT * (1 + priority) + shared.length;
   };
   const vicinity = createVicinity({
     config: config.vicinity,
@@ -230,6 +227,14 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
         case "publish":
           fromCast(cast.handle(event, now), effects);
           return effects;
+        case "membersConfirmed": {
+          const offered: RingsEffect[] = [];
+          rings.offer({ descriptor: event.peer, age: 0 }, offered, now);
+          fromRings(offered, now, effects);
+          vicinity.reselect(now);
+          forgetLinks();
+          return effects;
+        }
         case "wake":
           fromBelow(cyclon.handle({ type: "join", contacts: book.known().slice(-3) }, now), now, effects);
           fromRings(rings.walkAll(now), now, effects);

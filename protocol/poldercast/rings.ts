@@ -45,10 +45,6 @@ interface Exchange {
   readonly attempt: number;
   readonly deadline: MonotonicMs;
 }
-interface MemberBelow {
-  readonly descriptor: VerifiedDescriptor;
-  readonly topics: readonly TopicTag[];
-}
 interface Walk {
   readonly asked: Set<NodeId>;
   steps: number;
@@ -95,24 +91,38 @@ export const createRings = (options: RingsOptions): Rings => {
     }
   };
 
-  /** What the layers below hold, with the topics each shares: asked for once per exchange, not once per topic. */
-  const membersBelow = (): MemberBelow[] =>
-    below().map((descriptor) => ({ descriptor, topics: interests.shared(descriptor) }));
+  /** Who below is a member of which topic: asked for once per exchange, not once per topic. */
+  const membersBelow = (): ReadonlyMap<TopicTag, VerifiedDescriptor[]> => {
+    const members = new Map<TopicTag, VerifiedDescriptor[]>();
+    for (const descriptor of below())
+      for (const topic of interests.shared(descriptor)) {
+        const list = members.get(topic);
+        if (list === undefined) members.set(topic, [descriptor]);
+        else list.push(descriptor);
+      }
+    return members;
+  };
+
+  let selectedTopic: TopicTag | undefined;
+  const selectOnRing = selectRing((descriptor) =>
+    selectedTopic === undefined ? 0 : interests.position(selectedTopic, descriptor),
+  );
 
   /** The best known members of `topic` for the place of `reference`. */
   const bestFor = (
     reference: VerifiedDescriptor,
     topic: TopicTag,
     count: number,
-    members: readonly MemberBelow[],
+    members: ReadonlyMap<TopicTag, readonly VerifiedDescriptor[]>,
   ): Neighbor[] => {
     const ring = rings.get(topic);
     if (ring === undefined) return [];
     candidates.reset(reference);
     candidates.add(self(), 0);
     for (const { descriptor, age } of ring.neighbors()) candidates.add(descriptor, age);
-    for (const { descriptor, topics } of members) if (topics.includes(topic)) candidates.add(descriptor, 1);
-    return selectRing((descriptor) => interests.position(topic, descriptor))(count, reference, candidates, random);
+    for (const descriptor of members.get(topic) ?? []) candidates.add(descriptor, 1);
+    selectedTopic = topic;
+    return selectOnRing(count, reference, candidates, random);
   };
 
   const topicsFor = (peer: VerifiedDescriptor, shared: readonly TopicTag[]): TopicNeighbors[] => {

@@ -1,0 +1,84 @@
+import type { NodeId } from "../identity/node-id.ts";
+import type { MonotonicMs } from "../kernel/time.ts";
+import type { GossipMessage } from "./messages.ts";
+
+/** What a message costs its receiver: answers are paid for by the request they answer. */
+export type MessageClass = "exchange" | "join" | "find" | "dissemination" | "answer";
+
+export interface Allowance {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+/**
+ * Two exchanges per layer and period of ten seconds, four at once; one join; walks and probes for many topics come in
+ * bursts; dissemination is bounded per peer at what a busy topic needs.
+ */
+export const allowances: Readonly<Record<Exclude<MessageClass, "answer">, Allowance>> = {
+  exchange: { burst: 12, perSecond: 0.6 },
+  join: { burst: 24, perSecond: 2 },
+  find: { burst: 64, perSecond: 4 },
+  dissemination: { burst: 512, perSecond: 100 },
+};
+
+export const classOf = (message: GossipMessage): MessageClass => {
+  switch (message.type) {
+    case "shuffleRequest":
+    case "vicinityRequest":
+    case "ringRequest":
+      return "exchange";
+    case "joinRequest":
+    case "joinWalk":
+      return "join";
+    case "ringFind":
+    case "ringLeave":
+    case "catchUp":
+      return "find";
+    case "publish":
+    case "announce":
+    case "want":
+      return "dissemination";
+    default:
+      return "answer";
+  }
+};
+
+/** Token buckets per peer and class of message. */
+export interface RateLimit {
+  readonly admit: (peer: NodeId, message: GossipMessage, now: MonotonicMs) => boolean;
+}
+
+interface Bucket {
+  tokens: number;
+  at: MonotonicMs;
+}
+
+/** Peers remembered; a forgotten one starts with a full bucket again. */
+const MAXIMUM_BUCKETS = 4_096;
+
+export const createRateLimit = (): RateLimit => {
+  const buckets = new Map<string, Bucket>();
+  return {
+    admit: (peer, message, now) => {
+      const kind = classOf(message);
+      if (kind === "answer") return true;
+      const { burst, perSecond } = allowances[kind];
+      const key = `${kind} ${peer}`;
+      let bucket = buckets.get(key);
+      if (bucket === undefined) {
+        bucket = { tokens: burst, at: now };
+        buckets.set(key, bucket);
+        if (buckets.size > MAXIMUM_BUCKETS)
+          for (const oldest of buckets.keys()) {
+            buckets.delete(oldest);
+            break;
+          }
+      }
+      bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
+      bucket.at = now;
+      if (bucket.tokens < 1) return false;
+      bucket.tokens--;
+      return true;
+    },
+  };
+};

@@ -1,3 +1,5 @@
+import { invariant } from "../kernel/assert.ts";
+
 /** Growing output buffer. */
 export interface Writer {
   buffer: Uint8Array;
@@ -21,6 +23,7 @@ export const writeByte = (writer: Writer, byte: number): void => {
 
 /** Unsigned LEB128 of a safe integer. */
 export const writeUleb = (writer: Writer, value: number): void => {
+  invariant(Number.isSafeInteger(value) && value >= 0, "an unsigned safe integer");
   reserve(writer, 8);
   let rest = value;
   while (rest >= 128) {
@@ -32,6 +35,7 @@ export const writeUleb = (writer: Writer, value: number): void => {
 
 /** Signed LEB128 of a safe integer. */
 export const writeSleb = (writer: Writer, value: number): void => {
+  invariant(Number.isSafeInteger(value), "a safe integer");
   reserve(writer, 8);
   let rest = value;
   for (;;) {

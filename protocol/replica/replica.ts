@@ -10,7 +10,7 @@ import { createHistory, type History } from "./history.ts";
 import { byCodePoint } from "./marks.ts";
 import type { Container, Entry, OpId, SequenceContainer } from "./objects.ts";
 import { marksAt, marksOf, plainOf, spansOf, textOf, valueOfEntry } from "./read.ts";
-import { itemAt, widthBefore } from "./sequence.ts";
+import { elementAtUnit, itemAt, unitOffset, widthBefore } from "./sequence.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { createTransaction, type LocalOp } from "./transaction.ts";
 import type { ActorId, ApplyOutcome, ChangeError, LocalChange, ObjectId, Path, Replica, Transaction } from "./types.ts";
@@ -185,7 +185,12 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
     if (container === undefined) return [];
     if (container.kind === "map") return container.values.get(String(prop)) ?? [];
     const position = typeof prop === "number" ? itemAt(container.sequence, prop) : undefined;
-    return position === undefined ? [] : document.entriesOf(position.item);
+    if (position === undefined) return [];
+    const { item, start } = position;
+    if (item.detail !== undefined) return item.detail.entries;
+    const element = elementAtUnit(item, (prop as number) - start);
+    const value = item.text.slice(unitOffset(item, element), unitOffset(item, element + 1));
+    return [{ counter: item.counter + element, actor: item.actor, value, child: undefined, increments: 0 }];
   };
 
   const pathOf = (id: ObjectId): Path | undefined => {

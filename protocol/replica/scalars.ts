@@ -1,3 +1,4 @@
+import { invariant } from "../kernel/assert.ts";
 import type { ScalarValue } from "../automerge-format/change.ts";
 import { isTyped, type Scalar, SCALAR_TYPE } from "./types.ts";
 
@@ -13,7 +14,11 @@ export const scalarOf = (value: ScalarValue, increments: number): Scalar => {
 export const valueOf = (scalar: Scalar): ScalarValue => {
   if (typeof scalar === "number") return { type: Number.isSafeInteger(scalar) ? "int" : "float", value: scalar };
   if (typeof scalar === "string") return scalar.toWellFormed();
-  if (isTyped(scalar)) return { type: scalar[SCALAR_TYPE], value: scalar.value };
+  if (isTyped(scalar)) {
+    const isFloat = scalar[SCALAR_TYPE] === "float";
+    invariant(isFloat || Number.isSafeInteger(scalar.value), `${scalar[SCALAR_TYPE]} of a safe integer`);
+    return { type: scalar[SCALAR_TYPE], value: scalar.value };
+  }
   return scalar;
 };
 

@@ -305,14 +305,14 @@ const readTag = (reader: Reader): ValueTag => {
   return tag ?? "null";
 };
 
-const readEntries = (loading: Loading): readonly Entry[] => {
+const readEntries = (loading: Loading, container: Container): readonly Entry[] => {
   const { reader, document } = loading;
   const entries: Entry[] = [];
   for (let left = readCount(reader); left > 0 && reader.failure === undefined; left--) {
     const id = readId(loading);
     const tag = readTag(reader);
     const child = tag === "child" && reader.failure === undefined ? document.container(id) : undefined;
-    if (tag === "child" && child === undefined) fail(reader, "missing object");
+    if (tag === "child" && child?.parent?.container !== container) fail(reader, "missing object");
     const value = child === undefined ? readValue(reader, tag) : null;
     entries.push({ ...id, value, child, increments: readSleb(reader) });
   }
@@ -353,7 +353,7 @@ const readItems = (loading: Loading, target: SequenceContainer, text: string): v
     } else if (kind === ITEM.values) {
       width = target.kind === "list" ? 1 : readUleb(reader);
       if (width > text.length - at && target.kind === "text") fail(reader, "text run");
-      detail = { entries: readEntries(loading), mark: undefined };
+      detail = { entries: readEntries(loading, target), mark: undefined };
     } else if (kind === ITEM.mark && target.kind === "text") detail = { entries: [], mark: readMark(reader) };
     else fail(reader, "item kind");
     if (length < 1 || counter + length - 1 > MAX_COUNTER) fail(reader, "item length");
@@ -390,7 +390,7 @@ const readContents = (loading: Loading, texts: readonly string[]): void => {
       for (let left = readCount(reader); left > 0 && reader.failure === undefined; left--) {
         const key = readText(reader);
         if (container.values.has(key)) fail(reader, "key twice");
-        container.values.set(key, readEntries(loading));
+        container.values.set(key, readEntries(loading, container));
       }
     } else if (container.kind === "list") readItems(loading, container, "");
     else {

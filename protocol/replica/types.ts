@@ -175,7 +175,7 @@ export interface Replica {
   ) => readonly { readonly id: string; readonly value: PlainValue }[];
   /** UTF-16 code units of a text, elements of a list, keys of a map. */
   readonly length: (object: ObjectId) => number;
-  /** Text without block markers, as `A.toJS` shows it when there are none. */
+  /** The whole text as `A.toJS` shows it: a block marker as U+FFFC. */
   readonly text: (object: ObjectId) => string;
   /** Spans of [from, to), by default of the whole text. */
   readonly spans: (object: ObjectId, from?: number, to?: number) => readonly Span[];

@@ -187,6 +187,20 @@ test("RPL-5 a change of a block's attributes names the block", () => {
   expect(plain(other.spans(text, 3, 4))).toEqual([{ type: "block", value: { type: "heading" } }]);
 });
 
+test("a character of a text reads as itself, with the id of its element", () => {
+  const { replica, text } = setUp();
+  replica.change({ time: 0 }, (transaction) => transaction.splice(text, 5, 0, "\u{1f600}"));
+  expect(["h", "o", "\u{1f600}", "\u{1f600}", " "].map((_, i) => replica.get(text, i + 3))).toEqual([
+    "l",
+    "o",
+    "\u{1f600}",
+    "\u{1f600}",
+    " ",
+  ]);
+  expect(replica.conflicts(text, 1)).toEqual([{ id: "3@aa", value: "e" }]);
+  expect(replica.get(text, 99)).toBeUndefined();
+});
+
 test("RPL-6 cursors keep their place through edits before, at and behind them", () => {
   const { replica, text } = setUp();
   const cursor = replica.cursor(text, 6);

@@ -95,6 +95,11 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
     flush();
   };
 
+  const reopen = (): void => {
+    lease = undefined;
+    if (!isClosed) open();
+  };
+
   /** Sends batch after batch, one at a time, until the queue is empty or the node refuses. */
   const drain = async (): Promise<void> => {
     while (lease !== undefined && queue.length > 0) {
@@ -104,15 +109,15 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
       const answer = await api.call("documents.apply", { lease: sentUnder, changes: batch });
       if (answer.ok) queue = queue.slice(batch.length);
       else if (answer.error.type === "LeaseExpired") {
-        if (lease === sentUnder && !isClosed) open();
+        if (lease === sentUnder) reopen();
         return;
       } else {
         events.problem(answer.error);
         // Changes the node will never take: the note is opened anew without them.
         const isRefused = answer.error.type === "BadChange" || answer.error.type === "NotAllowed";
         if (isRefused) queue = [];
-        if (isRefused && !isClosed) open();
-        else if (!isRefused) sendTimer = setTimeout(flush, RETRY_MS);
+        if (isRefused) reopen();
+        else sendTimer = setTimeout(flush, RETRY_MS);
         return;
       }
     }
@@ -123,6 +128,8 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
     sendTimer = undefined;
     sending ??= drain().finally(() => {
       sending = undefined;
+      // What was queued between the last batch and now, or a new lease that came meanwhile.
+      if (lease !== undefined && queue.length > 0 && sendTimer === undefined) flush();
     });
   };
 
@@ -134,7 +141,15 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
     await api.call("documents.presence", cursor === null ? { lease } : { lease, cursor });
   };
 
+  /** Ends the stream, and with it the lease, once everything is handed over. */
+  const finish = (): void => {
+    if (sending === undefined) unsubscribe();
+    else void sending.finally(finish);
+  };
+
   open();
+  // A window that closes must not take the last frame's typing with it.
+  addEventListener("pagehide", flush);
   return {
     send: (change) => {
       queue.push(change);
@@ -150,8 +165,9 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
     close: () => {
       isClosed = true;
       clearTimeout(presenceTimer);
+      removeEventListener("pagehide", flush);
       flush();
-      void sending?.finally(unsubscribe);
+      finish();
     },
   };
 };

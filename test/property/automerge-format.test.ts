@@ -2,6 +2,7 @@ import { deflateRawSync } from "node:zlib";
 import * as A from "@automerge/automerge";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { ACTION, type ChangeOp } from "../../protocol/automerge-format/change.ts";
 import { changeMeta, decodeChange } from "../../protocol/automerge-format/decode.ts";
 import { encodeChange } from "../../protocol/automerge-format/encode.ts";
 import { FORMAT_LIMITS } from "../../protocol/automerge-format/limits.ts";
@@ -183,4 +184,50 @@ test("UTF-8 agrees with the platform, and refuses what the platform refuses", ()
   );
   const long = "\u{1f600}a".repeat(5000);
   expect(utf8Decode(utf8Encode(long))).toBe(long);
+});
+
+test("AMF-5 refuses integers beyond 2^53, counters beyond 2^32, foreign NaNs and ids that do not precede the operation", () => {
+  const trusting = { ...automergeDependencies, sha256: () => new Uint8Array(32) };
+  const base: ChangeOp = {
+    action: ACTION.set,
+    object: undefined,
+    key: "k",
+    element: undefined,
+    insert: false,
+    value: null,
+    predecessors: [],
+    expand: false,
+    markName: undefined,
+  };
+  const encoded = (op: Partial<ChangeOp>, startOp = 5): Uint8Array => {
+    const ops = [{ ...base, ...op }];
+    const content = { actors: ["aa"], seq: 1, startOp, time: 0, message: "", dependencies: [], ops };
+    return encodeChange(content, trusting.sha256).bytes;
+  };
+  /** Bytes stored as a byte string, then declared to be of another type. */
+  const retyped = (value: readonly number[], type: number): Uint8Array => {
+    const bytes = Buffer.from(encoded({ value: new Uint8Array(value) }));
+    const metadata = (value.length << 4) | 7;
+    const at = bytes.lastIndexOf(Buffer.from(metadata < 128 ? [metadata] : [(metadata & 127) | 128, metadata >> 7]));
+    bytes[at] = (bytes[at] as number) - 7 + type;
+    return new Uint8Array(bytes);
+  };
+  const rule = (bytes: Uint8Array): string => {
+    const decoded = decodeChange(bytes, trusting);
+    return decoded.ok ? "accepted" : decoded.error.rule;
+  };
+  const nan = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f];
+  expect(rule(encoded({}))).toBe("accepted");
+  expect(rule(retyped([0x7f], 4))).toBe("accepted");
+  expect(rule(retyped(nan, 5))).toBe("accepted");
+  expect(rule(retyped([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f], 4))).toBe("number value");
+  expect(rule(retyped([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10], 3))).toBe("number value");
+  expect(rule(retyped([1, ...nan.slice(1)], 5))).toBe("not a number");
+  expect(rule(encoded({}, 0xffff_ffff))).toBe("accepted");
+  expect(rule(encoded({}, 0x1_0000_0000))).toBe("counter beyond 2^32");
+  expect(rule(encoded({ predecessors: [{ counter: 4, actor: 0 }] }))).toBe("accepted");
+  for (const counter of [5, 6]) {
+    expect(rule(encoded({ predecessors: [{ counter, actor: 0 }] }))).toBe("operation id");
+    expect(rule(encoded({ object: { counter, actor: 0 } }))).toBe("operation id");
+  }
 });

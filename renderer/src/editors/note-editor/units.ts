@@ -217,7 +217,7 @@ const markOps = (
 };
 
 /** Position ranges a step changed: [from, to) in the document before it, [newFrom, newTo) after it. */
-const changedRanges = (step: Step): [number, number, number, number][] => {
+export const changedRanges = (step: Step): [number, number, number, number][] => {
   if (step instanceof AddMarkStep || step instanceof RemoveMarkStep) return [[step.from, step.to, step.from, step.to]];
   if (step instanceof AttrStep || step instanceof AddNodeMarkStep || step instanceof RemoveNodeMarkStep)
     return [[step.pos, step.pos + 1, step.pos, step.pos + 1]];

@@ -1,0 +1,21 @@
+/** Keys of the text, for the help; the keymap binds the same. */
+export const TEXT_SHORTCUTS = [
+  { keys: "Mod+B", label: "Bold" },
+  { keys: "Mod+I", label: "Italic" },
+  { keys: "Mod+Shift+X", label: "Strikethrough" },
+  { keys: "Mod+E", label: "Code" },
+  { keys: "Mod+K", label: "Link" },
+  { keys: "Mod+Alt+1", label: "Heading 1, also 2 and 3" },
+  { keys: "Mod+Alt+0", label: "Plain text" },
+  { keys: "Mod+Shift+8", label: "Bullet list" },
+  { keys: "Mod+Shift+7", label: "Numbered list" },
+  { keys: "Mod+Shift+9", label: "Task list" },
+  { keys: "Mod+Enter", label: "Tick a task, leave a code block" },
+  { keys: "Mod+Shift+B", label: "Quote" },
+  { keys: "Mod+Alt+C", label: "Code block" },
+  { keys: "Tab", label: "Nest a list item" },
+  { keys: "Shift+Tab", label: "Bring it out again" },
+  { keys: "Shift+Enter", label: "New line in the same paragraph" },
+  { keys: "Mod+Z", label: "Undo your own last change" },
+  { keys: "Mod+Shift+Z", label: "Redo" },
+] as const;

@@ -269,8 +269,8 @@ export const createRepositoryService = (deps: {
     const changes = new Map<number, Uint8Array[]>();
     let accessChanged = false;
     const fresh: CheckedItem[] = [];
+    let retry = false;
     const written = store.transaction(() => {
-      let retry = false;
       for (const { item, opened } of candidates) {
         const n = store.entries.add({
           oid: item.oid,
@@ -304,7 +304,8 @@ export const createRepositoryService = (deps: {
     for (const item of fresh) observer.stored(topic, item, source);
     if (repository !== undefined && (changes.size > 0 || accessChanged))
       observer.integrated({ repository, changes, accessChanged });
-    if (repository !== undefined && changes.size > 0 && store.documents.drafts(repository.n, 1).length > 0)
+    // Drafts wait for entries with the live changes they build on; those changes are known already when their entry comes.
+    if (repository !== undefined && retry && store.documents.drafts(repository.n, 1).length > 0)
       scheduleSeal(repository, "live", 0);
     return 0;
   };

@@ -1,13 +1,12 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import path from "node:path";
-import { gunzipSync } from "node:zlib";
 import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 import { eventually } from "../support/headless-node.ts";
 import { openReplica, startNodePair, type NodePair } from "../support/node-pair.ts";
+import { atRightWith, writeTrace } from "./support/documents.ts";
 
 /**
  * Keystroke in one window's replica to text in the other's. Ours: replica → node → durable draft → sealed and signed →
@@ -23,9 +22,6 @@ interface Figures {
 /** A fast typist: 60 ms between keys. */
 const GAP_MS = 60;
 const KEYSTROKES = 200;
-const TRACE = path.join(import.meta.dirname, "..", "vectors", "data", "traces", "automerge-paper.json.gz");
-/** Changes of the trace hold this many keystrokes, as 300 ms of fast typing do. */
-const TRACE_GROUP = 5;
 
 const percentiles = (samples: readonly number[]): Figures => {
   const sorted = samples.toSorted((a, b) => a - b);
@@ -34,13 +30,6 @@ const percentiles = (samples: readonly number[]): Figures => {
 };
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-const traceSteps = (): readonly (readonly [at: number, remove: number, insert: string])[] => {
-  const { txns } = JSON.parse(gunzipSync(readFileSync(TRACE)).toString()) as {
-    readonly txns: readonly { readonly patches: readonly (readonly [number, number, string])[] }[];
-  };
-  return txns.flatMap(({ patches }) => patches);
-};
 
 const typeOver = async (pair: NodePair, document: string, count: number): Promise<Figures> => {
   const [writer, reader] = [await openReplica(pair.left, document), await openReplica(pair.right, document)];
@@ -71,41 +60,14 @@ const typeOver = async (pair: NodePair, document: string, count: number): Promis
   return percentiles(samples);
 };
 
-/** Writes the trace into a document of the left node and waits until the right one holds it. */
-const loadTrace = async (pair: NodePair, document: string): Promise<number> => {
-  const { replica, lease, close } = await openReplica(pair.left, document);
-  const text = replica.objectAt(["text"]) as string;
-  const steps = traceSteps();
-  let batch: Uint8Array[] = [];
-  const base = replica.length(text);
-  for (let from = 0; from < steps.length; from += TRACE_GROUP) {
-    const change = replica.change({ time: 1 }, (transaction) => {
-      for (const [at, remove, insert] of steps.slice(from, from + TRACE_GROUP)) transaction.splice(text, base + at, remove, insert);
-    });
-    if (change !== undefined) batch.push(change.bytes);
-    if (batch.length === 500) {
-      await pair.left.call("documents.apply", { lease, changes: batch });
-      batch = [];
-    }
-  }
-  await pair.left.call("documents.apply", { lease, changes: batch });
-  const heads = replica.heads().join();
-  close();
-  await eventually(
-    async () => {
-      const { notebooks } = await pair.right.call("sync.status");
-      return notebooks[0]?.documents.some((one) => one.id === document && one.heads.join() === heads);
-    },
-    "the trace at the other node",
-    300_000,
-  );
-  return steps.length;
-};
-
 const ours = async (big: boolean): Promise<{ readonly small: Figures; readonly big: Figures | null }> => {
   const pair = await startNodePair();
   try {
-    const small = await pair.left.call("documents.create", { notebook: pair.notebook, title: "Small", markdown: "start" });
+    const small = await pair.left.call("documents.create", {
+      notebook: pair.notebook,
+      title: "Small",
+      markdown: "start",
+    });
     const atRight = (id: string) =>
       eventually(
         async () => (await pair.right.call("sync.status")).notebooks[0]?.documents.some((one) => one.id === id),
@@ -117,7 +79,7 @@ const ours = async (big: boolean): Promise<{ readonly small: Figures; readonly b
     if (!big) return { small: smallFigures, big: null };
     const large = await pair.left.call("documents.create", { notebook: pair.notebook, title: "Large", markdown: "" });
     await atRight(large.id);
-    await loadTrace(pair, large.id);
+    await atRightWith(pair, large.id, await writeTrace(pair.left, large.id));
     return { small: smallFigures, big: await typeOver(pair, large.id, KEYSTROKES) };
   } finally {
     await pair.dispose();

@@ -38,19 +38,28 @@ const exited = (child: ChildProcess): Promise<void> =>
 /** Starts a node and waits until it answers. `before` goes in front of the command, such as `ip netns exec NAME`. */
 export const startHeadless = async (
   dataDirectory: string,
-  options: { readonly args?: readonly string[]; readonly before?: readonly string[] } = {},
+  options: {
+    readonly args?: readonly string[];
+    readonly before?: readonly string[];
+    readonly nodeArgs?: readonly string[];
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<HeadlessNode> => {
   const args = options.args ?? ["--listen", "127.0.0.1:0", "--no-mdns"];
   const command = [
     ...(options.before ?? []),
     process.execPath,
+    ...(options.nodeArgs ?? []),
     path.join(ROOT, "main", "headless.ts"),
     "node",
     "--data-dir",
     dataDirectory,
     ...args,
   ];
-  const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command[0] as string, command.slice(1), {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.environment },
+  });
   let stdout = "";
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));

@@ -1,0 +1,128 @@
+import * as Automerge from "@automerge/automerge";
+import { Repo } from "@automerge/automerge-repo";
+import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { eventually, removeFolder } from "../support/headless-node.ts";
+import { joinNotebook, startNode } from "../support/node-pair.ts";
+import { writeTrace, writeWords } from "./support/documents.ts";
+import { readTrace } from "./support/traces.ts";
+
+/**
+ * A fresh device pulls a notebook: from the moment it has the keys until every document has the other node's heads, durably
+ * stored, decrypted and verified. automerge-repo pulls the same content over WebSocket, in clear, into memory.
+ */
+const DOCUMENTS = 1_000;
+const CHANGES = 100;
+
+const pullOurs = async (documents: number, changes: number, trace: boolean): Promise<number> => {
+  const left = await startNode("sync-left", "Left");
+  const right = await startNode("sync-right", "Right");
+  try {
+    const notebook = (await left.call("notebooks.create", { title: "Bench" })).id;
+    if (trace) {
+      const { id } = await left.call("documents.create", { notebook, title: "Large", markdown: "" });
+      await writeTrace(left, id);
+    } else for (let i = 0; i < documents; i++) await writeWords(left, notebook, `note ${i}`, changes);
+    // Everything typed is sealed within the batching delay.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    const wanted = (await left.call("sync.status")).notebooks[0]?.documents
+      .map(({ id, heads }) => `${id} ${heads.join()}`)
+      .toSorted();
+    await joinNotebook(left, right, notebook);
+    const start = performance.now();
+    await eventually(
+      async () => {
+        const held = (await right.call("sync.status")).notebooks[0]?.documents.map(
+          ({ id, heads }) => `${id} ${heads.join()}`,
+        );
+        return held?.length === wanted?.length && held?.toSorted().join() === wanted?.join();
+      },
+      "all documents at the fresh device",
+      300_000,
+    );
+    return performance.now() - start;
+  } finally {
+    await Promise.all([left.stop(), right.stop()]);
+    removeFolder(left.dataDirectory);
+    removeFolder(right.dataDirectory);
+  }
+};
+
+const pullAutomerge = async (args: readonly string[]): Promise<number> => {
+  const server = fork(path.join(import.meta.dirname, "peers", "automerge-server.ts"), [...args]);
+  const [{ urls, port }] = (await once(server, "message")) as [
+    { readonly urls: readonly string[]; readonly port: number },
+  ];
+  const repo = new Repo({
+    network: [new WebSocketClientAdapter(`ws://127.0.0.1:${port}`)],
+    sharePolicy: async () => true,
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const start = performance.now();
+  const find = async (url: string) => {
+    for (;;)
+      try {
+        const handle = await repo.find<{ text: string }>(url as never);
+        await handle.whenReady();
+        return handle.doc().text.length;
+      } catch (cause) {
+        // It answers "unavailable" now and then while it is busy; asking again succeeds.
+        if (!String(cause).includes("unavailable")) throw cause;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+  };
+  await Promise.all(urls.map(find));
+  const elapsed = performance.now() - start;
+  server.kill();
+  return elapsed;
+};
+
+const traceFile = (): string => {
+  const file = path.join(os.tmpdir(), `p2pcollab-trace-${process.pid}.automerge`);
+  const steps = readTrace();
+  let doc = Automerge.from({ title: "Large", text: "" });
+  for (let from = 0; from < steps.length; from += 5)
+    doc = Automerge.change(doc, (draft) => {
+      for (const [at, remove, insert] of steps.slice(from, from + 5))
+        Automerge.splice(draft, ["text"], at, remove, insert);
+    });
+  writeFileSync(file, Automerge.save(doc));
+  return file;
+};
+
+/** `--docs N` and `--changes N` for other sizes; `--no-trace` leaves out the 260 000-keystroke document. */
+export const run = async ({ args }: { readonly json: boolean; readonly args: readonly string[] }): Promise<object> => {
+  const numberAfter = (flag: string, fallback: number): number =>
+    args.includes(flag) ? Number(args[args.indexOf(flag) + 1]) : fallback;
+  const documents = numberAfter("--docs", DOCUMENTS);
+  const changes = numberAfter("--changes", CHANGES);
+  const many = await pullOurs(documents, changes, false);
+  const manyPeer = await pullAutomerge(["many", String(documents), String(changes)]);
+  const result = {
+    bench: "sync",
+    documents,
+    changes,
+    manyMs: Math.round(many),
+    automergeRepoManyMs: Math.round(manyPeer),
+    ratioMany: +(many / manyPeer).toFixed(3),
+    documentsPerSecond: Math.round(documents / (many / 1_000)),
+    changesPerSecond: Math.round((documents * changes) / (many / 1_000)),
+    goalManyMs: 600,
+  };
+  if (args.includes("--no-trace")) return result;
+  const file = traceFile();
+  const trace = await pullOurs(1, 0, true);
+  const tracePeer = await pullAutomerge(["big", file]);
+  rmSync(file);
+  return {
+    ...result,
+    traceMs: Math.round(trace),
+    automergeRepoTraceMs: Math.round(tracePeer),
+    ratioTrace: +(trace / tracePeer).toFixed(3),
+    goalTraceMs: 150,
+  };
+};

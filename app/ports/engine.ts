@@ -60,7 +60,7 @@ export interface EngineError {
   /**
    * `EngineCrashed`, `EngineTimeout`: twice on the same input; the document was unloaded and the input is to be quarantined.
    * `index` names the poisonous change of a batch, when it is one.
-   * `BadChange`: `index` of the first refused change. `NotLoaded`: load it first (the engine was restarted or made room).
+   * `BadChange`: `index` of the first refused change of an export. `NotLoaded`: load it first (the engine was restarted or made room).
    */
   readonly type: "EngineCrashed" | "EngineTimeout" | "BadChange" | "BadSnapshot" | "OutOfRange" | "NotLoaded";
   readonly message: string;
@@ -73,6 +73,7 @@ export interface EngineError {
  * P-ENGINE-2 A request that crashes the process or runs out of time fails alone; the others are answered.
  * P-ENGINE-3 `edit` and `create` answer the new changes, already applied; nothing is stored.
  * P-ENGINE-4 Requests for one document take effect in the order they were made.
+ * P-ENGINE-5 `load` and `apply` leave out, and log, changes that do not fit the document and those that build on them.
  */
 export interface Engine {
   /** `key` names the document in this engine; loading again replaces it. */

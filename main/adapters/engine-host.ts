@@ -2,8 +2,15 @@ import { fork } from "node:child_process";
 import path from "node:path";
 import type { Engine, EngineError } from "../../app/ports/engine.ts";
 import type { Log } from "../../app/ports/log.ts";
-import { err, type Result } from "../../protocol/kernel/result.ts";
-import type { EngineAnswer, EngineAnswers, EngineRequest, FromEngine, ToEngine } from "../engine/engine-messages.ts";
+import { err, ok, type Result } from "../../protocol/kernel/result.ts";
+import type {
+  Applied,
+  EngineAnswer,
+  EngineAnswers,
+  EngineRequest,
+  FromEngine,
+  ToEngine,
+} from "../engine/engine-messages.ts";
 
 /** A running engine process. `exited` may come after `kill`. */
 export interface EngineProcess {
@@ -52,9 +59,14 @@ export const createForkSpawner =
 
 /** Milliseconds until a new process must be ready: one on a busy two-core machine takes two seconds. */
 const START_TIME = 30_000;
-/** Milliseconds one request may take, and more for its size: fifty times what the slowest took when measured. */
-const BASE_TIME = 5_000;
+/** Milliseconds any request may take. */
+const BASE_TIME = 10_000;
+/** More per KiB of changes: a hundred times what they took when measured. */
 const TIME_PER_KIB = 20;
+/** More per KiB of Markdown, whose parser took 20 when measured; the machine may be ten times as busy. */
+const TIME_PER_MARKDOWN_KIB = 300;
+/** More for reading a whole note, whose size the host does not know: the largest text takes about ten seconds. */
+const READ_TIME = 60_000;
 
 export interface EngineHostOptions {
   readonly baseTime?: number;
@@ -68,20 +80,26 @@ interface Job {
   attempts: number;
 }
 
-const bytesOf = (request: EngineRequest): number => {
-  const sum = (parts: readonly Uint8Array[]): number => parts.reduce((total, part) => total + part.length, 0);
+const sum = (parts: readonly Uint8Array[]): number => parts.reduce((total, part) => total + part.length, 0);
+
+/** Milliseconds a request may take beyond the base. */
+const extraTime = (request: EngineRequest): number => {
   switch (request.type) {
     case "load":
-      return (request.source.snapshot?.length ?? 0) + sum(request.source.changes);
+      return (((request.source.snapshot?.length ?? 0) + sum(request.source.changes)) / 1024) * TIME_PER_KIB;
     case "apply":
     case "automerge":
-      return sum(request.changes);
+      return (sum(request.changes) / 1024) * TIME_PER_KIB;
     case "convert":
-      return request.input.markdown.length;
+      return (request.input.markdown.length / 1024) * TIME_PER_MARKDOWN_KIB;
     case "create":
-    case "edit":
+    case "edit": {
+      const content = request.type === "create" ? request.document : request.edits;
+      return READ_TIME + (JSON.stringify(content).length / 1024) * TIME_PER_MARKDOWN_KIB;
+    }
     case "read":
     case "snapshot":
+      return READ_TIME;
     case "unload":
       return 0;
   }
@@ -135,7 +153,7 @@ export const createEngineHost = (
     if (running === undefined || engine === undefined) return;
     const { request } = running.job;
     clearTimeout(running.timer);
-    running.timer = limit(baseTime + (bytesOf(request) / 1024) * TIME_PER_KIB);
+    running.timer = limit(baseTime + extraTime(request));
     engine.post({ id: running.id, request });
   };
 
@@ -229,9 +247,18 @@ export const createEngineHost = (
     return err({ ...answer.error, ...(index === undefined ? {} : { index }) });
   };
 
+  /** Logs what was left out of a document; the rest of it is there. */
+  const noted = (key: number, answer: Result<Applied, EngineError>): Result<null, EngineError> => {
+    if (!answer.ok) return answer;
+    const { refused } = answer.value;
+    if (refused.length > 0)
+      log.warn("changes refused", { document: key, count: refused.length, first: refused[0] ?? 0 });
+    return ok(null);
+  };
+
   return {
-    load: (key, source) => askForBatch<"load">({ type: "load", key, source }),
-    apply: (key, changes) => ask<"apply">({ type: "apply", key, changes }),
+    load: async (key, source) => noted(key, await askForBatch<"load">({ type: "load", key, source })),
+    apply: async (key, changes) => noted(key, await ask<"apply">({ type: "apply", key, changes })),
     read: (key) => ask<"read">({ type: "read", key }),
     edit: (key, actor, time, edits) => ask<"edit">({ type: "edit", key, actor, time, edits }),
     create: (actor, time, document) => ask<"create">({ type: "create", actor, time, document }),

@@ -22,35 +22,41 @@ const MAX_MEMORY = 400 << 20;
 /** A replica of the engine makes changes only in the name of an `edit`, which says the actor. */
 const NOBODY = "00";
 
-/** The engine without its process: takes one request, answers it. */
+interface Held {
+  readonly replica: Replica;
+  /** Dependencies that will not come: changes that were refused, or that nobody has. */
+  readonly lost: ReadonlySet<string>;
+}
+
+/**
+ * The engine without its process: takes one request, answers it. A change that is refused is left out, with what builds on
+ * it, so that one bad writer cannot take a document from everybody.
+ */
 export const createEngineCore = (dependencies: EngineCoreDependencies) => {
-  const documents = new Map<number, Replica>();
+  const documents = new Map<number, Held>();
 
   const fault = (type: EngineError["type"], message: string, index?: number): Result<never, EngineError> =>
     err({ type, message, ...(index === undefined ? {} : { index }) });
 
-  const held = (key: number): Result<Replica, EngineError> => {
-    const replica = documents.get(key);
-    if (replica === undefined) return fault("NotLoaded", "document not loaded");
+  const held = (key: number): Result<Held, EngineError> => {
+    const document = documents.get(key);
+    if (document === undefined) return fault("NotLoaded", "document not loaded");
     documents.delete(key);
-    documents.set(key, replica);
-    return ok(replica);
+    documents.set(key, document);
+    return ok(document);
   };
 
-  const keep = (key: number, replica: Replica): void => {
+  const keep = (key: number, document: Held): void => {
     documents.delete(key);
-    documents.set(key, replica);
+    documents.set(key, document);
     for (const [oldest] of documents) {
       if (documents.size <= MAX_DOCUMENTS && (documents.size === 1 || dependencies.memory() < MAX_MEMORY)) return;
       documents.delete(oldest);
     }
   };
 
-  /** The first refused change, if any; a change the replica already has is none. */
-  const refusal = (outcome: ApplyOutcome): Result<null, EngineError> => {
-    const [first] = [...outcome.rejected].sort((a, b) => a.index - b.index);
-    return first === undefined ? ok(null) : fault("BadChange", first.error.type, Math.max(0, first.index));
-  };
+  const refusedIn = ({ rejected }: ApplyOutcome): readonly number[] =>
+    rejected.map(({ index }) => index).filter((index) => index >= 0);
 
   const load = (request: Extract<EngineRequest, { type: "load" }>): EngineAnswer<"load"> => {
     const { snapshot, changes } = request.source;
@@ -59,37 +65,32 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
       snapshot === null ? ok(createReplica(dependencies, NOBODY)) : loadReplica(dependencies, snapshot, NOBODY);
     if (!loaded.ok) return fault("BadSnapshot", loaded.error.rule);
     const outcome = loaded.value.applyChanges(changes);
-    const refused = refusal(outcome);
-    if (!refused.ok) return refused;
-    if (outcome.queued > 0) {
-      return snapshot === null
-        ? fault("BadChange", "dependencies missing", changes.length - 1)
-        : fault("BadSnapshot", "dependencies older than the snapshot remembers");
+    if (outcome.missing.length > 0 && snapshot !== null) {
+      return fault("BadSnapshot", "dependencies older than the snapshot remembers");
     }
-    keep(request.key, loaded.value);
-    return ok(null);
+    keep(request.key, { replica: loaded.value, lost: new Set(outcome.missing) });
+    return ok({ refused: refusedIn(outcome) });
   };
 
   const apply = (key: number, changes: readonly Uint8Array[]): EngineAnswer<"apply"> => {
-    const replica = held(key);
-    if (!replica.ok) return replica;
-    const outcome = replica.value.applyChanges(changes);
-    const refused = refusal(outcome);
-    if (!refused.ok) {
-      documents.delete(key);
-      return refused;
-    }
-    if (outcome.queued > 0) {
+    const document = held(key);
+    if (!document.ok) return document;
+    const { replica, lost } = document.value;
+    const outcome = replica.applyChanges(changes);
+    const refused = new Set(outcome.rejected.map(({ hash }) => hash));
+    const missing = outcome.missing.filter((hash) => !lost.has(hash) && !refused.has(hash));
+    if (missing.length > 0) {
       documents.delete(key);
       return fault("NotLoaded", "dependencies older than the replica remembers");
     }
-    return ok(null);
+    documents.set(key, { replica, lost: new Set(outcome.missing) });
+    return ok({ refused: refusedIn(outcome) });
   };
 
   const edit = (request: Extract<EngineRequest, { type: "edit" }>): EngineAnswer<"edit"> => {
-    const replica = held(request.key);
-    if (!replica.ok) return replica;
-    const changes = editNote(replica.value, request.actor, request.time, request.edits);
+    const document = held(request.key);
+    if (!document.ok) return document;
+    const changes = editNote(document.value.replica, request.actor, request.time, request.edits);
     if (!changes.ok) {
       documents.delete(request.key);
       return changes;
@@ -106,8 +107,8 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
   const automerge = (changes: readonly Uint8Array[]): EngineAnswer<"automerge"> => {
     const replica = createReplica(dependencies, NOBODY);
     const outcome = replica.applyChanges(changes);
-    const refused = refusal(outcome);
-    if (!refused.ok) return refused;
+    const [refused] = outcome.rejected;
+    if (refused !== undefined) return fault("BadChange", refused.error.type, Math.max(0, refused.index));
     if (outcome.queued > 0) return fault("BadChange", "dependencies missing", changes.length - 1);
     return ok(dependencies.automergeFile(changes));
   };
@@ -120,8 +121,8 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
         case "apply":
           return apply(request.key, request.changes);
         case "read": {
-          const replica = held(request.key);
-          return replica.ok ? ok(readNote(replica.value)) : replica;
+          const document = held(request.key);
+          return document.ok ? ok(readNote(document.value.replica)) : document;
         }
         case "edit":
           return edit(request);
@@ -130,8 +131,8 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
         case "convert":
           return ok(convertMarkdownFile(request.input));
         case "snapshot": {
-          const replica = held(request.key);
-          return replica.ok ? ok(replica.value.snapshot()) : replica;
+          const document = held(request.key);
+          return document.ok ? ok(document.value.replica.snapshot()) : document;
         }
         case "automerge":
           return automerge(request.changes);

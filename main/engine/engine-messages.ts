@@ -20,9 +20,14 @@ export type EngineRequest =
   | { readonly type: "automerge"; readonly changes: readonly Uint8Array[] }
   | { readonly type: "unload"; readonly key: number };
 
+/** Positions of the changes that were refused and left out; those that build on them wait for ever. */
+export interface Applied {
+  readonly refused: readonly number[];
+}
+
 export interface EngineAnswers {
-  readonly load: null;
-  readonly apply: null;
+  readonly load: Applied;
+  readonly apply: Applied;
   readonly read: NoteContent;
   readonly edit: { readonly changes: readonly Uint8Array[] };
   readonly create: { readonly changes: readonly Uint8Array[]; readonly content: NoteContent };

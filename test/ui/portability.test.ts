@@ -87,7 +87,7 @@ describe("import", () => {
     expect(name.value).toBe("Notes");
     await type(name, "Old notes");
     await fireEvent.click(screen.getByRole("button", { name: "Import" }));
-    await screen.findByText("Everything is here");
+    await screen.findByText("Every file is here");
     const made = world.notebooks.find(({ title }) => title === "Old notes");
     expect(calls.find((call) => call.name === "import.markdown")?.input).toEqual({
       notebook: made?.id,
@@ -102,7 +102,7 @@ describe("import", () => {
     await screen.findByText("There is no such folder, or it may not be read.");
     node.heal("import.markdown");
     await fireEvent.click(screen.getByRole("button", { name: "Try again" }));
-    await screen.findByText("Everything is here");
+    await screen.findByText("Every file is here");
   });
 });
 

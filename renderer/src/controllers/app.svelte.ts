@@ -44,7 +44,7 @@ export interface App {
 }
 
 /** A screenful of hits with room to scroll; more is better served by more words. */
-const SEARCH_LIMIT = 100;
+export const SEARCH_LIMIT = 100;
 
 export const createApp = (api: Api): App => {
   const toasts = createToasts();

@@ -64,6 +64,15 @@ describe("notebooks", () => {
     await screen.findByRole("treeitem", { name: /^Books /u });
   });
 
+  test("Shift+F10 opens the actions of a notebook", async () => {
+    await renderApp(sampleWorld());
+    const reading = await screen.findByRole("treeitem", { name: /^Reading /u });
+    reading.focus();
+    press("Shift+F10", reading);
+    await fireEvent.click(await screen.findByRole("menuitem", { name: "Share" }));
+    await screen.findByRole("heading", { name: "Share “Reading”" });
+  });
+
   test("a list that cannot be loaded says so and can be asked again", async () => {
     const world = sampleWorld();
     let broken = true;
@@ -114,6 +123,19 @@ describe("notes", () => {
     await fireEvent.click(screen.getByRole("button", { name: "Undo" }));
     await waitFor(() => expect(world.documents.find(({ id }) => id === NOTES[1]?.id)?.deleted).toBe(false));
     await waitFor(() => expect(title()).toBe("Who counts what on Saturday"));
+  });
+
+  test("Shift+F10 and a right click open the actions of a note", async () => {
+    const { world } = await renderApp(sampleWorld());
+    await screen.findByRole("option", { name: /Equipment list/u });
+    press("Shift+F10", list());
+    await screen.findByRole("menu", { name: "Actions for Transect 4, north bank" });
+    await expectAccessible();
+    press("Escape", screen.getByRole("menu"));
+    await waitFor(() => expect(screen.queryByRole("menu")).toBeNull());
+    await fireEvent.contextMenu(screen.getByRole("option", { name: /Equipment list/u }));
+    await fireEvent.click(await screen.findByRole("menuitem", { name: /Delete/u }));
+    await waitFor(() => expect(world.documents.find(({ title }) => title === "Equipment list")?.deleted).toBe(true));
   });
 
   test("the trash shows what was deleted and gives it back", async () => {

@@ -66,7 +66,7 @@ const selectionDecorations = (doc: ProseMirrorNode, selections: readonly RemoteS
   DecorationSet.create(
     doc,
     selections.flatMap(({ peer, name, anchor, head }) => {
-      const colour = personColour(peer);
+      const colour = personColour(name);
       const caret = Decoration.widget(head, () => caretElement(name, colour), {
         key: `${peer}/${name}`,
         side: 10,

@@ -12,6 +12,8 @@ import { createSeededRandom } from "../support/seeded-random.ts";
 const crypto = createNobleProvider();
 const RUNS = Number(process.env["PSI_RUNS"] ?? 60);
 const FUZZ = Number(process.env["FUZZ_RUNS"] ?? 10_000);
+/** Long enough for a million inputs on a busy machine. */
+const FUZZ_MS = 120_000 + FUZZ;
 
 const fixed = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
 const run = fc.nat(2 ** 32 - 1);
@@ -64,30 +66,35 @@ test("[BFP-7] encoding and decoding are inverse", () => {
   );
 });
 
-test("[BFP-7] [BFP-8] random and mutated messages neither throw nor find anything foreign", () => {
-  const random = createSeededRandom("bfpsi-fuzz");
-  const items = secretTopics(crypto, 0, 12);
-  const recorded = runBfpsi(
-    bfpsiSide(crypto, random.fork("a"), "left", items),
-    bfpsiSide(crypto, random.fork("b"), "right", items),
-  ).wire;
-  const known = new Set(items.keys());
-  let decodable = 0;
-  let side = bfpsiSide(crypto, random.fork("c"), "right", items);
-  for (let round = 0; round < FUZZ; round++) {
-    if (round % 50 === 0) side = bfpsiSide(crypto, random.fork(`c${round}`), "right", items);
-    const base = recorded[random.uint32() % recorded.length] as Uint8Array;
-    const input = round % 3 === 0 ? random.bytes(random.uint32() % 120) : Uint8Array.from(base);
-    if (round % 3 !== 0 && input.length > 0) {
-      for (let edits = random.uint32() % 3; edits > 0; edits--) input[random.uint32() % input.length] = random.uint32();
+test(
+  "[BFP-7] [BFP-8] random and mutated messages neither throw nor find anything foreign",
+  () => {
+    const random = createSeededRandom("bfpsi-fuzz");
+    const items = secretTopics(crypto, 0, 12);
+    const recorded = runBfpsi(
+      bfpsiSide(crypto, random.fork("a"), "left", items),
+      bfpsiSide(crypto, random.fork("b"), "right", items),
+    ).wire;
+    const known = new Set(items.keys());
+    let decodable = 0;
+    let side = bfpsiSide(crypto, random.fork("c"), "right", items);
+    for (let round = 0; round < FUZZ; round++) {
+      if (round % 50 === 0) side = bfpsiSide(crypto, random.fork(`c${round}`), "right", items);
+      const base = recorded[random.uint32() % recorded.length] as Uint8Array;
+      const input = round % 3 === 0 ? random.bytes(random.uint32() % 120) : Uint8Array.from(base);
+      if (round % 3 !== 0 && input.length > 0) {
+        for (let edits = random.uint32() % 3; edits > 0; edits--)
+          input[random.uint32() % input.length] = random.uint32();
+      }
+      const decoded = decodeBfpsiMessage(input);
+      if (!decoded.ok) continue;
+      decodable += 1;
+      for (const effect of side.handle({ type: "messageReceived", message: decoded.value }, monotonicMs(round))) {
+        if (effect.type === "intersectionFound") expect(effect.common.every((topic) => known.has(topic))).toBe(true);
+        if (effect.type === "send") expect(encodeBfpsiMessage(effect.message).length).toBeLessThan(1024);
+      }
     }
-    const decoded = decodeBfpsiMessage(input);
-    if (!decoded.ok) continue;
-    decodable += 1;
-    for (const effect of side.handle({ type: "messageReceived", message: decoded.value }, monotonicMs(round))) {
-      if (effect.type === "intersectionFound") expect(effect.common.every((topic) => known.has(topic))).toBe(true);
-      if (effect.type === "send") expect(encodeBfpsiMessage(effect.message).length).toBeLessThan(1024);
-    }
-  }
-  expect(decodable).toBeGreaterThan(FUZZ / 20);
-});
+    expect(decodable).toBeGreaterThan(FUZZ / 20);
+  },
+  FUZZ_MS,
+);

@@ -11,31 +11,37 @@ const crypto = createNobleProvider();
 const parametersId = DEFAULT_PROFILE_PARAMETERS_ID;
 const policy = { parametersId, currentSlot: 4_000 };
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 10_000);
+/** Long enough for a million inputs on a busy machine. */
+const FUZZ_MS = 120_000 + RUNS;
 
-test("[BLP-7] decoding is total on random and on mutated profiles", () => {
-  const random = createSeededRandom("blip-fuzz");
-  const honest = encodeBlippedFilter({
-    parametersId,
-    epsilonMilli: 2000,
-    slot: 3000,
-    version: 7,
-    bytes: blipBits(crypto, new Uint8Array(32), flipThreshold(2, 1), new Uint8Array(64), new Uint32Array(512)),
-  } as BlippedFilter);
-  let accepted = 0;
-  for (let run = 0; run < RUNS; run++) {
-    const input = run % 2 === 0 ? random.bytes(random.uint32() % 200) : Uint8Array.from(honest);
-    if (run % 2 === 1) {
-      for (let edits = 1 + (random.uint32() % 3); edits > 0; edits--)
-        input[random.uint32() % input.length] = random.uint32();
+test(
+  "[BLP-7] decoding is total on random and on mutated profiles",
+  () => {
+    const random = createSeededRandom("blip-fuzz");
+    const honest = encodeBlippedFilter({
+      parametersId,
+      epsilonMilli: 2000,
+      slot: 3000,
+      version: 7,
+      bytes: blipBits(crypto, new Uint8Array(32), flipThreshold(2, 1), new Uint8Array(64), new Uint32Array(512)),
+    } as BlippedFilter);
+    let accepted = 0;
+    for (let run = 0; run < RUNS; run++) {
+      const input = run % 2 === 0 ? random.bytes(random.uint32() % 200) : Uint8Array.from(honest);
+      if (run % 2 === 1) {
+        for (let edits = 1 + (random.uint32() % 3); edits > 0; edits--)
+          input[random.uint32() % input.length] = random.uint32();
+      }
+      const cut = run % 4 === 3 ? input.subarray(0, random.uint32() % (input.length + 1)) : input;
+      const decoded = decodeBlippedFilter(cut, policy);
+      if (!decoded.ok) continue;
+      accepted += 1;
+      expect(encodeBlippedFilter(decoded.value)).toEqual(cut);
     }
-    const cut = run % 4 === 3 ? input.subarray(0, random.uint32() % (input.length + 1)) : input;
-    const decoded = decodeBlippedFilter(cut, policy);
-    if (!decoded.ok) continue;
-    accepted += 1;
-    expect(encodeBlippedFilter(decoded.value)).toEqual(cut);
-  }
-  expect(accepted).toBeGreaterThan(0);
-});
+    expect(accepted).toBeGreaterThan(0);
+  },
+  FUZZ_MS,
+);
 
 test("[BLP-7] encoding and decoding are inverse", () => {
   fc.assert(

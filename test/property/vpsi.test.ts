@@ -11,6 +11,8 @@ import { createSeededRandom } from "../support/seeded-random.ts";
 const crypto = createNobleProvider();
 const RUNS = Number(process.env["PSI_RUNS"] ?? 6);
 const FUZZ = Number(process.env["FUZZ_RUNS"] ?? 10_000);
+/** Long enough for a million inputs on a busy machine. */
+const FUZZ_MS = 120_000 + FUZZ;
 const fixed = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
 const distinct = (length: number, count: { readonly min: number; readonly max: number }) =>
   fc.uniqueArray(fixed(length), { minLength: count.min, maxLength: count.max, selector: (entry) => entry.join() });
@@ -66,27 +68,32 @@ test("[VPS-7] encoding and decoding are inverse", () => {
   );
 });
 
-test("[VPS-7] [VPS-8] random and mutated messages neither throw nor find anything", () => {
-  const random = createSeededRandom("vpsi-fuzz");
-  const samples = fc.sample(message, { numRuns: 40, seed: 7 }).map(encodeVpsiMessage);
-  let decodable = 0;
-  let side = vpsiSide(crypto, random.fork("0"), "right", ["a", "b"]);
-  for (let round = 0; round < FUZZ; round++) {
-    if (round % 50 === 0) {
-      side = vpsiSide(crypto, random.fork(`${round}`), "right", ["a", "b"]);
-      side.handle({ type: "intersect" }, monotonicMs(0));
+test(
+  "[VPS-7] [VPS-8] random and mutated messages neither throw nor find anything",
+  () => {
+    const random = createSeededRandom("vpsi-fuzz");
+    const samples = fc.sample(message, { numRuns: 40, seed: 7 }).map(encodeVpsiMessage);
+    let decodable = 0;
+    let side = vpsiSide(crypto, random.fork("0"), "right", ["a", "b"]);
+    for (let round = 0; round < FUZZ; round++) {
+      if (round % 50 === 0) {
+        side = vpsiSide(crypto, random.fork(`${round}`), "right", ["a", "b"]);
+        side.handle({ type: "intersect" }, monotonicMs(0));
+      }
+      const input =
+        round % 3 === 0 ? random.bytes(random.uint32() % 120) : Uint8Array.from(samples[round % samples.length] ?? []);
+      if (round % 3 !== 0) {
+        for (let edits = random.uint32() % 3; edits > 0; edits--)
+          input[random.uint32() % input.length] = random.uint32();
+      }
+      const decoded = decodeVpsiMessage(input);
+      if (!decoded.ok) continue;
+      decodable += 1;
+      const effects = side.handle({ type: "messageReceived", message: decoded.value }, monotonicMs(round));
+      expect(effects.some((effect) => effect.type === "intersectionFound")).toBe(false);
+      expect(effects.length).toBeLessThanOrEqual(2);
     }
-    const input =
-      round % 3 === 0 ? random.bytes(random.uint32() % 120) : Uint8Array.from(samples[round % samples.length] ?? []);
-    if (round % 3 !== 0) {
-      for (let edits = random.uint32() % 3; edits > 0; edits--) input[random.uint32() % input.length] = random.uint32();
-    }
-    const decoded = decodeVpsiMessage(input);
-    if (!decoded.ok) continue;
-    decodable += 1;
-    const effects = side.handle({ type: "messageReceived", message: decoded.value }, monotonicMs(round));
-    expect(effects.some((effect) => effect.type === "intersectionFound")).toBe(false);
-    expect(effects.length).toBeLessThanOrEqual(2);
-  }
-  expect(decodable).toBeGreaterThan(FUZZ / 20);
-});
+    expect(decodable).toBeGreaterThan(FUZZ / 20);
+  },
+  FUZZ_MS,
+);

@@ -12,7 +12,6 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { keyBytes, nonceBytes, signatureBytes, tagBytes } from "../../protocol/crypto/noble-provider.ts";
 import type {
   Aead,
   AeadName,
@@ -22,6 +21,7 @@ import type {
   SigningKey,
 } from "../../protocol/crypto/provider.ts";
 import { failingPrimitives, type Primitive } from "../../protocol/crypto/self-test.ts";
+import { keyBytes, nonceBytes, signatureBytes, tagBytes } from "../../protocol/crypto/sizes.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { concatBytes } from "../../protocol/kernel/bytes.ts";
 
@@ -75,7 +75,7 @@ const aead = (name: AeadName, key: Uint8Array): Aead => {
     const cipher = createCipheriv(cipherName, secret, nonce, options);
     if (additionalData.length > 0) cipher.setAAD(additionalData, { plaintextLength: length });
     const pieces: Uint8Array[] = [];
-    const inputs = length <= joinUpToBytes ? [concatBytes(...parts)] : parts;
+    const inputs = parts.length > 1 && length <= joinUpToBytes ? [concatBytes(...parts)] : parts;
     for (const part of inputs) if (part.length > 0) pieces.push(plain(cipher.update(part)));
     cipher.final();
     pieces.push(plain(cipher.getAuthTag()));

@@ -8,11 +8,7 @@ import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import { invariant } from "../kernel/assert.ts";
 import { bytesEqual, concatBytes } from "../kernel/bytes.ts";
 import type { Aead, CryptoProvider, DhKeyPair, HashName, SigningKey } from "./provider.ts";
-
-export const keyBytes = 32;
-export const nonceBytes = 12;
-export const tagBytes = 16;
-export const signatureBytes = 64;
+import { keyBytes, signatureBytes, tagBytes } from "./sizes.ts";
 
 const hashes = { SHA256: sha256, SHA512: sha512, BLAKE2s: blake2s, BLAKE2b: blake2b } as const;
 const ciphers = { ChaChaPoly: chacha20poly1305, AESGCM: gcm } as const;

@@ -1,4 +1,4 @@
-import { tagBytes } from "../crypto/noble-provider.ts";
+import { tagBytes } from "../crypto/sizes.ts";
 import type { Aead, AeadName, CryptoProvider } from "../crypto/provider.ts";
 import { wipe } from "../crypto/wipe.ts";
 import { err, ok, type Result } from "../kernel/result.ts";

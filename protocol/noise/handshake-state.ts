@@ -1,4 +1,4 @@
-import { keyBytes, tagBytes } from "../crypto/noble-provider.ts";
+import { keyBytes, tagBytes } from "../crypto/sizes.ts";
 import type { CryptoProvider, DhKeyPair } from "../crypto/provider.ts";
 import { wipe } from "../crypto/wipe.ts";
 import { concatBytes } from "../kernel/bytes.ts";

@@ -1,4 +1,4 @@
-import { tagBytes } from "../crypto/noble-provider.ts";
+import { tagBytes } from "../crypto/sizes.ts";
 import { err, ok, type Result } from "../kernel/result.ts";
 import { maxNoiseMessageBytes } from "../noise/handshake-state.ts";
 import type { NoiseSocketError } from "./errors.ts";
@@ -12,12 +12,12 @@ export const maxTransportBodyBytes = maxNoiseMessageBytes - tagBytes - lengthByt
 export const minTransportMessageBytes = lengthBytes + tagBytes;
 
 /** Bytes of an encrypted payload: body_len, then the body, padded with zeros up to `paddedBodyLength`. */
-export const payloadBytes = (body: Uint8Array, paddedBodyLength: number): number =>
-  lengthBytes + Math.max(body.length, paddedBodyLength);
+export const payloadBytes = (bodyLength: number, paddedBodyLength: number): number =>
+  lengthBytes + Math.max(bodyLength, paddedBodyLength);
 
 /** `body_len ‖ body ‖ zeros`. */
 export const encodePayload = (body: Uint8Array, paddedBodyLength: number): Uint8Array => {
-  const payload = new Uint8Array(payloadBytes(body, paddedBodyLength));
+  const payload = new Uint8Array(payloadBytes(body.length, paddedBodyLength));
   payload[0] = body.length >> 8;
   payload[1] = body.length;
   payload.set(body, lengthBytes);

@@ -1,3 +1,4 @@
+import { tagBytes } from "../crypto/sizes.ts";
 import { invariant } from "../kernel/assert.ts";
 import { ascii, concatBytes } from "../kernel/bytes.ts";
 import { err, ok, type Result } from "../kernel/result.ts";
@@ -109,8 +110,8 @@ const reads: ReadonlySet<State> = new Set([
 /** Two full length fields and what they announce; more than this waiting for a decision is abuse. */
 const maxWaitingBytes = 131074;
 
-/** Up to this size copying a frame together costs less than handing its pieces to the socket one by one (benchmark `noise`). */
-const joinedFrameBytes = 8192;
+/** Payloads up to this size are put together in one reused buffer; copying larger ones costs more than it saves (benchmark `noise`). */
+const scratchBytes = 8192;
 
 const empty: Uint8Array = new Uint8Array(0);
 const emptyField = Uint8Array.of(0, 0);
@@ -121,6 +122,7 @@ const lengthPrefixed = (bytes: Uint8Array): Uint8Array =>
 export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocketConfig): NoiseSocketSession => {
   const isAlice = config.side === "initiator";
   const decoder = createFrameDecoder(config.limits ?? widestFrames);
+  const scratch = new Uint8Array(scratchBytes);
   let state: State = isAlice ? "idle" : "awaitingRequest";
   let output: Uint8Array[] = [];
   let handshake: HandshakeState | undefined;
@@ -196,7 +198,7 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
     const body = payload.body ?? empty;
     const { overheadBytes, payloadIsEncrypted } = handshake.nextMessage();
     const padded = payload.paddedBodyLength ?? 0;
-    const length = payloadIsEncrypted ? payloadBytes(body, padded) : body.length;
+    const length = payloadIsEncrypted ? payloadBytes(body.length, padded) : body.length;
     const available = maxNoiseMessageBytes - overheadBytes;
     if (length > available) return err({ type: "BodyTooLong", limit: payloadIsEncrypted ? available - 2 : available });
     const message = handshake.writeMessage(payloadIsEncrypted ? encodePayload(body, padded) : body);
@@ -222,6 +224,20 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
     const finished = finishIfDone();
     if (!finished.ok) return finished;
     return ok([{ type: "handshakeBody", body: body.value }, ...finished.value]);
+  };
+
+  /** `body_len ‖ prefix ‖ body ‖ zeros`: joined in the scratch buffer when small, else in parts that copy nothing large. */
+  const payloadParts = (prefix: Uint8Array, body: Uint8Array, payloadLength: number): readonly Uint8Array[] => {
+    const bodyLength = prefix.length + body.length;
+    const isSmall = payloadLength <= scratchBytes;
+    const head = isSmall ? scratch.subarray(0, payloadLength) : new Uint8Array(2 + prefix.length);
+    head[0] = bodyLength >> 8;
+    head[1] = bodyLength;
+    head.set(prefix, 2);
+    if (!isSmall) return [head, body, new Uint8Array(payloadLength - 2 - bodyLength)];
+    head.set(body, 2 + prefix.length);
+    head.fill(0, 2 + bodyLength);
+    return [head];
   };
 
   const readTransport = (noiseMessage: Uint8Array): Outcome => {
@@ -395,17 +411,13 @@ export const createNoiseSocketSession = (deps: HandshakeDeps, config: NoiseSocke
     send: (body, paddedBodyLength = 0, prefix = empty) => {
       if (state !== "transport" || sendCipher === undefined)
         return err({ type: state === "dead" ? "Dead" : "WrongState" });
-      const bodyLength = prefix.length + body.length;
-      const padding = Math.max(0, paddedBodyLength - bodyLength);
-      if (bodyLength + padding > maxTransportBodyBytes)
-        return err({ type: "BodyTooLong", limit: maxTransportBodyBytes });
-      const messageLength = minTransportMessageBytes + bodyLength + padding;
-      const head = Uint8Array.of(bodyLength >> 8, bodyLength, ...prefix);
-      const parts = padding === 0 ? [head, body] : [head, body, new Uint8Array(padding)];
-      const sealed = sendCipher.encryptParts(empty, parts);
+      const payloadLength = payloadBytes(prefix.length + body.length, paddedBodyLength);
+      if (payloadLength > maxTransportBodyBytes + 2) return err({ type: "BodyTooLong", limit: maxTransportBodyBytes });
+      const sealed = sendCipher.encryptParts(empty, payloadParts(prefix, body, payloadLength));
       if (!sealed.ok) return fatal(sealed.error);
+      const messageLength = payloadLength + tagBytes;
       const length = Uint8Array.of(messageLength >> 8, messageLength);
-      if (messageLength <= joinedFrameBytes) output.push(concatBytes(length, ...sealed.value));
+      if (payloadLength <= scratchBytes) output.push(concatBytes(length, ...sealed.value));
       else output.push(length, ...sealed.value);
       return ok(undefined);
     },

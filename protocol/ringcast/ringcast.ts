@@ -249,23 +249,20 @@ export const createRingCast = ({ config, links, isAuthentic, random }: RingCastO
   const heartbeat = (now: MonotonicMs, effects: RingCastEffect[]): void => {
     nextHeartbeat = undefined;
     for (const [topic, at] of lastTraffic) {
-      const since = after(now, durationMs(-ANNOUNCED_HEARTBEATS * config.heartbeatMs));
+      // The tree's lazy links announce already; one random member bridges what they might leave apart.
+      const isLazy = config.mode === "lazy";
+      const since = after(now, durationMs(-(isLazy ? 1 : ANNOUNCED_HEARTBEATS) * config.heartbeatMs));
       const known = links(topic);
       if (known === undefined || at < since) {
         lastTraffic.delete(topic);
         continue;
       }
       const ids = history.recent(topic, since, MAXIMUM_IDS);
-      const neighbors = ringNeighbors(known);
-      const [stranger] = sampleMembers(
-        known.members,
-        1,
-        undefined,
-        neighbors.map((descriptor) => ({ descriptor })),
-        random,
-      );
-      for (const route of stranger === undefined ? neighbors : [...neighbors, stranger])
-        send(route.id, route, { type: "announce", topic, ids }, effects);
+      const ring = ringNeighbors(known);
+      const near = ring.map((descriptor) => ({ descriptor }));
+      const [stranger] = sampleMembers(known.members, 1, undefined, near, random);
+      for (const route of isLazy ? [] : ring) send(route.id, route, { type: "announce", topic, ids }, effects);
+      if (stranger !== undefined) send(stranger.id, stranger, { type: "announce", topic, ids }, effects);
     }
     if (lastTraffic.size > 0) nextHeartbeat = after(now, config.heartbeatMs);
   };

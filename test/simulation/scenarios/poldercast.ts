@@ -45,7 +45,7 @@ export interface PolderCastScenario {
   readonly churnModel: "artificial" | "sessions";
   /** Every how many cycles one message per topic is sent and counted. */
   readonly hitEvery: number;
-  /** Topics probed in each count; all of them when fewer. */
+  /** Messages of each count, spread evenly over the topics; 0 is one per topic. */
   readonly messages: number;
   readonly throughBytes: boolean;
 }
@@ -70,7 +70,7 @@ export const defaultPolderCastScenario: PolderCastScenario = {
   churn: 0,
   churnModel: "artificial",
   hitEvery: 10,
-  messages: 1_000,
+  messages: 0,
   throughBytes: false,
 };
 
@@ -242,7 +242,9 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
 
   const disseminate = (members: readonly number[][]) => {
     const busy = members.flatMap((subscribers, topic) => (subscribers.length >= 2 ? [topic] : []));
-    const chosen = sample(experiment, busy, Math.min(busy.length, scenario.messages));
+    const order = sample(experiment, busy, busy.length);
+    const count = scenario.messages === 0 || busy.length === 0 ? busy.length : scenario.messages;
+    const chosen = Array.from({ length: count }, (_, message) => order[message % order.length]!);
     const sums = { hit: 0, worst: 1, duplicates: 0, deliveries: 0, hops: 0, last: 0 };
     for (const topic of chosen) {
       const subscribers = members[topic]!;

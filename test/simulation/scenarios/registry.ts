@@ -1,5 +1,6 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
+import { defaultLazyScenario, runLazy } from "./lazy.ts";
 import { runPolderCast } from "./poldercast.ts";
 import { defaultRingCastScenario, runRingCast } from "./ringcast.ts";
 import { runInterestInference } from "./interest-inference.ts";
@@ -92,25 +93,44 @@ const ringcast: ScenarioEntry = {
     fanout: { type: "integer", minimum: 1, maximum: 20, initial: 3 },
     "random-only": { type: "switch" },
     "fail-over": { type: "switch" },
+    /** With latencies, in virtual time, beside a flooded mesh: the lazy tree, or plain pushing on the same network. */
+    lazy: { type: "switch" },
+    timed: { type: "switch" },
+    "tree-links": { type: "integer", minimum: 0, maximum: 10, initial: defaultLazyScenario.treeLinks },
     failures: shareFlag,
     churn: shareFlag,
     messages: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
   },
-  run: (values) =>
-    runRingCast({
-      ...defaultRingCastScenario,
-      nodes: numberOf(values, "nodes"),
-      cycles: numberOf(values, "cycles"),
-      seed: numberOf(values, "seed"),
-      fanout: numberOf(values, "fanout"),
-      randomOnly: isSet(values, "random-only"),
-      failOver: isSet(values, "fail-over"),
-      failures: numberOf(values, "failures") / 100,
-      churn: numberOf(values, "churn") / 100,
-      messages: numberOf(values, "messages"),
-      throughBytes: isSet(values, "wire"),
-    }),
+  run: (values) => (isSet(values, "lazy") || isSet(values, "timed") ? timedRingCast(values) : countedRingCast(values)),
 };
+
+const countedRingCast = (values: FlagValues): object =>
+  runRingCast({
+    ...defaultRingCastScenario,
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    fanout: numberOf(values, "fanout"),
+    randomOnly: isSet(values, "random-only"),
+    failOver: isSet(values, "fail-over"),
+    failures: numberOf(values, "failures") / 100,
+    churn: numberOf(values, "churn") / 100,
+    messages: numberOf(values, "messages"),
+    throughBytes: isSet(values, "wire"),
+  });
+
+const timedRingCast = (values: FlagValues): object =>
+  runLazy({
+    ...defaultLazyScenario,
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    fanout: numberOf(values, "fanout"),
+    mode: isSet(values, "lazy") ? "lazy" : "plain",
+    treeLinks: numberOf(values, "tree-links"),
+    failures: numberOf(values, "failures") / 100,
+    messages: numberOf(values, "messages"),
+  });
 
 const poldercast: ScenarioEntry = {
   flags: {
@@ -130,7 +150,7 @@ const poldercast: ScenarioEntry = {
     churn: shareFlag,
     "churn-model": { type: "choice", choices: ["artificial", "sessions"], initial: "artificial" },
     "hit-every": { type: "integer", minimum: 1, maximum: 10_000, initial: 10 },
-    messages: { type: "integer", minimum: 1, maximum: 10_000, initial: 1_000 },
+    messages: { type: "integer", minimum: 0, maximum: 100_000, initial: 0 },
   },
   run: (values) =>
     runPolderCast({

@@ -63,7 +63,7 @@ const run = (left: ReturnType<typeof side>, right: ReturnType<typeof side>) => {
   return { ...found, wire };
 };
 
-test("one session compares secret topics first and names afterwards; no name or topic is on the wire", () => {
+test("[NOD-11] one session compares secret topics first and names afterwards; no name or topic is on the wire", () => {
   const result = run(side("left", [0, 20], ["Gardening", "Chess"]), side("right", [18, 30], ["chess", "Go"]));
   expect(result.left).toEqual([
     { type: "intersectionFound", of: "secretTopics", startedBy: "us", common: ["topic 18", "topic 19"] },
@@ -80,13 +80,13 @@ test("one session compares secret topics first and names afterwards; no name or 
   }
 });
 
-test("names are compared only when the side that asks agreed to compare any", () => {
+test("[NOD-11] names are compared only when the side that asks agreed to compare any", () => {
   const result = run(side("left", [0, 3], []), side("right", [0, 3], ["Chess"]));
   expect(result.left).toHaveLength(1);
   expect(result.wire.every((bytes) => bytes[0] === 2)).toBe(true);
 });
 
-test("bytes that do not decode are a violation with its rule", () => {
+test("[NOD-11] bytes that do not decode are a violation with its rule", () => {
   const left = side("left", [0, 3], []);
   const rule = (bytes: number[]): unknown => left.handle({ type: "bytesReceived", bytes: Uint8Array.from(bytes) }, now);
   expect(rule([])).toEqual([{ type: "peerViolated", rule: "truncated" }]);
@@ -94,7 +94,7 @@ test("bytes that do not decode are a violation with its rule", () => {
   expect(rule([3, 9, 0, 0, 0, 0])).toEqual([{ type: "peerViolated", rule: "VPS-7 message" }]);
 });
 
-test("a run without an answer ends at the deadline", () => {
+test("[NOD-11] a run without an answer ends at the deadline", () => {
   const left = side("left", [0, 3], []);
   left.handle({ type: "intersect" }, now);
   const deadline = left.nextDeadline();

@@ -79,6 +79,10 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
         ? err({ type: "ActorReused", actor: author, seq: change.seq })
         : err({ type: "SeqGap", actor: author, seq: change.seq, expected: expectedSeq });
     }
+    const previous = history.lastByActor.get(author);
+    if (previous !== undefined && !change.dependencies.includes(previous.hash)) {
+      return err({ type: "NotOnOwnChange", actor: author, seq: change.seq });
+    }
     let expected = 1;
     for (const hash of change.dependencies) expected = Math.max(expected, (maxOpOf(hash, author) ?? 0) + 1);
     const ownMax = ownMaxOp(author);

@@ -90,6 +90,7 @@ export type ChangeError =
   | DecodeError
   | { readonly type: "ActorReused"; readonly actor: ActorId; readonly seq: number }
   | { readonly type: "SeqGap"; readonly actor: ActorId; readonly seq: number; readonly expected: number }
+  | { readonly type: "NotOnOwnChange"; readonly actor: ActorId; readonly seq: number }
   | { readonly type: "WrongStartOp"; readonly startOp: number; readonly expected: number }
   | { readonly type: "MissingObject"; readonly op: number }
   | { readonly type: "MissingElement"; readonly op: number }

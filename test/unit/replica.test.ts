@@ -95,7 +95,10 @@ test("RPL-4 refuses a start counter that does not follow from the dependencies, 
     { error: { type: "SeqGap", expected: 1 } },
   ]);
   const other = foreign(replica, [{ ...PLAIN_OP, value: false }]);
+  const heads = replica.heads();
   expect(replica.applyChanges([foreign(replica, ops)]).applied.length).toBe(1);
+  const beside = foreign(replica, ops, { seq: 2, startOp: 18, dependencies: heads });
+  expect(replica.applyChanges([beside]).rejected).toMatchObject([{ error: { type: "NotOnOwnChange", seq: 2 } }]);
   expect(replica.applyChanges([other]).rejected).toMatchObject([
     { error: { type: "ActorReused", actor: "bb", seq: 1 } },
   ]);

@@ -14,7 +14,7 @@ test("a mark over an image marks the text around it and leaves the image alone",
 
 test("an image typed into bold text is plain", () => {
   const peer = createEditorPeer("01".repeat(16), [noteChange(markdownToSpans("**ab**").spans)]);
-  const image = noteSchema.node("embed-image", { attrs: { src: "x" } }, null, [noteSchema.marks.strong.create()]);
+  const image = noteSchema.node("embed-image", { attrs: { src: "x" } }, undefined, [noteSchema.marks.strong.create()]);
   peer.dispatch(peer.state().tr.insert(2, image));
   expect(peer.state().doc.toString()).toBe('doc(paragraph(strong("a"), embed-image, strong("b")))');
   expect(shownByReplica(peer).eq(peer.state().doc)).toBe(true);

@@ -46,6 +46,8 @@ export interface NoteViewOptions {
   readonly editLink: () => void;
 }
 
+/** Longer texts are not compared: it would cost a frame, and what the fuzz covers does not depend on length. */
+const MAX_COMPARED_UNITS = 200_000;
 /** Both sides are compared once nobody has edited for this long; a difference would be a bug and is mended on the spot. */
 const COMPARE_AFTER_MS = 3_000;
 
@@ -138,7 +140,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
   const compareLater = (): void => {
     clearTimeout(compareTimer);
     compareTimer = setTimeout(() => {
-      if (view.isDestroyed || view.composing) return;
+      if (view.isDestroyed || view.composing || view.state.doc.content.size > MAX_COMPARED_UNITS) return;
       const tr = binding.heal(view.state);
       if (tr !== undefined) view.dispatch(tr);
     }, COMPARE_AFTER_MS);

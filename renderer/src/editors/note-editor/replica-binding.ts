@@ -216,6 +216,17 @@ export const composeEdits = (patches: readonly Patch[], text: ObjectId): Sequenc
   return edits;
 };
 
+/** With more places than this the whole stretch between them counts as one: a long catch-up must not cost quadratic time. */
+const MAX_EDITS = 256;
+
+const joined = (edits: readonly SequenceEdit[]): SequenceEdit[] => {
+  const [first, last] = [edits[0], edits.at(-1)];
+  if (edits.length <= MAX_EDITS || first === undefined || last === undefined) return [...edits];
+  const grown = edits.reduce((sum, edit) => sum + edit.inserted - edit.removed, 0);
+  const inserted = last.at + last.inserted - first.at;
+  return [{ at: first.at, removed: inserted - grown, inserted }];
+};
+
 const addEdit = (edits: readonly SequenceEdit[], next: SequenceEdit): SequenceEdit[] => {
   const nextEnd = next.at + next.removed;
   const shift = next.inserted - next.removed;
@@ -226,11 +237,11 @@ const addEdit = (edits: readonly SequenceEdit[], next: SequenceEdit): SequenceEd
   const last = touched.at(-1);
   const end = Math.max(nextEnd, last === undefined ? nextEnd : last.at + last.inserted);
   const grown = touched.reduce((sum, edit) => sum + edit.inserted - edit.removed, 0);
-  return [
+  return joined([
     ...left,
     { at, removed: end - at - grown, inserted: end - at + shift },
     ...right.map((edit) => ({ ...edit, at: edit.at + shift })),
-  ];
+  ]);
 };
 
 const replaceBlocks = (tr: Transform, wanted: ProseMirrorNode): void => {

@@ -1,5 +1,8 @@
 const HEX = "0123456789abcdef";
-const HEX_PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => HEX.charAt(byte >> 4) + HEX.charAt(byte & 15));
+const HEX_PAIRS: readonly string[] = Array.from(
+  { length: 256 },
+  (_, byte) => HEX.charAt(byte >> 4) + HEX.charAt(byte & 15),
+);
 
 export const bytesToHex = (bytes: Uint8Array): string => {
   let out = "";

@@ -149,7 +149,8 @@ const story = async (ann: RemoteApp, bob: RemoteApp, folder: string, cutCable: (
   await shoot(bob, "laptops-10-mended-bob");
 };
 
-test("two laptops on one LAN: invite, compare the digits, import, write together, cut the cable, mend it", async ({}, testInfo) => {
+test("two laptops on one LAN: invite, compare the digits, import, write together, cut the cable, mend it", async () => {
+  const testInfo = test.info();
   test.setTimeout(600_000);
   const runtime = electronRuntime();
   const folder = mkdtempSync(path.join(os.tmpdir(), "p2pcollab-laptops-"));

@@ -1,6 +1,12 @@
 import { afterEach, expect, test } from "vitest";
 import { createSeededRandom } from "../support/seeded-random.ts";
-import { eventually, type HeadlessNode, removeFolder, startHeadless, temporaryFolder } from "../support/headless-node.ts";
+import {
+  eventually,
+  type HeadlessNode,
+  removeFolder,
+  startHeadless,
+  temporaryFolder,
+} from "../support/headless-node.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 
 /**
@@ -46,7 +52,9 @@ test(
     await node("bob").call("invites.join", { link });
     await eventually(
       async () =>
-        (await node("bob").call("sync.status")).notebooks.some(({ documents }) => documents.some(({ id }) => id === document)),
+        (await node("bob").call("sync.status")).notebooks.some(({ documents }) =>
+          documents.some(({ id }) => id === document),
+        ),
       "the note at Bob",
     );
 

@@ -7,7 +7,7 @@ import { keepWindowState, readWindowState } from "./window-state.ts";
 const DEFAULT_SIZE = { width: 1_200, height: 800 } as const;
 const SMALLEST = { minWidth: 640, minHeight: 420 } as const;
 /** Page background of renderer/src/styles/tokens.css, so that no white flash precedes the first paint. */
-const BACKGROUND = { light: "#ffffff", dark: "#16171a" } as const;
+const BACKGROUND = { light: "#ffffff", dark: "#191918" } as const;
 
 /** The page may load itself, pictures it made, and the inspector; no permission, no download, no dictionary from the web. */
 const hardenSession = (target: Session): void => {

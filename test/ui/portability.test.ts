@@ -95,6 +95,19 @@ describe("import", () => {
     });
   });
 
+  test("one that was started elsewhere shows while it runs and no longer", async () => {
+    const node = await renderApp(sampleWorld());
+    await screen.findByRole("option", { name: /Equipment list/u });
+    const progress = (done: number) =>
+      node.emit({ type: "importProgress", job: "00", notebook: FIELD_NOTES.id, done, total: 12, current: "a.md" });
+    progress(3);
+    await screen.findByText(/Importing into Field notes/u);
+    progress(12);
+    await waitFor(() => expect(screen.queryByText(/Importing into/u)).toBeNull());
+    progress(12);
+    expect(screen.queryByText(/Importing into/u)).toBeNull();
+  });
+
   test("a failure keeps the way to try again", async () => {
     const node = await renderApp(sampleWorld());
     node.break("import.markdown", "FolderNotFound");

@@ -27,6 +27,9 @@ export interface Portability {
   readonly exportTo: (notebook: string, path: string) => Promise<ExportReport | Problem>;
 }
 
+/** Longer than the largest file takes. */
+const FOREIGN_SILENCE_MS = 20_000;
+
 interface Context {
   readonly api: Api;
   readonly hub: EventHub;
@@ -40,10 +43,29 @@ export const createPortability = ({ api, hub, onProblem, onFinished }: Context):
   const setJob = (notebook: string, job: ImportJob) => {
     jobs = { ...jobs, [notebook]: job };
   };
+  const clear = (notebook: string) => {
+    const { [notebook]: _cleared, ...rest } = jobs;
+    jobs = rest;
+  };
+
+  /** An import that was started elsewhere, as from the command line: its end is not told, only its progress. */
+  const foreign = new Map<string, ReturnType<typeof setTimeout>>();
+  const follow = (notebook: string, isLast: boolean) => {
+    clearTimeout(foreign.get(notebook));
+    const forget = () => {
+      foreign.delete(notebook);
+      clear(notebook);
+    };
+    foreign.set(notebook, setTimeout(forget, isLast ? 0 : FOREIGN_SILENCE_MS));
+  };
   hub.on("importProgress", ({ notebook, done, total, current }) => {
     const job = jobs[notebook];
-    if (job === undefined) setJob(notebook, { state: "running", path: "", done, total, current });
-    else if (job.state === "running" || job.state === "cancelling") setJob(notebook, { ...job, done, total, current });
+    if (job?.state === "running" || job?.state === "cancelling") setJob(notebook, { ...job, done, total, current });
+    else if (done < total) {
+      setJob(notebook, { state: "running", path: "", done, total, current });
+      follow(notebook, false);
+    }
+    if (foreign.has(notebook)) follow(notebook, done >= total);
   });
 
   return {
@@ -56,6 +78,8 @@ export const createPortability = ({ api, hub, onProblem, onFinished }: Context):
       return null;
     },
     startImport: async (notebook, path) => {
+      clearTimeout(foreign.get(notebook));
+      foreign.delete(notebook);
       setJob(notebook, { state: "running", path, done: 0, total: 0, current: "" });
       const finished = await api.call("import.markdown", { notebook, path });
       const job: ImportJob = finished.ok
@@ -70,10 +94,7 @@ export const createPortability = ({ api, hub, onProblem, onFinished }: Context):
       const cancelled = await api.call("import.cancel", { notebook });
       if (!cancelled.ok) onProblem(problemOf(cancelled.error));
     },
-    clear: (notebook) => {
-      const { [notebook]: _cleared, ...rest } = jobs;
-      jobs = rest;
-    },
+    clear,
     exportTo: async (notebook, path) => {
       const exported = await api.call("export.markdown", { notebook, path });
       return exported.ok ? exported.value : problemOf(exported.error);

@@ -16,7 +16,7 @@ import {
   type SequenceContainer,
   shownText,
 } from "./objects.ts";
-import { createPatchLog } from "./patches.ts";
+import { createPatchLog, NO_MARKS } from "./patches.ts";
 import {
   createSequence,
   isolate,
@@ -25,11 +25,12 @@ import {
   mergeTombstones,
   nextItem,
   placeAfter,
+  type Sequence,
   setContent,
   splitItem,
   widthBefore,
 } from "./sequence.ts";
-import type { ObjectId } from "./types.ts";
+import type { MarkSet, ObjectId } from "./types.ts";
 
 /** Materialised state of one document and the few mutations all operations are made of. */
 export type Document = ReturnType<typeof createDocument>;
@@ -42,6 +43,15 @@ export const createDocument = () => {
   const patches = createPatchLog();
   const root: MapContainer = { kind: "map", id: ROOT_ID, parent: undefined, values: new Map() };
   const containers = new Map<number, Container>([[packId(0, 0), root]]);
+
+  /** Marks of the run that was typed into last: typing on does not look through all marks before it again. */
+  let typed: { readonly item: Item; readonly version: number; readonly marks: MarkSet } | undefined;
+  const marksOfRun = (sequence: Sequence, item: Item): MarkSet => {
+    if (typed?.item === item && typed.version === sequence.anchorVersion) return typed.marks;
+    const marks = marksBefore(actors, sequence, item);
+    typed = { item, version: sequence.anchorVersion, marks };
+    return marks;
+  };
 
   const objectId = ({ id }: Container): ObjectId =>
     id.counter === 0 ? "_root" : `${id.counter}@${actors.name(id.actor)}`;
@@ -209,7 +219,12 @@ export const createDocument = () => {
         units = to;
       }
     }
-    patches.insertText(objectId(target), index, text, marksBefore(actors, target.sequence, after));
+    patches.insertText(
+      objectId(target),
+      index,
+      text,
+      after === undefined ? NO_MARKS : marksOfRun(target.sequence, after),
+    );
     touchBlock(target);
   };
 

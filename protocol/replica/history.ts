@@ -41,6 +41,8 @@ export const createHistory = () => {
   const lastByActor = new Map<string, LastChange>();
   const queue = new Map<string, Change>();
   const waitersByDependency = new Map<string, Change[]>();
+  /** Kept until the queue changes, because a long queue is asked about with every change that comes. */
+  let missing: readonly string[] | undefined = [];
   let queuedOps = 0;
   let maxOp = 0;
 
@@ -101,6 +103,7 @@ export const createHistory = () => {
     queued: (): number => queue.size,
     /** Holds a change back until `dependency` is applied; false when the queue is full. */
     enqueue: (change: Change, dependency: string): boolean => {
+      missing = undefined;
       if (!queue.has(change.hash)) {
         if (queue.size >= MAX_QUEUED || queuedOps + change.ops.length > MAX_QUEUED_OPS) return false;
         queue.set(change.hash, change);
@@ -112,16 +115,21 @@ export const createHistory = () => {
       return true;
     },
     dequeue: (change: Change): void => {
-      if (queue.delete(change.hash)) queuedOps -= change.ops.length;
+      if (!queue.delete(change.hash)) return;
+      queuedOps -= change.ops.length;
+      missing = undefined;
     },
     /** Changes that waited for this one; each may wait for another yet. */
     waitersFor: (hash: string): readonly Change[] => {
-      const waiters = waitersByDependency.get(hash) ?? [];
+      const waiters = waitersByDependency.get(hash);
+      if (waiters === undefined) return [];
       waitersByDependency.delete(hash);
+      missing = undefined;
       return waiters;
     },
     /** Dependencies that queued changes wait for and that are not queued themselves. */
-    missing: (): readonly string[] => [...waitersByDependency.keys()].filter((hash) => !queue.has(hash)).sort(),
+    missing: (): readonly string[] =>
+      (missing ??= [...waitersByDependency.keys()].filter((hash) => !queue.has(hash)).sort()),
   };
 };
 export type History = ReturnType<typeof createHistory>;

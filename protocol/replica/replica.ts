@@ -1,6 +1,7 @@
 import type { Change, ChangeOp, FormatDependencies, OpReference } from "../automerge-format/change.ts";
 import { decodeChange } from "../automerge-format/decode.ts";
 import { encodeChange } from "../automerge-format/encode.ts";
+import { FORMAT_LIMITS } from "../automerge-format/limits.ts";
 import { invariant } from "../kernel/assert.ts";
 import { type DecodeError, err, ok, type Result } from "../kernel/result.ts";
 import { applyChange, checkChange, type CounterTable } from "./apply.ts";
@@ -167,6 +168,7 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
     const { transaction, ops } = createTransaction(document, author, startOp, containerOf);
     isBroken = true;
     edit(transaction);
+    invariant(ops.length <= FORMAT_LIMITS.opsPerChange, "a change of more operations than anybody takes");
     isBroken = false;
     if (ops.length === 0) return undefined;
     const seq = history.seqOf(name) + 1;

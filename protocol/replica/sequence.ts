@@ -38,6 +38,8 @@ type TreeNode = Leaf | Branch;
 /** B+tree of items in document order, with widths summed per subtree. */
 export interface Sequence {
   root: TreeNode;
+  /** Grows whenever an anchor comes or goes, so that what was computed from anchors can be kept until then. */
+  anchorVersion: number;
   readonly register: (item: Item) => void;
   readonly unregister: (item: Item) => void;
 }
@@ -51,8 +53,9 @@ export const MAX_RUN = 1024;
 const isLeaf = (node: TreeNode): node is Leaf => "items" in node;
 
 export const createSequence = (register: (item: Item) => void, unregister: (item: Item) => void): Sequence => {
-  const sequence: { root: TreeNode; register: typeof register; unregister: typeof unregister } = {
+  const sequence: Sequence = {
     root: undefined as unknown as TreeNode,
+    anchorVersion: 0,
     register,
     unregister,
   };
@@ -64,6 +67,7 @@ const anchorOf = (item: Item): number => (item.detail !== undefined && item.widt
 
 const addUp = (leaf: Leaf, width: number, anchors: number): void => {
   if (width === 0 && anchors === 0) return;
+  if (anchors !== 0) leaf.sequence.anchorVersion++;
   for (let node: TreeNode | undefined = leaf; node !== undefined; node = node.parent) {
     node.width += width;
     node.anchors += anchors;

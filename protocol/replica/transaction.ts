@@ -105,7 +105,7 @@ export const createTransaction = (
     const winner = entries.at(-1);
     let action = wanted;
     let hit = entries;
-    if (wanted === ACTION.set && winner !== undefined && winner.child === undefined && sameValue(winner.value, value)) {
+    if (wanted === ACTION.set && winner !== undefined && winner.child === undefined && shows(winner, value)) {
       if (entries.length === 1) return undefined;
       action = ACTION.delete;
       hit = entries.slice(0, -1);
@@ -372,6 +372,14 @@ export const createTransaction = (
     joinBlock,
   };
   return { transaction, ops };
+};
+
+/** Whether an entry already shows the value; a counter counts with its increments. */
+const shows = ({ value, increments }: Entry, wanted: ScalarValue): boolean => {
+  if (increments === 0 || value === null || typeof value !== "object" || value instanceof Uint8Array) {
+    return sameValue(value, wanted);
+  }
+  return sameValue({ type: value.type, value: value.value + increments }, wanted);
 };
 
 const isSameId = (a: OpId, b: OpId): boolean => a.counter === b.counter && a.actor === b.actor;

@@ -155,7 +155,7 @@ export interface Replica {
   /** Takes change chunks (raw or deflated) in any order. */
   readonly applyChanges: (changes: readonly Uint8Array[]) => ApplyOutcome;
   /**
-   * Makes one local change; `undefined` when `edit` did nothing. `time` is in seconds since 1970, as Automerge stores it;
+   * Makes one local change of at most 65 536 operations (characters, above all); `undefined` when `edit` did nothing. `time` is in seconds since 1970, as Automerge stores it;
    * `actor` is by default the replica's own.
    */
   readonly change: (

@@ -55,6 +55,8 @@ export interface CorePorts {
   readonly info: { readonly version: string; readonly dataDirectory: string; readonly host: string };
   /** `insist`: the port was asked for; otherwise any free one will do when it is taken. */
   readonly listen: { readonly host: string | undefined; readonly port: number; readonly insist: boolean };
+  /** What went wrong before the node was up, told to everyone who listens. */
+  readonly problems: readonly ContractError[];
   /** Asked for by `node.stop`. */
   readonly requestStop: () => void;
 }
@@ -198,7 +200,6 @@ export const createCore = (ports: CorePorts): Core => {
   });
 
   const identity = createIdentityService({
-    store,
     vault: ports.vault,
     crypto,
     random: random.fork("identity"),
@@ -448,6 +449,7 @@ export const createCore = (ports: CorePorts): Core => {
     events: (_input, listener) => {
       listeners.add(listener);
       listener(ok({ type: "syncChanged", summary: summary() }));
+      for (const error of ports.problems) listener(ok({ type: "problem", error }));
       return () => listeners.delete(listener);
     },
   };

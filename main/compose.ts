@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { ContractError } from "../app/contract/errors.ts";
 import { contractError } from "../app/contract/errors.ts";
@@ -19,7 +19,7 @@ import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
 import { createNativeProvider } from "./adapters/native-crypto.ts";
 import { createNoiseLinks } from "./adapters/noise-links.ts";
 import { createReaderHost } from "./adapters/reader-host.ts";
-import { openWriter, setAside } from "./adapters/sqlite/database.ts";
+import { openWriter, setAside, storageErrorOf } from "./adapters/sqlite/database.ts";
 import { createStore } from "./adapters/sqlite/store.ts";
 import { createTcpTransport } from "./adapters/tcp-transport.ts";
 import { createSystemClock } from "./adapters/system-clock.ts";
@@ -49,6 +49,8 @@ export interface NodeConfig {
 export interface RunningNode {
   readonly contract: ContractHost;
   readonly listening: readonly string[];
+  /** What went wrong on the way and was worked around. */
+  readonly problems: readonly ContractError[];
   readonly wake: () => void;
   /** Seals what is not sealed, tells everyone goodbye and closes the database. */
   readonly stop: () => Promise<void>;
@@ -58,20 +60,31 @@ const DATABASE = "profile.db";
 const PORT_SETTING = "listen-port";
 /** Present while a node runs: when found at start, the last run was cut off and the database is checked through. */
 const RUNNING_MARK = "running";
+/** Walking a file of this size takes some 100 ms; larger ones are only walked after an unclean end. */
+const ALWAYS_VERIFIED_BYTES = 32 * 1_048_576;
 
 const createCrypto = (): CryptoProvider => createNativeProvider(createNobleProvider());
 
+/** Opens the database; a damaged one is kept under another name and an empty one takes its place. */
 const openDatabase = (config: NodeConfig) => {
   const file = path.join(config.dataDirectory, DATABASE);
   const mark = path.join(config.dataDirectory, RUNNING_MARK);
-  const opened = openWriter(file, existsSync(mark));
-  if (opened.ok || opened.error.type !== "CorruptDatabase") {
-    if (opened.ok) writeFileSync(mark, "", { mode: 0o600 });
-    return opened;
+  const size = existsSync(file) ? statSync(file).size : 0;
+  const problems: ContractError[] = [];
+  let opened = openWriter(file, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
+  if (!opened.ok && opened.error.type === "CorruptDatabase") {
+    const kept = setAside(file, new Date().toISOString().replaceAll(":", "-"));
+    config.log.error("database damaged", { kept: path.basename(kept) });
+    problems.push(
+      contractError(
+        "CorruptDatabase",
+        `The database was damaged and is kept as ${kept}. The node goes on with an empty one.`,
+      ),
+    );
+    opened = openWriter(file, false);
   }
-  const kept = setAside(file, new Date().toISOString().replaceAll(":", "-"));
-  config.log.error("database damaged", { kept: path.basename(kept) });
-  return err({ ...opened.error, message: `The database is damaged. It was kept as ${kept}.` });
+  if (opened.ok) writeFileSync(mark, "", { mode: 0o600 });
+  return { opened, problems };
 };
 
 /** Where the node listened last time, so that remembered addresses stay true. */
@@ -91,7 +104,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   }
   const claimed = await claimDataDirectory(dataDirectory);
   if (!claimed.ok) return err(contractError(claimed.error.type));
-  const database = openDatabase(config);
+  const { opened: database, problems } = openDatabase(config);
   if (!database.ok) {
     await claimed.value.close();
     return err(
@@ -125,11 +138,18 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
       port: config.listenPort === 0 ? lastPort(dataDirectory) : config.listenPort,
       insist: config.listenPort !== 0,
     },
+    problems,
     requestStop: config.requestStop,
   });
   clock.onResumed(() => core.wake());
   const contract = createContractHost({ ...core.handlers, ...config.shell }, (operation, cause) => {
+    const fault = storageErrorOf(cause);
+    if (fault !== undefined) {
+      log.error("storage fault", { operation, fault: fault.type });
+      return contractError(fault.type === "NewerSchema" ? "CorruptDatabase" : fault.type);
+    }
     log.error("bug", { operation, cause: cause instanceof Error ? (cause.stack ?? cause.message) : "unknown" });
+    return contractError("Internal");
   });
   const close = async (): Promise<void> => {
     await core.stop();
@@ -146,5 +166,5 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   const port = /:(\d+)$/.exec(listening.value[0] ?? "")?.[1];
   if (port !== undefined) writeFileSync(path.join(dataDirectory, PORT_SETTING), port, { mode: 0o600 });
   claimed.value.serve(contract);
-  return ok({ contract, listening: listening.value, wake: core.wake, stop: close });
+  return ok({ contract, listening: listening.value, problems, wake: core.wake, stop: close });
 };

@@ -103,6 +103,7 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     },
   });
   if (!started.ok) return fail(started.error);
+  for (const problem of started.value.problems) process.stderr.write(`${JSON.stringify(problem)}\n`);
   process.stdout.write(`${JSON.stringify({ ready: true, listening: started.value.listening, dataDirectory })}\n`);
   let stopping = false;
   stop = () => {

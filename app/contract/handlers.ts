@@ -23,10 +23,10 @@ export interface ContractHost {
   readonly subscribe: (name: string, input: unknown, emit: (message: Answer<unknown>) => void) => () => void;
 }
 
-/** `reportBug` receives what a handler threw: a bug of ours, answered as `Internal`. */
+/** `explain` receives what a handler threw: the fault of the environment behind it, or `Internal` for a bug of ours. */
 export const createContractHost = (
   handlers: Handlers,
-  reportBug: (name: string, cause: unknown) => void,
+  explain: (name: string, cause: unknown) => ContractError,
 ): ContractHost => ({
   invoke: async (name, input) => {
     if (!Object.hasOwn(contract, name) || contract[name as CallName].kind === ("stream" as string))
@@ -36,8 +36,7 @@ export const createContractHost = (
     try {
       return await (handlers[name as CallName] as (input: unknown) => Promise<Answer<unknown>>)(decoded.value);
     } catch (cause) {
-      reportBug(name, cause);
-      return err(contractError("Internal"));
+      return err(explain(name, cause));
     }
   },
   subscribe: (name, input, emit) => {
@@ -56,8 +55,7 @@ export const createContractHost = (
         emit,
       );
     } catch (cause) {
-      reportBug(name, cause);
-      emit(err(contractError("Internal")));
+      emit(err(explain(name, cause)));
       return () => undefined;
     }
   },

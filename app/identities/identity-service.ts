@@ -3,14 +3,13 @@ import { contractError, ERROR_MESSAGES } from "../contract/errors.ts";
 import type { Identity, IdentityCreated, VaultStatus } from "../contract/types.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { KeyVault, VaultError } from "../ports/key-vault.ts";
-import type { Store, StoreError } from "../ports/store.ts";
+import type { StoreError } from "../ports/store.ts";
 import { createPhrase, phraseSeed } from "../../protocol/crypto/phrase.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { wipe } from "../../protocol/crypto/wipe.ts";
-import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { deriveRootKey } from "../../protocol/identity/root-key.ts";
-import type { VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
-import { readIdentityOp, signIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { identityOpWire, signIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
@@ -35,7 +34,6 @@ export interface IdentityService {
 
 /** Words asked for before the phrase counts as written down. */
 const CONFIRMED_WORDS = 3;
-const NAME = "name";
 
 export const storeFailure = (error: StoreError): ContractError =>
   error.type === "NewerSchema"
@@ -49,7 +47,6 @@ const vaultFailure = (error: VaultError): ContractError =>
 
 /** The identity of this data folder: made once, unlocked at each start, its keys only in memory and in the vault. */
 export const createIdentityService = (deps: {
-  readonly store: Store;
   readonly vault: KeyVault;
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
@@ -57,15 +54,9 @@ export const createIdentityService = (deps: {
   /** Called once the profile is usable. */
   readonly ready: (profile: Profile) => void;
 }): IdentityService => {
-  const { store, vault, crypto, random, clock } = deps;
+  const { vault, crypto, random, clock } = deps;
   let profile: Profile | undefined;
   let secret: ProfileSecret | undefined;
-
-  const ownOps = (idRoot: Uint8Array): readonly VerifiedIdentityOp[] =>
-    store.identityOps.of(idRoot).flatMap(({ header, signature }) => {
-      const op = readIdentityOp(crypto, [header, signature]);
-      return op.ok ? [op.value] : [];
-    });
 
   const load = async (): Answer<boolean> => {
     const loaded = await vault.load();
@@ -73,11 +64,11 @@ export const createIdentityService = (deps: {
     if (loaded.value === undefined) return ok(false);
     const decoded = decodeProfileSecret(loaded.value);
     if (decoded === undefined) return err(contractError("CorruptKeyFile"));
-    const name = decodeUtf8(store.meta.get(NAME) ?? new Uint8Array(0)) ?? "";
-    if (name === "") return ok(false);
+    const opened = profileOf(crypto, decoded);
+    if (opened === undefined) return err(contractError("CorruptKeyFile"));
     secret = decoded;
-    profile = profileOf(crypto, decoded, name, ownOps(decoded.idRoot));
-    deps.ready(profile);
+    profile = opened;
+    deps.ready(opened);
     return ok(true);
   };
 
@@ -136,19 +127,13 @@ export const createIdentityService = (deps: {
         if (status.value.state === "locked") return err(contractError("VaultLocked"));
         const held = await vault.load();
         if (!held.ok) return err(vaultFailure(held.error));
-        // A vault with a secret but a database without a name is a first run that was cut short: start over.
-        if (held.value !== undefined && store.meta.get(NAME) !== undefined) return err(contractError("IdentityExists"));
+        if (held.value !== undefined) return err(contractError("IdentityExists"));
       }
       const phrase = createPhrase(random);
       const seed = phraseSeed(phrase);
       const root = deriveRootKey(crypto, seed, 0);
       wipe(seed);
-      const made: ProfileSecret = {
-        idRoot: root.publicKey,
-        deviceSeed: random.bytes(32),
-        encryptionKey: random.bytes(32),
-        phrase,
-      };
+      const keys = { deviceSeed: random.bytes(32), encryptionKey: random.bytes(32) };
       const op = signIdentityOp(crypto, root, {
         idRoot: root.publicKey,
         parents: [],
@@ -156,21 +141,19 @@ export const createIdentityService = (deps: {
         ts: Math.floor(clock.unix() / 1000),
         body: {
           type: "addDevice",
-          devSig: crypto.signingKey(made.deviceSeed).publicKey,
-          devEnc: crypto.dhKeyPair(made.encryptionKey).publicKey,
+          devSig: crypto.signingKey(keys.deviceSeed).publicKey,
+          devEnc: crypto.dhKeyPair(keys.encryptionKey).publicKey,
           manager: true,
         },
       });
+      const made: ProfileSecret = { name, idRoot: root.publicKey, ...keys, phrase, ops: [identityOpWire(op)] };
       const stored = await vault.store(encodeProfileSecret(made));
       if (!stored.ok) return err(vaultFailure(stored.error));
-      const written = store.transaction(() => {
-        store.identityOps.add(op.id, root.publicKey, op.gen, { header: op.headerBytes, signature: op.sig });
-        store.meta.set(NAME, encodeUtf8(name));
-      });
-      if (!written.ok) return err(storeFailure(written.error));
+      const opened = profileOf(crypto, made);
+      invariant(opened !== undefined, "the own device log is valid");
       secret = made;
-      profile = profileOf(crypto, made, name, [op]);
-      deps.ready(profile);
+      profile = opened;
+      deps.ready(opened);
       const shown = await show();
       return shown.ok ? ok({ ...shown.value, phrase: phrase.split(" ") }) : shown;
     },

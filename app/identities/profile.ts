@@ -1,7 +1,9 @@
 import { decodeShape, encodeCbor } from "../../protocol/codec/cbor.ts";
-import { bytes, literal, nullable, text, tuple } from "../../protocol/codec/shape.ts";
+import { array, bytes, literal, nullable, text, tuple } from "../../protocol/codec/shape.ts";
 import type { CryptoProvider, DhKeyPair, SigningKey } from "../../protocol/crypto/provider.ts";
-import type { VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { readIdentityOps } from "../../protocol/identity/contact-card.ts";
+import type { IdentityOpWire, VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { identityOpShape } from "../../protocol/identity/identity-op.ts";
 
 /** The identity this node acts for, with the keys of this very device. */
 export interface Profile {
@@ -14,8 +16,13 @@ export interface Profile {
   readonly ops: readonly VerifiedIdentityOp[];
 }
 
-/** What the vault keeps: device keys, and the phrase only until its copy on paper was confirmed. */
+/**
+ * What the vault keeps: everything this device is, so that a damaged database costs no identity. The phrase stays only until
+ * its copy on paper was confirmed.
+ */
 export interface ProfileSecret {
+  readonly name: string;
+  readonly ops: readonly IdentityOpWire[];
   readonly idRoot: Uint8Array;
   readonly deviceSeed: Uint8Array;
   readonly encryptionKey: Uint8Array;
@@ -24,28 +31,47 @@ export interface ProfileSecret {
 
 /** 24 English BIP-39 words take at most 215 characters. */
 const MAX_PHRASE = 255;
-const secretShape = tuple(literal(1), bytes(32), bytes(32), bytes(32), nullable(text(MAX_PHRASE)));
+const MAX_NAME = 800;
+const MAX_OPS = 256;
+const secretShape = tuple(
+  literal(1),
+  text(MAX_NAME),
+  bytes(32),
+  bytes(32),
+  bytes(32),
+  nullable(text(MAX_PHRASE)),
+  array(identityOpShape, MAX_OPS),
+);
 
 export const encodeProfileSecret = (secret: ProfileSecret): Uint8Array =>
-  encodeCbor([1, secret.idRoot, secret.deviceSeed, secret.encryptionKey, secret.phrase]);
+  encodeCbor([
+    1,
+    secret.name,
+    secret.idRoot,
+    secret.deviceSeed,
+    secret.encryptionKey,
+    secret.phrase,
+    secret.ops.map(([header, signature]) => [header, signature]),
+  ]);
 
 /** `undefined` when the vault's content is damaged. */
 export const decodeProfileSecret = (encoded: Uint8Array): ProfileSecret | undefined => {
-  const decoded = decodeShape(secretShape, encoded);
+  // Decoded byte strings are views: a copy of the whole keeps them when the vault wipes its buffer.
+  const decoded = decodeShape(secretShape, encoded.slice());
   if (!decoded.ok) return undefined;
-  const [, idRoot, deviceSeed, encryptionKey, phrase] = decoded.value;
-  return { idRoot: idRoot.slice(), deviceSeed: deviceSeed.slice(), encryptionKey: encryptionKey.slice(), phrase };
+  const [, name, idRoot, deviceSeed, encryptionKey, phrase, ops] = decoded.value;
+  return { name, idRoot, deviceSeed, encryptionKey, phrase, ops };
 };
 
-export const profileOf = (
-  crypto: CryptoProvider,
-  secret: ProfileSecret,
-  name: string,
-  ops: readonly VerifiedIdentityOp[],
-): Profile => ({
-  idRoot: secret.idRoot,
-  name,
-  device: crypto.signingKey(secret.deviceSeed),
-  deviceEncryption: crypto.dhKeyPair(secret.encryptionKey),
-  ops,
-});
+/** `undefined` when the device log in the secret is not this identity's. */
+export const profileOf = (crypto: CryptoProvider, secret: ProfileSecret): Profile | undefined => {
+  const ops = readIdentityOps(crypto, secret.idRoot, secret.ops);
+  if (!ops.ok) return undefined;
+  return {
+    idRoot: secret.idRoot,
+    name: secret.name,
+    device: crypto.signingKey(secret.deviceSeed),
+    deviceEncryption: crypto.dhKeyPair(secret.encryptionKey),
+    ops: ops.value,
+  };
+};

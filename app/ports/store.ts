@@ -13,7 +13,6 @@ export interface Store {
   /** Inside a transaction: undoes what `refusable` wrote when it answers something other than `undefined`. */
   readonly savepoint: <T>(refusable: () => T | undefined) => T | undefined;
   readonly meta: MetaStore;
-  readonly identityOps: IdentityOpStore;
   readonly repositories: RepositoryStore;
   readonly topics: TopicStore;
   readonly entries: EntryStore;
@@ -38,11 +37,6 @@ export interface MetaStore {
 export interface SignedRow {
   readonly header: Uint8Array;
   readonly signature: Uint8Array;
-}
-
-export interface IdentityOpStore {
-  readonly add: (id: Uint8Array, identity: Uint8Array, gen: number, row: SignedRow) => boolean;
-  readonly of: (identity: Uint8Array) => readonly SignedRow[];
 }
 
 export interface RepositoryRow {

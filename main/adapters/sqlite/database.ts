@@ -60,7 +60,7 @@ const migrate = (database: SqliteDatabase): Result<null, StorageError> => {
   return ok(null);
 };
 
-/** Opens the writer connection. `verify` walks every page: wanted after an unclean end, too slow for each start. */
+/** Opens the writer connection. `verify` walks every page: wanted after an unclean end, too slow for each start of a large file. */
 export const openWriter = (file: string, verify: boolean): Result<SqliteDatabase, StorageError> => {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   return attempt(() => {

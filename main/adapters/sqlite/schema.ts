@@ -7,10 +7,6 @@ export const MIGRATIONS: readonly string[] = [
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE setting(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
-CREATE TABLE identity_op(id BLOB PRIMARY KEY CHECK(length(id)=32), identity BLOB NOT NULL CHECK(length(identity)=32),
-  gen INTEGER NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX identity_op_order ON identity_op(identity, gen, id);
-
 CREATE TABLE repository(n INTEGER PRIMARY KEY, rid BLOB NOT NULL UNIQUE CHECK(length(rid)=16), title TEXT NOT NULL,
   added_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;
 CREATE TABLE acl_op(id BLOB PRIMARY KEY CHECK(length(id)=32), repository INTEGER NOT NULL REFERENCES repository(n),

@@ -136,20 +136,6 @@ export const createStore = (database: SqliteDatabase): Store => {
       },
     },
 
-    identityOps: {
-      add: (id, identity, gen, row) =>
-        write(
-          "INSERT INTO identity_op(id, identity, gen, header, signature) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-          id,
-          identity,
-          gen,
-          row.header,
-          row.signature,
-        ).changes === 1,
-      of: (identity) =>
-        many<SignedRow>("SELECT header, signature FROM identity_op WHERE identity = ? ORDER BY gen, id", identity),
-    },
-
     repositories: {
       add: (rid, title, now) => {
         write(

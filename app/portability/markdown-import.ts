@@ -43,8 +43,6 @@ export interface ConvertInput {
   readonly id: string;
   readonly hash: string;
   readonly markdown: string;
-  /** Document id by path, of every file of this import. */
-  readonly documentByPath: ReadonlyMap<string, string>;
 }
 export interface Converted {
   readonly note: ImportedNote;
@@ -58,8 +56,11 @@ export interface MarkdownImportDependencies {
   /** What an earlier, perhaps interrupted, import into the same notebook made of this path. */
   readonly recall: (path: string) => Promise<ImportedBefore | undefined>;
   readonly createNote: (note: ImportedNote) => Promise<Result<unknown, ContractError>>;
-  /** Where `convertMarkdownFile` runs; a host that must not block runs it in a worker. */
-  readonly convert: (input: ConvertInput) => Promise<Converted>;
+  /**
+   * Where `convertMarkdownFile` runs: elsewhere, in a host that must not block, and ended there when it takes too long;
+   * the error is a sentence for the report.
+   */
+  readonly convert: (input: ConvertInput) => Promise<Result<Converted, string>>;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly onProgress: (progress: { readonly done: number; readonly total: number; readonly current: string }) => void;
@@ -129,10 +130,12 @@ export const importMarkdown = async (
     if (markdown === undefined) return err("The file is not UTF-8 text.");
     if (known !== undefined) documentByPath.set(file.path, dependencies.newDocumentId());
     const id = documentByPath.get(file.path) as string;
-    const converted = await convert({ file, id, hash, markdown, documentByPath });
-    const created = await createNote(converted.note);
+    const converted = await convert({ file, id, hash, markdown });
+    if (!converted.ok) return converted;
+    const { note, dropped: lost } = linkNote(converted.value, documentByPath);
+    const created = await createNote(note);
     if (!created.ok) return err(created.error.message);
-    for (const { what, count, example } of converted.dropped) dropped.add(what, `${file.path}: ${example}`, count);
+    for (const { what, count, example } of lost) dropped.add(what, `${file.path}: ${example}`, count);
     return ok("imported");
   }
 };
@@ -150,37 +153,41 @@ const fileReason = (error: FolderError): string => {
   }
 };
 
-/** Makes a note of one file; pure, so that it can run anywhere. */
+/** Makes a note of one file, its links still as the file has them; pure, so that it can run anywhere. */
 export const convertMarkdownFile = (input: ConvertInput): Converted => {
-  const { file, id, hash, markdown, documentByPath } = input;
-  const folder = folderOf(file.path);
+  const { file, id, hash, markdown } = input;
   const note = markdownToNote(markdown);
-  const dropped = createDroppedCounter();
-  for (const { what, count, example } of note.dropped) dropped.add(what, example, count);
-  const linked = mapLinks(note.spans, (href) => {
-    if (!isRelative(href)) return undefined;
-    const document = findDocument(documentByPath, resolvePath(folder, href));
-    if (document !== undefined) return DOCUMENT_LINK + document + (/#.*$/.exec(href)?.[0] ?? "");
-    dropped.add("link to a file that is not a note (kept as it is)", href);
-    return undefined;
-  });
-  for (const span of linked)
-    if (span.type === "block" && span.value.type === "image" && isRelative(String(span.value.attrs["src"] ?? "")))
-      dropped.add("image file (only its reference is kept)", String(span.value.attrs["src"]));
   return {
     note: {
       id,
       title: note.title === "" ? stem(file.path) : note.title,
-      folder,
+      folder: folderOf(file.path),
       tags: note.tags,
       meta: note.frontMatter,
-      spans: linked,
+      spans: note.spans,
       createdAt: note.createdAt ?? file.createdAt,
       updatedAt: note.updatedAt ?? file.modifiedAt,
       source: { path: file.path, hash },
     },
-    dropped: dropped.list(),
+    dropped: note.dropped,
   };
+};
+
+/** Turns relative links to files of the same import into links between notes, and reports those that lead nowhere. */
+const linkNote = ({ note, dropped: lost }: Converted, documentByPath: ReadonlyMap<string, string>): Converted => {
+  const dropped = createDroppedCounter();
+  for (const { what, count, example } of lost) dropped.add(what, example, count);
+  const spans = mapLinks(note.spans, (href) => {
+    if (!isRelative(href)) return undefined;
+    const document = findDocument(documentByPath, resolvePath(note.folder, href));
+    if (document !== undefined) return DOCUMENT_LINK + document + (/#.*$/.exec(href)?.[0] ?? "");
+    dropped.add("link to a file that is not a note (kept as it is)", href);
+    return undefined;
+  });
+  for (const span of spans)
+    if (span.type === "block" && span.value.type === "image" && isRelative(String(span.value.attrs["src"] ?? "")))
+      dropped.add("image file (only its reference is kept)", String(span.value.attrs["src"]));
+  return { note: { ...note, spans }, dropped: dropped.list() };
 };
 
 const stem = (path: string): string =>

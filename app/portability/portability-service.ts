@@ -15,7 +15,7 @@ import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import { exportMarkdown } from "./markdown-export.ts";
-import { convertMarkdownFile, importMarkdown } from "./markdown-import.ts";
+import { importMarkdown } from "./markdown-import.ts";
 
 type Answer<T> = Promise<Result<T, ContractError>>;
 
@@ -84,8 +84,9 @@ export const createPortability = (deps: {
           },
           convert: async (input) => {
             const converted = await engine.convert(input);
-            // A file that the engine process could not convert in time is tried where a failure is only reported.
-            return converted.ok ? converted.value : convertMarkdownFile(input);
+            return converted.ok
+              ? converted
+              : err("The file could not be converted; it may be damaged or too intricate.");
           },
           createNote: async (note) => {
             const did = hexToBytes(note.id.slice(32)) as Uint8Array;

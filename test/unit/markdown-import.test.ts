@@ -51,7 +51,7 @@ const setUp = (
       imported.set(note.source.path, { hash: note.source.hash, document: note.id });
       return ok(undefined);
     },
-    convert: async (input) => convertMarkdownFile(input),
+    convert: async (input) => ok(convertMarkdownFile(input)),
     now: () => 0,
     onProgress: ({ done }) => progress.push(done),
     isCancelled: () => false,

@@ -281,7 +281,7 @@ export const createCore = (ports: CorePorts): Core => {
       connectedPeers: list
         .filter(({ state, notebooks }) => state === "connected" && notebooks.length > 0)
         .map(({ id, name }) => ({ id, name })),
-      visiblePeers: list.length,
+      visiblePeers: peers.visible(),
       undelivered: counts.reduce((sum, { undelivered }) => sum + undelivered, 0),
       pending: counts.reduce((sum, { pending }) => sum + pending, 0),
     };

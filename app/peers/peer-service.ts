@@ -42,6 +42,8 @@ export interface PeerService {
   }) => Promise<Result<readonly string[], ContractError>>;
   readonly open: (profile: Profile) => void;
   readonly list: () => readonly Peer[];
+  /** Nodes that answered or announced themselves lately; at least that many, as one is seen over IPv4 and IPv6. */
+  readonly visible: () => number;
   readonly listening: () => readonly string[];
   readonly connect: (address: string) => Promise<Result<Peer, ContractError>>;
   readonly offer: (address: string) => void;
@@ -363,6 +365,18 @@ export const createPeerService = (deps: {
           reason,
         }));
       return [...up, ...others];
+    },
+    visible: () => {
+      const seen = [
+        ...[...connections.values()].map(({ link }) => link.address),
+        ...dialer
+          .candidates()
+          .filter(({ state, reason }) => state !== "waiting" && (state !== "dialing" || reason === ""))
+          .map(({ address }) => address),
+      ].map((address) => address.slice(0, address.lastIndexOf(":")));
+      const ipv6 = new Set(seen.filter((host) => host.startsWith("[")));
+      const others = new Set(seen.filter((host) => !host.startsWith("[")));
+      return Math.max(ipv6.size, others.size);
     },
     listening: () => addresses,
     connect: async (address) => {

@@ -170,13 +170,19 @@ export const createDocumentIndexer = (deps: {
         await indexOne(document);
       }
     }
-    working = undefined;
+  };
+
+  const startWork = (): Promise<void> => {
+    working ??= work().finally(() => {
+      working = undefined;
+    });
+    return working;
   };
 
   const schedule = (): void => {
     timer ??= clock.after(INDEX_DELAY, () => {
       timer = undefined;
-      working ??= work();
+      void startWork();
     });
   };
 
@@ -198,8 +204,7 @@ export const createDocumentIndexer = (deps: {
     idle: async () => {
       timer?.();
       timer = undefined;
-      working ??= work();
-      await working;
+      await startWork();
     },
   };
 };

@@ -269,7 +269,7 @@ export const createRepositoryService = (deps: {
     const changes = new Map<number, Uint8Array[]>();
     let accessChanged = false;
     const fresh: CheckedItem[] = [];
-    let retry = false;
+    let integrated = false;
     const written = store.transaction(() => {
       for (const { item, opened } of candidates) {
         const n = store.entries.add({
@@ -292,20 +292,21 @@ export const createRepositoryService = (deps: {
         collect(changes, outcome.changes);
         if (outcome.state === ENTRY_STATE.pending && waiting.size < MAX_WAITING_IN_MEMORY)
           waiting.set(bytesToHex(item.oid), opened);
-        if (outcome.state === ENTRY_STATE.valid) retry = true;
+        if (outcome.state === ENTRY_STATE.valid) integrated = true;
         else log.debug("entry not integrated", { state: outcome.state, oid: bytesToHex(item.oid.subarray(0, 4)) });
       }
-      if (retry && repository !== undefined) accessChanged = retryWaiting(repository, topic, changes) || accessChanged;
+      if (integrated && repository !== undefined)
+        accessChanged = retryWaiting(repository, topic, changes) || accessChanged;
     });
     if (!written.ok) {
       observer.fault(written.error);
       return 4;
     }
     for (const item of fresh) observer.stored(topic, item, source);
-    if (repository !== undefined && (changes.size > 0 || accessChanged))
+    if (repository !== undefined && (integrated || accessChanged))
       observer.integrated({ repository, changes, accessChanged });
-    // Drafts wait for entries with the live changes they build on; those changes are known already when their entry comes.
-    if (repository !== undefined && retry && store.documents.drafts(repository.n, 1).length > 0)
+    // An entry of changes that were all seen live brings nothing new and yet frees the drafts that build on them.
+    if (repository !== undefined && integrated && store.documents.drafts(repository.n, 1).length > 0)
       scheduleSeal(repository, "live", 0);
     return 0;
   };

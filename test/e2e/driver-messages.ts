@@ -16,6 +16,8 @@ export type DriverRequest =
     }
   | { readonly method: "invoke"; readonly name: string; readonly input: unknown }
   | { readonly method: "evaluate"; readonly expression: string }
+  | { readonly method: "chooseFolder"; readonly folder: string }
+  | { readonly method: "theme"; readonly theme: "light" | "dark" }
   | { readonly method: "screenshot"; readonly file: string };
 
 export type DriverAnswer =

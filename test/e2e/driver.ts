@@ -2,7 +2,7 @@ import readline from "node:readline";
 import type { Display } from "../support/display.ts";
 import { startDisplay } from "../support/display.ts";
 import type { LaunchedApp } from "../support/launch-app.ts";
-import { launchApp } from "../support/launch-app.ts";
+import { answerFolderDialog, launchApp } from "../support/launch-app.ts";
 import type { DriverAnswer, DriverRequest } from "./driver-messages.ts";
 
 /**
@@ -82,6 +82,10 @@ const perform = async (request: DriverRequest): Promise<unknown> => {
       );
     case "evaluate":
       return app().page.evaluate(request.expression);
+    case "chooseFolder":
+      return answerFolderDialog(app().application, request.folder);
+    case "theme":
+      return app().page.emulateMedia({ colorScheme: request.theme });
     case "screenshot":
       await app().page.screenshot({ path: request.file });
       return null;

@@ -31,6 +31,10 @@ export interface RemoteApp {
   readonly invoke: <T>(name: string, input?: unknown) => Promise<T>;
   /** Value of a JavaScript expression in the page. */
   readonly evaluate: <T>(expression: string) => Promise<T>;
+  /** What the system's folder dialog answers from now on. */
+  readonly chooseFolder: (folder: string) => Promise<void>;
+  /** The colours that the system asks of the app. */
+  readonly theme: (theme: "light" | "dark") => Promise<void>;
   readonly screenshot: (file: string) => Promise<void>;
   /** Ends app and driver. */
   readonly dispose: () => Promise<void>;
@@ -83,6 +87,8 @@ export const startRemoteApp = (host: NetworkHost): RemoteApp => {
       ask({ method: "waitFor", selector, state, timeoutMs }),
     invoke: (name, input) => ask({ method: "invoke", name, input }),
     evaluate: (expression) => ask({ method: "evaluate", expression }),
+    chooseFolder: (folder) => ask({ method: "chooseFolder", folder }),
+    theme: (theme) => ask({ method: "theme", theme }),
     screenshot: (file) => ask({ method: "screenshot", file }),
     dispose: async () => {
       child.stdin.end();

@@ -55,3 +55,9 @@ export const launchApp = async (options: LaunchOptions): Promise<LaunchedApp> =>
   page.on("pageerror", (error) => lines.push(`[page error] ${error.stack ?? error.message}\n`));
   return { application, page, log: () => lines.join("") };
 };
+
+/** Answers the system's folder dialog, which no test can reach, with `folder` from now on. */
+export const answerFolderDialog = (application: ElectronApplication, folder: string): Promise<void> =>
+  application.evaluate(({ dialog }, picked) => {
+    dialog.showOpenDialog = async () => ({ canceled: false, filePaths: [picked] });
+  }, folder);

@@ -29,10 +29,9 @@ interface Person {
 
 /** A value of the contract, asked through the page's own door. */
 const ask = async <T>({ app }: Person, name: string, input?: unknown): Promise<T> => {
-  const answer = await app.invoke<{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }>(
-    name,
-    input,
-  );
+  const answer = await app.invoke<
+    { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
+  >(name, input);
   if (!answer.ok) throw new Error(`${name}: ${JSON.stringify(answer.error)}`);
   return answer.value;
 };
@@ -76,7 +75,7 @@ const invite = async (owner: Person, joiner: Person): Promise<void> => {
   const field = 'role=textbox[name="Invite link"]';
   await owner.app.waitFor(field);
   await owner.keep("05-link");
-  const link = await owner.app.evaluate<string>('document.querySelector(\'[aria-label="Invite link"]\').value');
+  const link = await owner.app.evaluate<string>("document.querySelector('[aria-label=\"Invite link\"]').value");
   await joiner.app.click('main >> role=button[name="Join with a link"]');
   await joiner.app.fill(field, link);
   await joiner.app.click('role=button[name="Join"]');
@@ -116,7 +115,9 @@ const converge = async (people: readonly Person[], document: string, expected: r
   await expect
     .poll(
       async () => {
-        const notes = await Promise.all(people.map((person) => ask<DocumentContent>(person, "documents.read", { document })));
+        const notes = await Promise.all(
+          people.map((person) => ask<DocumentContent>(person, "documents.read", { document })),
+        );
         const screens = await Promise.all(people.map(shown));
         return {
           heads: new Set(notes.map(({ heads }) => heads.join())).size,
@@ -130,7 +131,9 @@ const converge = async (people: readonly Person[], document: string, expected: r
     .toEqual({ heads: 1, texts: 1, screens: 1, missing: [] });
   const statuses = await Promise.all(people.map((person) => ask<SyncStatus>(person, "sync.status")));
   const heads = statuses.map(({ notebooks }) =>
-    notebooks.flatMap(({ documents }) => documents.filter(({ id }) => id === document).map((found) => found.heads.join())),
+    notebooks.flatMap(({ documents }) =>
+      documents.filter(({ id }) => id === document).map((found) => found.heads.join()),
+    ),
   );
   expect(heads[0]).toHaveLength(1);
   expect(heads[1]).toEqual(heads[0]);
@@ -148,9 +151,12 @@ const journey = async (network: Network, ann: Person, bob: Person, folder: strin
   const [notebook] = await ask<readonly Notebook[]>(bob, "notebooks.list");
   expect(notebook?.title).toBe(NOTEBOOK);
   await expect
-    .poll(async () => (await ask<readonly DocumentSummary[]>(bob, "documents.list", { notebook: notebook?.id })).length, {
-      timeout: CONVERGED_MS,
-    })
+    .poll(
+      async () => (await ask<readonly DocumentSummary[]>(bob, "documents.list", { notebook: notebook?.id })).length,
+      {
+        timeout: CONVERGED_MS,
+      },
+    )
     .toBe(files);
   await bob.keep("08-notes");
 
@@ -193,8 +199,7 @@ const journey = async (network: Network, ann: Person, bob: Person, folder: strin
 
   network.host("bob").plug();
   await converge(people, document ?? "", ["Ann alone.", "Bob alone.", fromBob]);
-  for (const { app } of people)
-    await app.waitFor(`${STATUS} >> text=Everything delivered`, "visible", CONVERGED_MS);
+  for (const { app } of people) await app.waitFor(`${STATUS} >> text=Everything delivered`, "visible", CONVERGED_MS);
   await Promise.all(people.map(({ app }) => app.theme("dark")));
   await ann.keep("11-converged-dark");
   await bob.keep("11-converged-dark");

@@ -91,11 +91,12 @@ export const createRings = (options: RingsOptions): Rings => {
     }
   };
 
-  /** Who below is a member of which topic: asked for once per exchange, not once per topic. */
-  const membersBelow = (): ReadonlyMap<TopicTag, VerifiedDescriptor[]> => {
+  /** Who below is a member of which of `topics`: asked for once per exchange, not once per topic. */
+  const membersBelow = (topics: readonly TopicTag[]): ReadonlyMap<TopicTag, VerifiedDescriptor[]> => {
     const members = new Map<TopicTag, VerifiedDescriptor[]>();
     for (const descriptor of below())
       for (const topic of interests.shared(descriptor)) {
+        if (!topics.includes(topic)) continue;
         const list = members.get(topic);
         if (list === undefined) members.set(topic, [descriptor]);
         else list.push(descriptor);
@@ -127,9 +128,10 @@ export const createRings = (options: RingsOptions): Rings => {
 
   const topicsFor = (peer: VerifiedDescriptor, shared: readonly TopicTag[]): TopicNeighbors[] => {
     const all: { topic: TopicTag; neighbor: Neighbor }[] = [];
-    const members = membersBelow();
     // More topics than neighbors fit: a uniform few of them, another few next time.
-    for (const topic of sample(random, shared, config.exchangeLength))
+    const named = sample(random, shared, config.exchangeLength);
+    const members = membersBelow(named);
+    for (const topic of named)
       for (const neighbor of bestFor(peer, topic, 2 * config.slotsPerSide, members)) all.push({ topic, neighbor });
     const chosen = all.length > config.exchangeLength ? sample(random, all, config.exchangeLength) : all;
     const byTopic = new Map<TopicTag, Neighbor[]>();
@@ -277,7 +279,7 @@ export const createRings = (options: RingsOptions): Rings => {
         // Whoever names a topic this node does not hold learns nothing, not even that.
         if (!rings.has(message.topic)) return effects;
         book.sawAlive(message.sender);
-        const neighbors = bestFor(message.sender, message.topic, FOUND_LENGTH, membersBelow());
+        const neighbors = bestFor(message.sender, message.topic, FOUND_LENGTH, membersBelow([message.topic]));
         take(message.topic, { descriptor: message.sender, age: 0 }, effects, now);
         const answer: RingsMessage = {
           type: "ringFound",

@@ -29,6 +29,8 @@ export const createTopicRing = (ownPosition: number, slotsPerSide: number): Topi
   const before: Slot[] = [];
 
   const offerTo = (side: Slot[], descriptor: VerifiedDescriptor, distance: number, age: number): boolean => {
+    // Nearly everything heard is farther than what is held: one comparison settles it.
+    if (side.length === slotsPerSide && distance > (side[slotsPerSide - 1] as Slot).distance) return false;
     for (let i = 0; i < side.length; i++) {
       const slot = side[i] as Slot;
       if (slot.descriptor.shortId !== descriptor.shortId || slot.descriptor.id !== descriptor.id) continue;

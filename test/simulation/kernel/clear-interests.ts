@@ -52,21 +52,15 @@ export const createClearProfiles = (population: Population): ClearProfiles => {
     position,
     priorityOf,
     interestsOf: (index) => {
-      // Profiles change rarely, pairs meet often: the intersection is remembered per peer while both stay the same.
-      const remembered = new Map<
-        number,
-        { readonly own: Int32Array; readonly theirs: Int32Array; readonly tags: TopicTag[] }
-      >();
+      // A profile does not change within a run, and pairs meet often.
+      const remembered = new Map<VerifiedDescriptor, TopicTag[]>();
       return {
         shared: (peer) => {
-          const other = population.indexOf(peer.id);
-          const own = topicsOf[index]!;
-          const theirs = topicsOf[other]!;
-          const known = remembered.get(other);
-          if (known !== undefined && known.own === own && known.theirs === theirs) return known.tags;
-          const shared = commonTopics(own, theirs).map(tagOf);
-          if (remembered.size > 256) remembered.clear();
-          remembered.set(other, { own, theirs, tags: shared });
+          const known = remembered.get(peer);
+          if (known !== undefined) return known;
+          const shared = commonTopics(topicsOf[index]!, topicsOf[population.indexOf(peer.id)]!).map(tagOf);
+          if (remembered.size > 512) remembered.clear();
+          remembered.set(peer, shared);
           return shared;
         },
         affinity: (reference, candidate) => {

@@ -29,8 +29,6 @@ export interface OverlayNode extends SimulatedMachine<OverlayMessage, OverlayCom
   readonly vicinity: Vicinity;
   readonly ringCast: RingCast;
   readonly links: () => RingLinks;
-  /** Stops the layers below RingCast, as the papers' experiments on a frozen overlay do. */
-  readonly freeze: () => void;
 }
 
 export const GROUP = "AAAAAAAAAAAAAAAAAAAAAA" as TopicTag;
@@ -93,7 +91,6 @@ export const createOverlayNode = (options: OverlayNodeOptions): OverlayNode => {
     random: random.fork("vicinity"),
     startAt,
   });
-  let isFrozen = false;
   let known: RingLinks | undefined;
 
   const links = (): RingLinks => {
@@ -117,7 +114,6 @@ export const createOverlayNode = (options: OverlayNodeOptions): OverlayNode => {
   });
 
   const below = (event: SimulatedEvent<OverlayMessage>, now: MonotonicMs): readonly OverlayEffect[] => {
-    if (isFrozen) return [];
     known = undefined;
     if (event.type !== "messageReceived") return [...cyclon.handle(event, now), ...vicinity.handle(event, now)];
     const { from, message } = event;
@@ -130,13 +126,7 @@ export const createOverlayNode = (options: OverlayNodeOptions): OverlayNode => {
     vicinity,
     ringCast,
     links,
-    freeze: () => {
-      isFrozen = true;
-    },
-    nextDeadline: () =>
-      isFrozen
-        ? ringCast.nextDeadline()
-        : earliest([cyclon.nextDeadline(), vicinity.nextDeadline(), ringCast.nextDeadline()]),
+    nextDeadline: () => earliest([cyclon.nextDeadline(), vicinity.nextDeadline(), ringCast.nextDeadline()]),
     handle: (event, now) => {
       switch (event.type) {
         case "publish":

@@ -2,7 +2,8 @@ import { pick, randomBelow, sample } from "../../../protocol/kernel/random.ts";
 import { bytesToBase64url } from "../../../protocol/kernel/bytes.ts";
 import { durationMs, monotonicMs } from "../../../protocol/kernel/time.ts";
 import { defaultRingCastConfig, paperRingCastConfig, type RingCastConfig } from "../../../protocol/ringcast/config.ts";
-import type { MessageId } from "../../../protocol/ringcast/messages.ts";
+import type { MessageId, RingCastEffect, RingCastEvent, RingCastMessage } from "../../../protocol/ringcast/messages.ts";
+import { createRingCast } from "../../../protocol/ringcast/ringcast.ts";
 import { selectRing } from "../../../protocol/vicinity/selection.ts";
 import { createSeededRandom } from "../../support/seeded-random.ts";
 import { artificialChurn } from "../kernel/churn.ts";
@@ -17,7 +18,8 @@ import {
   overlayWire,
   ringPosition,
 } from "../kernel/overlay-node.ts";
-import { createPopulation } from "../kernel/population.ts";
+import { createPopulation, type Population } from "../kernel/population.ts";
+import { ringCastWire } from "../kernel/wires.ts";
 import { createWorld } from "../kernel/world.ts";
 import { seedViews } from "./cyclon.ts";
 
@@ -67,23 +69,20 @@ const PAYLOAD = new Uint8Array(1024);
 /** Churn starts when the overlay has formed. */
 const WARM_UP_CYCLES = 30;
 
-export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
+/** A network whose rings have formed and whose lower layers stand still: the state the papers disseminate on. */
+export interface FrozenOverlay {
+  readonly population: Population;
+  readonly nodes: readonly OverlayNode[];
+  readonly alive: readonly number[];
+  readonly bytesPerNodePerCycle: number;
+}
+
+export const freezeOverlay = (
+  scenario: Pick<RingCastScenario, "nodes" | "cycles" | "seed" | "churn" | "throughBytes">,
+): FrozenOverlay => {
   const random = createSeededRandom(scenario.seed);
   const experiment = random.fork("experiment");
   const population = createPopulation(random.fork("population"));
-  const cast: RingCastConfig = {
-    ...paperRingCastConfig,
-    fanout: scenario.fanout,
-    mode: scenario.randomOnly ? "randomOnly" : "plain",
-    failOver: scenario.failOver ? defaultRingCastConfig.failOver : 0,
-    ackTimeoutMs: durationMs(0),
-  };
-  let copies = 0;
-  let copiesToLive = 0;
-  let reached = 0;
-  let hopsSum = 0;
-  let hopsMax = 0;
-  let current: MessageId | undefined;
   const nodes: OverlayNode[] = [];
   const world = createWorld<OverlayMessage, OverlayCommand, OverlayEffect>({
     population,
@@ -92,17 +91,6 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
     periodMs: PERIOD_MS,
     wire: overlayWire(population),
     throughBytes: scenario.throughBytes,
-    onSend: (_, to, message) => {
-      if (message.type !== "publish") return;
-      copies++;
-      if (world.isAlive(to)) copiesToLive++;
-    },
-    onEffect: (_, effect) => {
-      if (effect.type !== "deliver" || effect.id !== current) return;
-      reached++;
-      hopsSum += effect.hops;
-      hopsMax = Math.max(hopsMax, effect.hops);
-    },
   });
   const nodeRandom = random.fork("nodes");
   const selection = selectRing(ringPosition);
@@ -111,7 +99,7 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
       descriptor: population.create(index),
       periodMs: PERIOD_MS,
       jitter: 0,
-      cast,
+      cast: paperRingCastConfig,
       selection,
       random: nodeRandom.fork(String(index)),
       startAt: monotonicMs(0),
@@ -120,12 +108,13 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
     world.add(index, node);
   };
   for (let index = 0; index < scenario.nodes; index++) addNode(index);
+  const start = random.fork("start");
   seedViews(
     "random",
     population.descriptors,
     20,
     (index, neighbor) => nodes[index]!.cyclon.view.put(neighbor, 0),
-    random.fork("start"),
+    start,
   );
   const churn = artificialChurn(scenario.churn, WARM_UP_CYCLES + 1, random.fork("churn"));
   for (let cycle = 1; cycle <= scenario.cycles; cycle++) {
@@ -139,17 +128,72 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
     }
     world.runCycle();
   }
-  const bytes = world.bytesSent();
-  for (const index of world.alive()) nodes[index]!.freeze();
+  return {
+    population,
+    nodes,
+    alive: world.alive(),
+    bytesPerNodePerCycle: world.bytesSent() / scenario.nodes / scenario.cycles,
+  };
+};
 
-  const everyone = world.alive();
+/** Sends messages over a frozen overlay, by fresh RingCast machines of the wanted kind. */
+export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario): RingCastFigures => {
+  const { population, nodes, alive } = overlay;
+  const random = createSeededRandom(`${scenario.seed} dissemination`);
+  const experiment = random.fork("experiment");
+  const config: RingCastConfig = {
+    ...paperRingCastConfig,
+    fanout: scenario.fanout,
+    mode: scenario.randomOnly ? "randomOnly" : "plain",
+    failOver: scenario.failOver ? defaultRingCastConfig.failOver : 0,
+    ackTimeoutMs: durationMs(0),
+  };
+  let copies = 0;
+  let copiesToLive = 0;
+  let reached = 0;
+  let hopsSum = 0;
+  let hopsMax = 0;
+  let current: MessageId | undefined;
+  const world = createWorld<RingCastMessage, RingCastEvent, RingCastEffect>({
+    population,
+    netem: createNetem(perfectNetwork, random.fork("netem")),
+    random: random.fork("world"),
+    periodMs: PERIOD_MS,
+    wire: ringCastWire,
+    throughBytes: scenario.throughBytes,
+    onSend: (_, to, message) => {
+      if (message.type !== "publish" || message.id !== current) return;
+      copies++;
+      if (world.isAlive(to)) copiesToLive++;
+    },
+    onEffect: (_, effect) => {
+      if (effect.type !== "deliver" || effect.id !== current) return;
+      reached++;
+      hopsSum += effect.hops;
+      hopsMax = Math.max(hopsMax, effect.hops);
+    },
+  });
+  const nodeRandom = random.fork("nodes");
+  for (const index of alive) {
+    const { links } = nodes[index]!;
+    world.add(
+      index,
+      createRingCast({
+        config,
+        links: (topic) => (topic === GROUP ? links() : undefined),
+        isAuthentic: () => true,
+        random: nodeRandom.fork(String(index)),
+      }),
+    );
+  }
+
   const series: { message: number; missRatio: number; hopsLast: number }[] = [];
   const sums = { miss: 0, complete: 0, copies: 0, duplicates: 0, hops: 0, deliveries: 0, last: 0 };
   let down: readonly number[] = [];
   for (let message = 1; message <= scenario.messages; message++) {
     if (scenario.failures > 0 && (message - 1) % MESSAGES_PER_FAILURE === 0) {
       for (const index of down) world.resume(index);
-      down = sample(experiment, everyone, Math.round(scenario.failures * everyone.length));
+      down = sample(experiment, alive, Math.round(scenario.failures * alive.length));
       for (const index of down) world.suspend(index);
     }
     const live = world.alive();
@@ -158,8 +202,6 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
     const id = bytesToBase64url(experiment.bytes(32)) as MessageId;
     current = id;
     world.command(source, { type: "publish", topic: GROUP, id, payload: PAYLOAD });
-    // Lets the waiting for refusals of this message end before the next one.
-    if (scenario.failOver) world.runCycle();
     const missRatio = 1 - (reached + 1) / live.length;
     sums.miss += missRatio;
     sums.complete += reached + 1 === live.length ? 1 : 0;
@@ -169,6 +211,8 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
     sums.deliveries += reached;
     sums.last += hopsMax;
     series.push({ message, missRatio, hopsLast: hopsMax });
+    // Lets the waiting for refusals of this message end before the next one.
+    if (scenario.failOver) world.runCycle();
   }
   const count = scenario.messages;
   return {
@@ -178,7 +222,10 @@ export const runRingCast = (scenario: RingCastScenario): RingCastFigures => {
     duplicatesPerNode: sums.duplicates / count,
     hopsMean: sums.deliveries === 0 ? 0 : sums.hops / sums.deliveries,
     hopsLast: sums.last / count,
-    bytesPerNodePerCycle: bytes / scenario.nodes / scenario.cycles,
+    bytesPerNodePerCycle: overlay.bytesPerNodePerCycle,
     series,
   };
 };
+
+export const runRingCast = (scenario: RingCastScenario): RingCastFigures =>
+  disseminate(freezeOverlay(scenario), scenario);

@@ -119,7 +119,7 @@ describe("item set", () => {
 });
 
 describe("range-based set reconciliation", () => {
-  it("I41 finds the exact symmetric difference of random sets under frame limits of 4 kB to 60 kB", () => {
+  it("I41 RSM-2 RSM-4 finds the exact symmetric difference of random sets under frame limits of 4 kB to 60 kB", () => {
     for (const [i, [common, mine, theirs, gens, frame]] of (
       [
         [0, 0, 0, 1, 4096],
@@ -145,7 +145,7 @@ describe("range-based set reconciliation", () => {
     }
   });
 
-  it("I42 equal sets cost at most 700 bytes up to 10^5 items", () => {
+  it("I42 RSM-3 equal sets cost at most 700 bytes up to 10^5 items", () => {
     for (const n of [0, 1, 10, 11, 15, 16, 31, 32, 300, 30_000, 100_000]) {
       const sets = pair(`I42/${n}`, n, 0, 0, Math.max(1, n));
       const run = reconcile(sets.mineSet, sets.theirSet);

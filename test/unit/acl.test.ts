@@ -463,6 +463,18 @@ describe("entries", () => {
     });
   });
 
+  it("ACL-9 of concurrent policies the last in (gen, id) counts, and only an admin or the owner sets one", () => {
+    const [one, two] = [
+      op(O, [a3], { type: "policy", policy: [1] }),
+      op(A, [a3], { type: "policy", policy: [2] }),
+    ];
+    const last = bytesToHex(one.id) < bytesToHex(two.id) ? two : one;
+    expect(state([...base, one, two]).policy).toEqual(last.body.type === "policy" ? last.body.policy : undefined);
+    const byWriter = op(W, [a3], { type: "policy", policy: [3] });
+    expect(state([...base, byWriter]).policy).toEqual([]);
+    expect(state([...base, byWriter]).verdictOf(byWriter.id)).toBe("unauthorised");
+  });
+
   it("ACL-13 a fork voids both branches from there on; the smaller one survives when adopted", () => {
     const record = (seq: number, prev: Uint8Array, payload: number) =>
       signRecord(

@@ -154,6 +154,13 @@ describe("outer item", () => {
       expect(blocks.has(bytesToHex(other.body.slice(i, i + 16)))).toBe(false);
   });
 
+  it("ITM-6 what is published stays readable, with a zero commitment", () => {
+    const item = must(publishItem(native, { ...origin, kind: ITEM_KINDS.feed }, plaintext));
+    expect(bytesToHex(item.body)).toBe(bytesToHex(plaintext));
+    expect(item.commitment.every((byte) => byte === 0)).toBe(true);
+    expect(refusal(item.wire)).toBe("accepted");
+  });
+
   it("ITM-4 refuses bodies above the limit of their kind when sealing and when reading", () => {
     for (const kind of Object.values(ITEM_KINDS)) {
       const limit = BODY_LIMITS[kind];

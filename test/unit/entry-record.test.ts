@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CborValue, decodeCbor, encodeCbor } from "../../protocol/codec/cbor.ts";
+import { ITEM_KINDS, openItem, sealItem } from "../../protocol/entry/item.ts";
 import { checkSpans, encodeParts, type Part, readParts } from "../../protocol/entry/payload.ts";
 import { readRecord, type RecordHeader, signRecord } from "../../protocol/entry/record.ts";
 import { filled, must, native, withFlippedBit } from "../support/data-fixtures.ts";
@@ -43,6 +44,20 @@ describe("inner record", () => {
       expect(readRecord(native, withFlippedBit(record.bytes, bit), place).ok, `bit ${bit}`).toBe(false);
     }
   }, 60_000);
+
+  it("REC-2 wrapping a record again, under other keys and salt, keeps its iid and signature", () => {
+    const wrap = (seed: number) => {
+      const readKey = filled(seed, 32);
+      const origin = { kind: ITEM_KINDS.entry, topicKey: native.signingKey(filled(seed, 32)), gen: 0, salt: filled(seed, 16) };
+      const item = must(sealItem(native, origin, readKey, record.bytes));
+      return { oid: item.oid, read: must(readRecord(native, must(openItem(native, item, readKey)), place)) };
+    };
+    const [first, second] = [wrap(41), wrap(42)];
+    expect(first.oid).not.toEqual(second.oid);
+    expect(first.read.iid).toEqual(record.iid);
+    expect(second.read.iid).toEqual(record.iid);
+    expect(second.read.isig).toEqual(record.isig);
+  });
 
   it("REC-3 names the first broken rule in the order of the specification", () => {
     expect(refusal(record.bytes, { rid: filled(1, 16), gen: 1 })).toBe("ForeignRepository");

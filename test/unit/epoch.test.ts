@@ -99,6 +99,25 @@ describe("epoch records", () => {
     expect(openHistory(native, { ...next.body, eparents: [filled(1, 16)] }, next.secret)).toBeUndefined();
   });
 
+  it("EPK-1 heads combine in any order, and the write secret only where all of them are known", () => {
+    const [one, two, three] = [1, 2, 3].map((seed) => createEpochSecret(createSeededRandom(`merge-${seed}`))) as [
+      EpochSecret,
+      EpochSecret,
+      EpochSecret,
+    ];
+    const merged = mergeEpochs(native, [one, two, three]);
+    for (const order of [
+      [three, one, two],
+      [two, three, one],
+    ])
+      expect(mergeEpochs(native, order)).toEqual(merged);
+    expect(mergeEpochs(native, [one])).toEqual({ S: one.S, W: one.W });
+    const asReader = mergeEpochs(native, [one, { ...two, W: null }, three]);
+    expect(asReader.S).toEqual(merged.S);
+    expect(asReader.W).toBeNull();
+    expect(deriveTopicKeys(native, asReader).topicKey).toBeNull();
+  });
+
   it("EPB-4 an invite holds seals of several epochs", () => {
     const second = must(createEpoch(native, random, rid, [], []));
     const invPk = filled(70, 32);

@@ -75,8 +75,10 @@ export const createRings = (options: RingsOptions): Rings => {
     const { descriptor, age } = neighbor;
     if (ring === undefined || descriptor.id === ownId || !descriptor.reachable || !book.accepts(descriptor, now))
       return;
-    if (ring.offer(descriptor, interests.position(topic, descriptor), age))
-      effects.push({ type: "ringChanged", topic });
+    if (!ring.offer(descriptor, interests.position(topic, descriptor), age)) return;
+    effects.push({ type: "ringChanged", topic });
+    // Gossip brought a nearer neighbor: it may know nearer ones still, so the walk goes on from there.
+    if (config.walks && !walks.has(topic)) startWalk(topic, effects);
   };
 
   const takeAll = (from: NodeId, topics: readonly TopicNeighbors[], effects: RingsEffect[], now: MonotonicMs): void => {
@@ -324,7 +326,7 @@ export const createRings = (options: RingsOptions): Rings => {
     }
     for (const descriptor of below())
       if (interests.shared(descriptor).includes(topic)) take(topic, { descriptor, age: 1 }, effects, now);
-    startWalk(topic, effects);
+    if (!walks.has(topic)) startWalk(topic, effects);
   };
 
   const unsubscribe = (topic: TopicTag, effects: RingsEffect[]): void => {

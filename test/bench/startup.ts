@@ -84,7 +84,7 @@ export const run = async ({ args }: { readonly json: boolean; readonly args: rea
       goalRatio: 1.27,
     };
   } finally {
-    await display.close();
+    display.close();
     for (const folder of Object.values(folders)) removeFolder(folder);
   }
 };

@@ -101,7 +101,7 @@ test("changes that are garbage, bombs or out of order are refused and the note s
     });
   });
   const hostile = Object.entries(vectors.automerge)
-    .filter((entry): entry is [string, string] => typeof entry[1] === "string" && /^856f4a83/.test(entry[1]))
+    .filter((entry): entry is [string, string] => typeof entry[1] === "string" && entry[1].startsWith("856f4a83"))
     .map(([, hex]) => new Uint8Array(Buffer.from(hex, "hex")));
   expect(hostile.length).toBeGreaterThan(3);
   for (const change of [...hostile, new Uint8Array(randomBytes(200)), new Uint8Array(0)])

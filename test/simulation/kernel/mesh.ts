@@ -47,7 +47,7 @@ export const floodMesh = (
     const { time, target, payload } = queue.popped;
     if (hopsOf[target]! >= 0) continue;
     hopsOf[target] = hopsOf[payload]! + 1;
-    hops.push(hopsOf[target]!);
+    hops.push(hopsOf[target]);
     latenciesMs.push(time);
     forward(target, payload, time);
   }

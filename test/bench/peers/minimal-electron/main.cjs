@@ -1,6 +1,6 @@
 const { app, BrowserWindow } = require("electron");
 // The floor of every Electron app: one sandboxed window with an editable paragraph, nothing else.
-app.whenReady().then(() => {
+void app.whenReady().then(() => {
   const window = new BrowserWindow({
     width: 1200,
     height: 800,

@@ -157,7 +157,7 @@ test("CYC-6 no answer in time loses the partner's slot and nothing else", () => 
   expect(cyclon.nextDeadline()).toBe(10_000);
 });
 
-test("CYC-7 a late, foreign or repeated response is ignored", () => {
+test("CYC-7 CYC-12 a late, foreign or repeated response is ignored", () => {
   const cyclon = create(1, { 2: 5, 3: 1, 4: 7, 5: 0 });
   const message = sentMessage(cyclon.handle({ type: "deadlineReached" }, now));
   const before = contents(cyclon);

@@ -42,6 +42,20 @@ const shuffle = (exchange: number, from = bob): GossipMessage => ({
 const sent = (effects: readonly GossipNodeEffect[]) =>
   effects.flatMap((effect) => (effect.type === "send" ? [effect.message.type] : []));
 
+test("NOD-1 the node's one deadline is never later than those of its parts, and moves on when it is reached", () => {
+  const { node } = create("deadlines");
+  let last = 0;
+  for (let step = 0; step < 50; step++) {
+    const deadline = node.nextDeadline();
+    if (deadline === undefined) throw new Error("a running node has a deadline");
+    expect(deadline).toBeLessThanOrEqual(node.polderCast.nextDeadline() ?? Number.POSITIVE_INFINITY);
+    expect(deadline).toBeGreaterThanOrEqual(last);
+    last = deadline;
+    node.handle({ type: "deadlineReached" }, deadline);
+    expect(node.nextDeadline()).toBeGreaterThan(deadline);
+  }
+});
+
 test("NOD-2 a peer above its allowance is not answered, and the bucket fills again", () => {
   const { node } = create("limited", { violationsAllowed: 1000 });
   const answers = (now: number) =>

@@ -119,6 +119,19 @@ test("PLD-3 an exchange names members near the partner, for common topics only",
   expect(request?.message.type === "ringRequest" && request.message.topics.map((each) => each.topic)).toEqual([topic]);
 });
 
+test("PLD-5 a settled node asks its neighbors again, round robin over the sides", () => {
+  const machine = create({ 3: [topic], 5: [topic] });
+  machine.handle({ type: "subscribe", topic, contacts: [node(3), node(5)] }, now);
+  receive(machine, 3, found(5));
+  receive(machine, 5, found(3));
+  const asked = new Set<number>();
+  for (let period = 0; period < 8; period++) {
+    const at = machine.nextDeadline() ?? now;
+    for (const { to } of sends(machine.handle({ type: "deadlineReached" }, at), "ringFind")) asked.add(to);
+  }
+  expect([...asked].toSorted()).toEqual([3, 5]);
+});
+
 test("PLD-6 a dead neighbor is buried, replaced from below, and its place is walked to", () => {
   const machine = create({ 7: [topic] });
   machine.handle({ type: "subscribe", topic, contacts: [node(6), node(3)] }, now);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { NodeId } from "../../protocol/identity/node-id.ts";
 import type { VerifiedDescriptor } from "../../protocol/identity/verified.ts";
 import { durationMs, monotonicMs } from "../../protocol/kernel/time.ts";
 import { defaultVicinityConfig } from "../../protocol/vicinity/config.ts";
@@ -110,6 +111,25 @@ test("VIC-3 a response is accepted once and brings the partner back at age zero"
   expect(namesIn(vicinity)).toEqual([3, 5, 6]);
   expect(vicinity.view.get(nodes[6]!.id)?.age).toBe(0);
   expect(vicinity.handle({ type: "messageReceived", from: nodes[6]!.id, message: response }, now)).toEqual([]);
+});
+
+test("VIC-6 neighbors of the target structure stay, except the partner of an open exchange", () => {
+  const vicinity = create([2, 3, 5, 6], [9, 10, 11]);
+  for (let round = 0; round < 12; round++) {
+    const request = sent(vicinity.handle({ type: "deadlineReached" }, monotonicMs(round * 60_000)));
+    const partner = nodes.findIndex(({ id }) => id === request.to);
+    expect(namesIn(vicinity)).toEqual([2, 3, 5, 6].filter((name) => name !== partner));
+    const response: VicinityMessage = {
+      type: "vicinityResponse",
+      exchange: request.exchange,
+      neighbors: [9, 10, 11].map((name) => ({ descriptor: nodes[name]!, age: 0 })),
+    };
+    vicinity.handle(
+      { type: "messageReceived", from: request.to as NodeId, message: response },
+      monotonicMs(round * 60_000),
+    );
+    expect(namesIn(vicinity)).toEqual([2, 3, 5, 6]);
+  }
 });
 
 test("VIC-5 an unreachable partner is replaced by the next oldest and not taken back on hearsay", () => {

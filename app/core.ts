@@ -124,6 +124,7 @@ export const createCore = (ports: CorePorts): Core => {
         }
         if (accessChanged) {
           emit({ type: "membersChanged", notebook: repository.id });
+          emit({ type: "notebooksChanged" });
           invites.introduce(repository);
         }
         statusChanged();
@@ -151,6 +152,7 @@ export const createCore = (ports: CorePorts): Core => {
       const row = store.documents.byNumber(document);
       if (row === undefined || !bytesEqual(row.did, NOTEBOOK_DOCUMENT)) return;
       emit({ type: "membersChanged", notebook: repository.id });
+      statusChanged();
       invites.introduce(repository);
     },
   });

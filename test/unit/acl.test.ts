@@ -464,10 +464,7 @@ describe("entries", () => {
   });
 
   it("ACL-9 of concurrent policies the last in (gen, id) counts, and only an admin or the owner sets one", () => {
-    const [one, two] = [
-      op(O, [a3], { type: "policy", policy: [1] }),
-      op(A, [a3], { type: "policy", policy: [2] }),
-    ];
+    const [one, two] = [op(O, [a3], { type: "policy", policy: [1] }), op(A, [a3], { type: "policy", policy: [2] })];
     const last = bytesToHex(one.id) < bytesToHex(two.id) ? two : one;
     expect(state([...base, one, two]).policy).toEqual(last.body.type === "policy" ? last.body.policy : undefined);
     const byWriter = op(W, [a3], { type: "policy", policy: [3] });

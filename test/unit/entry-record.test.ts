@@ -48,7 +48,12 @@ describe("inner record", () => {
   it("REC-2 wrapping a record again, under other keys and salt, keeps its iid and signature", () => {
     const wrap = (seed: number) => {
       const readKey = filled(seed, 32);
-      const origin = { kind: ITEM_KINDS.entry, topicKey: native.signingKey(filled(seed, 32)), gen: 0, salt: filled(seed, 16) };
+      const origin = {
+        kind: ITEM_KINDS.entry,
+        topicKey: native.signingKey(filled(seed, 32)),
+        gen: 0,
+        salt: filled(seed, 16),
+      };
       const item = must(sealItem(native, origin, readKey, record.bytes));
       return { oid: item.oid, read: must(readRecord(native, must(openItem(native, item, readKey)), place)) };
     };

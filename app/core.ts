@@ -26,7 +26,7 @@ import type { RepositoryService } from "./repositories/repository-service.ts";
 import { createRepositoryService } from "./repositories/repository-service.ts";
 import { createSliceQueue } from "./runtime/slices.ts";
 import { createInviteService } from "./sharing/invite-service.ts";
-import { createPresence } from "./sharing/presence.ts";
+import { createPresence, PRESENCE_TIME } from "./sharing/presence.ts";
 import type { CryptoProvider } from "../protocol/crypto/provider.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../protocol/kernel/random.ts";
@@ -86,6 +86,8 @@ export const createCore = (ports: CorePorts): Core => {
   let pendingStatus: (() => void) | undefined;
   const changedDocuments = new Set<Repository>();
   let documentsTimer: (() => void) | undefined;
+  /** Takes carets away when nothing was heard of them for too long. */
+  const presenceTimers = new Map<number, () => void>();
 
   const fault = (error: StoreError): void => {
     log.error("store fault", { type: error.type });
@@ -312,6 +314,13 @@ export const createCore = (ports: CorePorts): Core => {
   const showPresence = (repository: Repository, document: number, did: Uint8Array): void => {
     const present: readonly Presence[] = presence.of(repository, did);
     for (const lease of documents.leasesOf(document)) lease.emit(ok({ type: "presence", present }));
+    presenceTimers.get(document)?.();
+    presenceTimers.delete(document);
+    if (present.length > 0)
+      presenceTimers.set(
+        document,
+        clock.after(PRESENCE_TIME, () => showPresence(repository, document, did)),
+      );
   };
 
   const withNotebook = async <T>(
@@ -470,6 +479,7 @@ export const createCore = (ports: CorePorts): Core => {
     stop: async () => {
       pendingStatus?.();
       documentsTimer?.();
+      for (const cancel of presenceTimers.values()) cancel();
       repositories.sealAll();
       slices.stop();
       invites.stop();

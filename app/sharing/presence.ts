@@ -4,6 +4,7 @@ import type { Repository } from "../repositories/repository.ts";
 import { decodeShape, encodeCbor } from "../../protocol/codec/cbor.ts";
 import { bytes, nullable, text, tuple } from "../../protocol/codec/shape.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
+import { durationMs } from "../../protocol/kernel/time.ts";
 
 export interface PresenceBook {
   readonly encode: (did: Uint8Array, cursor: string | null) => Uint8Array;
@@ -15,7 +16,7 @@ export interface PresenceBook {
 /** Stable positions of a selection are some 100 characters; four times that for long actors. */
 const MAX_CURSOR = 1_000;
 /** A caret not heard of for this long has gone: editors repeat theirs every ten seconds. */
-const PRESENCE_MS = 30_000;
+export const PRESENCE_TIME = durationMs(30_000);
 const stateShape = tuple(bytes(16), nullable(text(MAX_CURSOR)));
 
 interface Seen {
@@ -48,7 +49,7 @@ export const createPresence = (deps: {
     of: (repository, did) => {
       const now = clock.monotonic();
       return [...(seen.get(keyOf(repository, did))?.values() ?? [])]
-        .filter(({ at }) => now - at < PRESENCE_MS)
+        .filter(({ at }) => now - at < PRESENCE_TIME)
         .map(({ device, cursor }) => ({
           peer: bytesToHex(device),
           name: nameOf(repository, device) ?? "",

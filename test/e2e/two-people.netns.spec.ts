@@ -18,6 +18,8 @@ const CHECK_STRING = ".check >> text=/Check string/";
 const STATUS = "footer .status";
 /** A link whose cable was cut is noticed by its keep-alive. */
 const LINK_LOST_MS = 60_000;
+/** Carets nothing was heard of for half a minute go, with a reserve. */
+const CARET_GONE_MS = 45_000;
 /** Carrier, mDNS announcement, handshake and reconciliation after the cable is back. */
 const CONVERGED_MS = 90_000;
 
@@ -191,6 +193,7 @@ const journey = async (network: Network, ann: Person, bob: Person, folder: strin
   await ann.app.type(EDITOR, "Ann alone. ", 10);
   await bob.app.type(EDITOR, " Bob alone.", 10);
   for (const { app } of people) await app.waitFor(`${STATUS} >> text=Not connected`, "visible", LINK_LOST_MS);
+  for (const { app } of people) await app.waitFor(".remote-caret", "detached", CARET_GONE_MS);
   for (const { app } of people) await app.waitFor(`${STATUS} >> text=/\\d+ changes? only on this computer/`);
   await ann.keep("10-cable-cut");
   await bob.keep("10-cable-cut");

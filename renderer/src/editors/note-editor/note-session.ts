@@ -34,6 +34,8 @@ const replicaDependencies: FormatDependencies = { sha256, inflateRaw };
 const SEND_INTERVAL_MS = 16;
 /** Carets are watched by people; ten times a second is smooth enough and spares the network. */
 const PRESENCE_INTERVAL_MS = 100;
+/** Nodes forget a caret they have not heard of for half a minute; whoever connects later learns of it too. */
+const PRESENCE_REPEAT_MS = 10_000;
 /** Bounds of `documents.apply`. */
 const MAX_BATCH_CHANGES = 1_024;
 const MAX_BATCH_BYTES = 4_000_000;
@@ -136,9 +138,7 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
   const sendPresenceNow = async (): Promise<void> => {
     presenceTimer = undefined;
     if (lease === undefined || presence === undefined) return;
-    const cursor = presence;
-    presence = undefined;
-    await api.call("documents.presence", cursor === null ? { lease } : { lease, cursor });
+    await api.call("documents.presence", presence === null ? { lease } : { lease, cursor: presence });
   };
 
   /** Ends the stream, and with it the lease, once everything is handed over. */
@@ -148,6 +148,7 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
   };
 
   open();
+  const repeat = setInterval(() => void sendPresenceNow(), PRESENCE_REPEAT_MS);
   // A window that closes must not take the last frame's typing with it.
   addEventListener("pagehide", flush);
   return {
@@ -165,6 +166,9 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
     close: () => {
       isClosed = true;
       clearTimeout(presenceTimer);
+      clearInterval(repeat);
+      if (presence !== undefined) presence = null;
+      void sendPresenceNow();
       removeEventListener("pagehide", flush);
       flush();
       finish();

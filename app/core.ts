@@ -74,6 +74,8 @@ export interface Core {
 
 /** Status events are coalesced: a sync of thousands of items is one line on the screen. */
 const EVENT_DELAY = durationMs(100);
+/** Longest wait for one part of the node to stop. */
+const STOP_STEP = durationMs(1_500);
 
 /** Composes the node of one identity from its services and implements the contract with them. */
 export const createCore = (ports: CorePorts): Core => {
@@ -337,6 +339,18 @@ export const createCore = (ports: CorePorts): Core => {
     return contractError(vault.ok && vault.value.state === "locked" ? "VaultLocked" : "NoIdentity");
   };
 
+  /** Waits for `work`, but not longer than a person waits for a window to close; everything that matters is durable already. */
+  const atMost = (work: Promise<void>): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = clock.after(STOP_STEP, resolve);
+      void work
+        .catch((cause: unknown) => log.error("not stopped cleanly", { cause: String(cause) }))
+        .finally(() => {
+          cancel();
+          resolve();
+        });
+    });
+
   const handlers: Core["handlers"] = {
     "app.info": async () => ok(ports.info),
     "vault.status": () => identity.vaultStatus(),
@@ -483,10 +497,10 @@ export const createCore = (ports: CorePorts): Core => {
       repositories.sealAll();
       slices.stop();
       invites.stop();
-      await peers.stop();
-      await indexer.idle();
-      await engine.stop();
-      await ports.search.stop();
+      await atMost(peers.stop());
+      await atMost(indexer.stop());
+      await atMost(engine.stop());
+      await atMost(ports.search.stop());
     },
   };
 };

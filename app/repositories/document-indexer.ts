@@ -25,7 +25,8 @@ export interface DocumentIndexer {
   readonly write: (repository: Repository, document: number, content: NoteContent) => void;
   /** Takes up what an earlier run left unindexed. */
   readonly resume: () => void;
-  readonly idle: () => Promise<void>;
+  /** Ends after the document under way; the rest is taken up at the next start. */
+  readonly stop: () => Promise<void>;
 }
 
 /** Edits become findable well within a second, without reading a note on each keystroke. */
@@ -59,6 +60,7 @@ export const createDocumentIndexer = (deps: {
   const locks = new Map<number, Promise<unknown>>();
   const dirty = new Set<number>();
   let timer: (() => void) | undefined;
+  let stopped = false;
   let working: Promise<void> | undefined;
 
   const load = async (document: number): Promise<Result<null, EngineError>> => {
@@ -180,6 +182,7 @@ export const createDocumentIndexer = (deps: {
   };
 
   const schedule = (): void => {
+    if (stopped) return;
     timer ??= clock.after(INDEX_DELAY, () => {
       timer = undefined;
       void startWork();
@@ -201,10 +204,11 @@ export const createDocumentIndexer = (deps: {
       for (const document of store.documents.unindexed(1_000_000)) dirty.add(document);
       if (dirty.size > 0) schedule();
     },
-    idle: async () => {
+    stop: async () => {
+      stopped = true;
       timer?.();
-      timer = undefined;
-      await startWork();
+      dirty.clear();
+      await working;
     },
   };
 };

@@ -75,6 +75,7 @@ interface Outgoing {
   check: string | undefined;
   inviter: Party | undefined;
   state: PendingInvite["state"];
+  notebook: string | null;
   message: string;
 }
 
@@ -302,6 +303,7 @@ export const createInviteService = (deps: {
         break;
       case "welcomed":
         attempt.state = welcomed(effect.welcome) ? "joined" : "failed";
+        attempt.notebook = bytesToHex(effect.welcome.rid);
         break;
       case "declined":
         attempt.state = "declined";
@@ -347,6 +349,7 @@ export const createInviteService = (deps: {
       check: undefined,
       inviter: undefined,
       state: "connecting",
+      notebook: null,
       message: "",
     };
     outgoing.set(topic.n, attempt);
@@ -363,7 +366,7 @@ export const createInviteService = (deps: {
   const describeOutgoing = (attempt: Outgoing): PendingInvite => ({
     id: idOf(attempt.topic),
     direction: "outgoing",
-    notebook: null,
+    notebook: attempt.notebook,
     label: attempt.record.label,
     name: attempt.inviter?.name ?? null,
     state: attempt.state === "connecting" && attempt.record.expiresAt < clock.unix() ? "expired" : attempt.state,

@@ -34,15 +34,25 @@ interface Context {
 export const createSharing = ({ api, hub, toasts, onRequest, onJoined }: Context): Sharing => {
   let invites = $state.raw<readonly PendingInvite[]>([]);
   let known: ReadonlyMap<string, PendingInvite["state"]> | null = null;
+  /** Toasts of requests that nobody has answered yet. */
+  const asking = new Map<string, number>();
 
   const announce = (invite: PendingInvite) => {
+    const question = asking.get(invite.id);
+    if (question !== undefined && invite.state !== "requested") {
+      toasts.dismiss(question);
+      asking.delete(invite.id);
+    }
     if (invite.direction === "incoming" && invite.state === "requested")
-      toasts.show({
-        tone: "neutral",
-        heading: `${invite.name ?? "Somebody"} wants to join`,
-        message: `“${invite.label}” · compare the check string before you let them in.`,
-        action: { label: "Review", run: () => onRequest(invite) },
-      });
+      asking.set(
+        invite.id,
+        toasts.show({
+          tone: "neutral",
+          heading: `${invite.name ?? "Somebody"} wants to join`,
+          message: `“${invite.label}” · compare the check string before you let them in.`,
+          action: { label: "Review", run: () => onRequest(invite) },
+        }),
+      );
     if (invite.direction === "incoming" && invite.state === "joined")
       toasts.show({ tone: "success", heading: `${invite.name ?? "Somebody"} joined`, message: `“${invite.label}”` });
     if (invite.direction === "outgoing" && invite.state === "joined" && invite.notebook !== null) {

@@ -13,7 +13,8 @@ interface Toast extends ToastContent {
 
 export interface Toasts {
   readonly list: () => readonly Toast[];
-  readonly show: (content: ToastContent) => void;
+  /** Answers the toast's id, for `dismiss` when what it says is no longer so. */
+  readonly show: (content: ToastContent) => number;
   readonly fail: (problem: Problem) => void;
   readonly dismiss: (id: number) => void;
   /** Stops the clock of a toast while somebody reads it. */
@@ -50,7 +51,7 @@ export const createToasts = (): Toasts => {
       setTimeout(() => dismiss(id), stay),
     );
   };
-  const show = (content: ToastContent) => {
+  const show = (content: ToastContent): number => {
     const repeated = shown.find((toast) => toast.heading === content.heading && toast.message === content.message);
     if (repeated !== undefined) dismiss(repeated.id);
     const toast = { ...content, id: nextId };
@@ -58,12 +59,15 @@ export const createToasts = (): Toasts => {
     for (const old of shown.slice(0, Math.max(0, shown.length + 1 - MAX_SHOWN))) dismiss(old.id);
     shown = [...shown, toast];
     release(toast.id);
+    return toast.id;
   };
 
   return {
     list: () => shown,
     show,
-    fail: (problem) => show({ tone: "danger", heading: problem.heading, message: problem.message }),
+    fail: (problem) => {
+      show({ tone: "danger", heading: problem.heading, message: problem.message });
+    },
     dismiss,
     hold,
     release,

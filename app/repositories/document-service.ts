@@ -118,17 +118,13 @@ export const createDocumentService = (deps: {
     let refusal: ContractError | undefined;
     const written = store.transaction(() => {
       const refused = store.savepoint(() => {
-        let expected = store.documents.lastSeq(document, session.session) + 1;
-        for (const bytes of changes) {
-          const change = inspect(bytes);
-          if (!change.ok || !bytesEqual(change.value.actor, session.session) || change.value.seq !== expected)
-            return contractError("BadChange");
-          expected++;
-        }
+        const next = store.documents.lastSeq(document, session.session) + 1;
         const stored = storeChanges({ store, inspect }, document, changes, null, clock.unix());
-        return stored.ok
-          ? undefined
-          : contractError("BadChange", `That change does not fit the document (${stored.error}).`);
+        if (!stored.ok) return contractError("BadChange", `That change does not fit the document (${stored.error}).`);
+        const fits = stored.value.inspected.every(
+          ({ actor, seq }, index) => bytesEqual(actor, session.session) && seq === next + index,
+        );
+        return fits ? undefined : contractError("BadChange");
       });
       refusal = refused;
       if (refused === undefined) store.repositories.touch(repository.n, clock.unix());

@@ -438,7 +438,7 @@ export const createRepositoryService = (deps: {
             const added = repository.access.add(row);
             if (added.type === "added") store.repositories.addAclOp(repository.n, added.id, added.gen, row);
           }
-        items.push(appendRecord(deps, repository, ownSession(repository), parts, clock.unix()));
+        items.push(appendRecord(deps, repository, ownSession(repository), parts, [], clock.unix()));
         return items;
       });
       if (!written.ok) return written;

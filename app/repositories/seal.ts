@@ -4,6 +4,7 @@ import { ITEM_KINDS, sealItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import { encodeParts } from "../../protocol/entry/payload.ts";
+import type { DocSpan } from "../../protocol/entry/record.ts";
 import { signRecord } from "../../protocol/entry/record.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
@@ -25,19 +26,22 @@ export interface SealDependencies {
 const MAX_ENTRY_BYTES = 200_000;
 /** Documents in one entry; an import writes many small ones at once. */
 const MAX_ENTRY_DOCUMENTS = 256;
+/** Drafts read at once: what two entries of small changes hold. */
+const DRAFT_PAGE = 4_096;
 /** Parents named by a record; further heads are covered by the next one. */
 const MAX_PARENTS = 16;
 const ZERO_IID = new Uint8Array(32);
 
-/** Signs, encrypts and stores one record of an own session. Inside a transaction. */
+/** Signs, encrypts and stores one record of an own session; `spans` describe its change parts. Inside a transaction. */
 export const appendRecord = (
   deps: SealDependencies,
   repository: Repository,
   session: SessionRow,
   parts: readonly Part[],
+  spans: readonly DocSpan[],
   unixMs: number,
 ): CheckedItem => {
-  const { store, crypto, random, device, inspect } = deps;
+  const { store, crypto, random, device } = deps;
   const { topicKey, readKey } = repository.epoch;
   invariant(topicKey !== null, "a reader does not write");
   const heads = store.repositories.heads(repository.n);
@@ -46,18 +50,6 @@ export const appendRecord = (
   const parents = heads.filter(({ iid }) => !bytesEqual(iid, prev)).slice(0, MAX_PARENTS);
   const previousGen = first ? -1 : (store.entries.inner(prev)?.gen ?? -1);
   const gen = 1 + parents.reduce((largest, parent) => Math.max(largest, parent.gen), previousGen);
-  const spans = parts
-    .filter((part) => part.type === "changes")
-    .map((part) => {
-      const facts = part.changes.map((bytes) => {
-        const inspected = inspect(bytes);
-        invariant(inspected.ok, "own changes are well-formed");
-        return inspected.value;
-      });
-      const [firstChange, lastChange] = [facts[0], facts.at(-1)];
-      invariant(firstChange !== undefined && lastChange !== undefined, "a change part has changes");
-      return { doc: part.doc, aseqFrom: firstChange.seq, n: facts.length, lastChangeHash: lastChange.hash };
-    });
   const acl = repository.access.heads();
   const record = signRecord(
     crypto,
@@ -132,13 +124,15 @@ const dependenciesSealed = (deps: SealDependencies, draft: DraftRow, sealing: Re
 export const sealDrafts = (deps: SealDependencies, repository: Repository, unixMs: number): readonly CheckedItem[] => {
   const { store } = deps;
   const items: CheckedItem[] = [];
+  let waiting = store.documents.drafts(repository.n, DRAFT_PAGE);
+  let isLastPage = waiting.length < DRAFT_PAGE;
   for (;;) {
     const batch: DraftRow[] = [];
-    const documents = new Map<string, { readonly did: Uint8Array; readonly changes: Uint8Array[] }>();
+    const documents = new Map<string, DraftRow[]>();
     const sealing = new Set<string>();
     let size = 0;
     let blocked = false;
-    for (const draft of store.documents.drafts(repository.n, 4_096)) {
+    for (const draft of waiting) {
       const first = batch[0];
       if (first !== undefined && !bytesEqual(first.actor, draft.actor)) break;
       if (batch.length > 0 && size + draft.bytes.length > MAX_ENTRY_BYTES) break;
@@ -148,9 +142,9 @@ export const sealDrafts = (deps: SealDependencies, repository: Repository, unixM
         blocked = true;
         break;
       }
-      const part = documents.get(key) ?? { did: draft.did, changes: [] };
-      part.changes.push(draft.bytes);
-      documents.set(key, part);
+      const changes = documents.get(key) ?? [];
+      changes.push(draft);
+      documents.set(key, changes);
       sealing.add(bytesToHex(draft.hash));
       batch.push(draft);
       size += draft.bytes.length + 8;
@@ -159,15 +153,27 @@ export const sealDrafts = (deps: SealDependencies, repository: Repository, unixM
     if (first === undefined) return items;
     const session = store.repositories.session(repository.n, first.actor);
     invariant(session?.own === true, "drafts belong to own sessions");
-    const parts = [...documents.values()].map(({ did, changes }): Part => ({ type: "changes", doc: did, changes }));
-    const item = appendRecord(deps, repository, session, parts, unixMs);
+    const parts = [...documents.values()].map((drafts): Part => ({
+      type: "changes",
+      doc: (drafts[0] as DraftRow).did,
+      changes: drafts.map(({ bytes }) => bytes),
+    }));
+    const spans = [...documents.values()].map((drafts): DocSpan => {
+      const [from, to] = [drafts[0] as DraftRow, drafts.at(-1) as DraftRow];
+      return { doc: from.did, aseqFrom: from.seq, n: drafts.length, lastChangeHash: to.hash };
+    });
+    items.push(appendRecord(deps, repository, session, parts, spans, unixMs));
     const iid = store.repositories.session(repository.n, first.actor)?.lastIid;
     invariant(iid !== undefined, "the session was advanced");
     store.documents.sealDrafts(
       batch.map(({ n }) => n),
       iid,
     );
-    items.push(item);
     if (blocked) return items;
+    waiting = waiting.slice(batch.length);
+    if (waiting.length === 0 && !isLastPage) {
+      waiting = store.documents.drafts(repository.n, DRAFT_PAGE);
+      isLastPage = waiting.length < DRAFT_PAGE;
+    }
   }
 };

@@ -281,6 +281,7 @@ export const createPeerService = (deps: {
       ended: false,
     };
     connections.set(connection.id, connection);
+    dispatch(connection, { type: "opened", topics: followed() });
     link.start({
       message: (bytes) => {
         const message = decodePeerMessage(bytes);
@@ -292,7 +293,6 @@ export const createPeerService = (deps: {
     clock.after(STRANGER_TIMEOUT, () => {
       if (connection.shared.size === 0) end(connection, "stranger", "This node shares no notebook with you.");
     });
-    dispatch(connection, { type: "opened", topics: followed() });
     deps.changed();
   };
 

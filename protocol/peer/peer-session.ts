@@ -435,7 +435,12 @@ export const createPeerSession = (
     handle: (event, now) => {
       switch (event.type) {
         case "opened":
-          return [{ type: "send", message: { type: "hello", version: PEER_PROTOCOL_VERSION } }, sendTags(event.topics)];
+          return [
+            { type: "send", message: { type: "hello", version: PEER_PROTOCOL_VERSION } },
+            sendTags(event.topics),
+            ...matchTopics(),
+            ...advance(now),
+          ];
         case "messageReceived":
           return onMessage(event.message, now);
         case "topicsChanged":

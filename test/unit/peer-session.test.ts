@@ -143,6 +143,18 @@ test("[PEER-2] a stranger sees sixteen random tags, one session's tags fit no ot
   expect(padded?.type === "tags" && padded.tags.length).toBe(32);
 });
 
+test("[PEER-2] tags that come before this side opened match all the same", () => {
+  const side = device("initiator", [SHARED], []);
+  side.run(hello);
+  side.run({
+    type: "messageReceived",
+    message: { type: "tags", tags: [topicTag(crypto, SHARED.readKey, HASH, "responder")] },
+  });
+  expect(side.seen.some(({ type }) => type === "topicShared")).toBe(false);
+  side.run({ type: "opened", topics: side.followed });
+  expect(side.seen.filter(({ type }) => type === "topicShared")).toHaveLength(1);
+});
+
 test("[PEER-2] sessions with different handshake hashes, as behind a man in the middle, share nothing", () => {
   const left = device("initiator", [SHARED], ITEMS.slice(0, 2));
   const right = device("responder", [SHARED], [], new Uint8Array(32).fill(8));

@@ -155,6 +155,12 @@ const runControl = async (args: readonly string[]): Promise<void> => {
   client.value.close();
 };
 
+// A reader that went away, such as `head`, ends the command as it ends every other one.
+process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+  if (cause.code === "EPIPE") process.exit(0);
+  throw cause;
+});
+
 const [command, ...args] = process.argv.slice(2);
 try {
   if (command === "node") await runNode(args);

@@ -10,10 +10,10 @@ import {
 import { randomBelow } from "../../protocol/kernel/random.ts";
 
 /**
- * Kills either node at seeded moments while both type and sync. KILL_POINTS=200 is the full run; the short one shows the same
+ * Kills either node at seeded moments while both type and sync. KILL_POINTS=20 is a quick run that shows the same
  * property at fewer points.
  */
-const POINTS = Number(process.env["KILL_POINTS"] ?? "12");
+const POINTS = Number(process.env["KILL_POINTS"] ?? "200");
 const SEED = process.env["KILL_SEED"] ?? "kill-1";
 /** Longest time between two kills, in milliseconds: several edits, seals and pushes happen in it. */
 const WINDOW_MS = 1_200;

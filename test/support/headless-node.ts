@@ -110,12 +110,13 @@ export const eventually = async <T>(
   probe: () => Promise<T | undefined | false>,
   what: string,
   timeoutMs = 20_000,
+  intervalMs = 50,
 ): Promise<T> => {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const value = await probe();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > end) throw new Error(`timed out: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
 };

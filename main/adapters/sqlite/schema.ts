@@ -40,7 +40,7 @@ CREATE TABLE session(repository INTEGER NOT NULL REFERENCES repository(n), sessi
 CREATE TABLE equivocation(repository INTEGER NOT NULL, session BLOB NOT NULL, seq INTEGER NOT NULL, a BLOB NOT NULL, b BLOB NOT NULL,
   found_at INTEGER NOT NULL, PRIMARY KEY(repository, session)) STRICT, WITHOUT ROWID;
 
--- heads: concatenated 32-byte change hashes, sorted; snapshot covers every change with n <= snapshot_n
+-- heads: concatenated 32-byte change hashes, sorted; the snapshot moved to its own table since
 CREATE TABLE document(n INTEGER PRIMARY KEY, repository INTEGER NOT NULL REFERENCES repository(n), did BLOB NOT NULL CHECK(length(did)=16),
   heads BLOB NOT NULL, snapshot BLOB, snapshot_n INTEGER NOT NULL DEFAULT 0, type TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '',
   folder TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '[]', excerpt TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL,
@@ -61,5 +61,14 @@ CREATE TABLE imported_file(repository INTEGER NOT NULL REFERENCES repository(n),
 CREATE VIRTUAL TABLE note_words USING fts5(title, body, tags, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2', prefix='2 3');
 CREATE VIRTUAL TABLE note_trigrams USING fts5(title, body, tags, content='', contentless_delete=1, tokenize='trigram remove_diacritics 1');
 CREATE TABLE note_text(document INTEGER PRIMARY KEY REFERENCES document(n), body TEXT NOT NULL) STRICT;
+`,
+  `
+-- Apart from the document's row, which each edit rewrites with everything in it.
+-- The snapshot covers every change of the document with n <= change_n.
+CREATE TABLE document_snapshot(document INTEGER PRIMARY KEY REFERENCES document(n), bytes BLOB NOT NULL, change_n INTEGER NOT NULL) STRICT;
+INSERT INTO document_snapshot SELECT n, snapshot, snapshot_n FROM document WHERE snapshot IS NOT NULL;
+ALTER TABLE document DROP COLUMN snapshot;
+ALTER TABLE document DROP COLUMN snapshot_n;
+CREATE INDEX change_order ON change(document, n);
 `,
 ];

@@ -383,15 +383,15 @@ export const createStore = (database: SqliteDatabase): Store => {
       },
       isDraft: (document, hash) =>
         one("SELECT 1 FROM change WHERE document = ? AND hash = ? AND entry IS NULL", document, hash) !== undefined,
-      snapshot: (n) => {
-        const row = one<{ snapshot: Uint8Array | null; snapshot_n: number }>(
-          "SELECT snapshot, snapshot_n FROM document WHERE n = ?",
-          n,
-        );
-        return row === undefined || row.snapshot === null ? undefined : { bytes: row.snapshot, upTo: row.snapshot_n };
-      },
+      snapshot: (n) => one("SELECT bytes, change_n AS upTo FROM document_snapshot WHERE document = ?", n),
       setSnapshot: (n, bytes, upTo) => {
-        write("UPDATE document SET snapshot = ?, snapshot_n = ? WHERE n = ? AND snapshot_n < ?", bytes, upTo, n, upTo);
+        write(
+          `INSERT INTO document_snapshot(document, bytes, change_n) VALUES(?, ?, ?)
+           ON CONFLICT DO UPDATE SET bytes = excluded.bytes, change_n = excluded.change_n WHERE change_n < excluded.change_n`,
+          n,
+          bytes,
+          upTo,
+        );
       },
       changesAfter: (n, from) => {
         const rows = many<{ n: number; bytes: Uint8Array }>(

@@ -175,6 +175,11 @@ export const createPeerService = (deps: {
         if (written.ok && written.value > 0) deps.delivered();
         return;
       }
+      case "chunkRequested":
+        dispatch(connection, { type: "chunkRead", request: effect.request, bytes: null });
+        return;
+      case "chunkReceived":
+        return;
       case "peerViolated":
         log.info("peer broke a rule", { rule: effect.rule });
         end(connection, "lost", `The other side broke rule ${effect.rule}.`);

@@ -58,6 +58,16 @@ const hash = (name: HashName, ...parts: readonly Uint8Array[]): Uint8Array => {
   return plain(state.digest());
 };
 
+const hasher: CryptoProvider["hasher"] = (name) => {
+  const state = createHash(hashNames[name]);
+  return {
+    update: (part) => {
+      state.update(part);
+    },
+    digest: () => plain(state.digest()),
+  };
+};
+
 const hmac = (name: HashName, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array => {
   const state = createHmac(hashNames[name], createSecretKey(key));
   for (const part of parts) state.update(part);
@@ -171,6 +181,7 @@ const verifyStrictly = (publicKey: Uint8Array, message: Uint8Array, signature: U
 
 const nodeProvider: CryptoProvider = {
   hash,
+  hasher,
   hmac,
   hkdfSha256: (ikm, salt, info, length) => new Uint8Array(hkdfSync("sha256", createSecretKey(ikm), salt, info, length)),
   aead,
@@ -205,6 +216,7 @@ export const createNativeProvider = (fallback: CryptoProvider): CryptoProvider =
   const signer = chosen("ed25519");
   return {
     hash: (name, ...parts) => hashBy[name].hash(name, ...parts),
+    hasher: (name) => hashBy[name].hasher(name),
     hmac: (name, key, ...parts) => hmacBy[name].hmac(name, key, ...parts),
     hkdfSha256: (ikm, salt, info, length) =>
       (info.length > nodeHkdfInfoLimit ? fallback : hkdf).hkdfSha256(ikm, salt, info, length),

@@ -86,6 +86,15 @@ const hash = (name: HashName, ...parts: readonly Uint8Array[]): Uint8Array => ha
 /** Every primitive in pure JavaScript; runs anywhere and is the reference the native provider is compared with. */
 export const createNobleProvider = (): CryptoProvider => ({
   hash,
+  hasher: (name) => {
+    const state = hashes[name].create({});
+    return {
+      update: (part) => {
+        state.update(part);
+      },
+      digest: () => state.digest(),
+    };
+  },
   hmac: (name, key, ...parts) => hmac(hashes[name], key, joined(parts)),
   hkdfSha256: (ikm, salt, info, length) => hkdf(sha256, ikm, salt, info, length),
   aead,

@@ -30,6 +30,12 @@ export interface SigningKey {
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
 
+/** A digest under way; of no use after `digest`. */
+export interface Hasher {
+  readonly update: (part: Uint8Array) => void;
+  readonly digest: () => Uint8Array;
+}
+
 /**
  * Every cryptographic primitive of the product. Implementations: pure JavaScript on @noble (`noble-provider.ts`) and,
  * injected by the host, native ones where the runtime has them. Both give the same bytes for the same input.
@@ -37,6 +43,8 @@ export interface SigningKey {
 export interface CryptoProvider {
   /** Digest of the concatenation of `parts`. */
   readonly hash: (name: HashName, ...parts: readonly Uint8Array[]) => Uint8Array;
+  /** The same digest, of parts that come one after another. */
+  readonly hasher: (name: HashName) => Hasher;
   /** HMAC (RFC 2104), plain also for BLAKE2 as Noise demands. */
   readonly hmac: (name: HashName, key: Uint8Array, ...parts: readonly Uint8Array[]) => Uint8Array;
   /** HKDF-SHA-256 (RFC 5869), `length` at most 8160. */

@@ -30,6 +30,10 @@ export type PeerMessage =
     }
   /** Those of the asked ids that are stored. */
   | { readonly type: "has"; readonly request: number; readonly oids: readonly Uint8Array[] }
+  /** One chunk of an attachment, by the hash of its ciphertext. */
+  | { readonly type: "getChunk"; readonly request: number; readonly topic: Uint8Array; readonly id: Uint8Array }
+  /** `null`: the chunk is not here. */
+  | { readonly type: "chunk"; readonly request: number; readonly bytes: Uint8Array | null }
   /** An item that is never stored: carets and changes ahead of their entry. */
   | { readonly type: "live"; readonly topic: Uint8Array; readonly wire: Uint8Array };
 

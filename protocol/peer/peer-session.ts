@@ -10,6 +10,7 @@ import { after, durationMs, earliest } from "../kernel/time.ts";
 import type { ItemSet } from "../reconcile/item-set.ts";
 import type { Initiator } from "../reconcile/reconciler.ts";
 import { createInitiator, respond } from "../reconcile/reconciler.ts";
+import { createChunkExchange } from "./chunk-exchange.ts";
 import type { PeerMessage, PushResult } from "./messages.ts";
 import { PEER_PROTOCOL_VERSION } from "./messages.ts";
 import { MAX_ITEMS, MAX_OIDS, TAG_BYTES } from "./wire.ts";
@@ -43,6 +44,10 @@ export type PeerEvent =
   | { readonly type: "sendLive"; readonly topic: Uint8Array; readonly wire: Uint8Array }
   /** Ids nobody has acknowledged yet: does the peer hold them? (PEER-9) */
   | { readonly type: "askDelivered"; readonly topic: Uint8Array; readonly oids: readonly Uint8Array[] }
+  /** Wants a chunk of an attachment from this peer; `urgent` ones go first. Answered by `chunkReceived`. */
+  | { readonly type: "fetchChunk"; readonly topic: Uint8Array; readonly id: Uint8Array; readonly urgent: boolean }
+  /** The host has read what `chunkRequested` asked for; `null` when it is not here. */
+  | { readonly type: "chunkRead"; readonly request: number; readonly bytes: Uint8Array | null }
   /** The host has stored (or refused) what `itemsReceived` handed it. */
   | { readonly type: "itemsIngested"; readonly token: IngestToken; readonly results: readonly PushResult[] }
   | DeadlineReached;
@@ -63,6 +68,19 @@ export type PeerEffect =
   /** Both sides held the same items a moment ago. */
   | { readonly type: "topicSynced"; readonly topic: Uint8Array }
   | { readonly type: "deviceProved"; readonly topic: Uint8Array; readonly device: Uint8Array }
+  /** Checked against its id; `null` when the peer does not have it or the topic is not shared any more. */
+  | {
+      readonly type: "chunkReceived";
+      readonly topic: Uint8Array;
+      readonly id: Uint8Array;
+      readonly bytes: Uint8Array | null;
+    }
+  | {
+      readonly type: "chunkRequested";
+      readonly request: number;
+      readonly topic: Uint8Array;
+      readonly id: Uint8Array;
+    }
   | { readonly type: "delivered"; readonly oids: readonly Uint8Array[] }
   | { readonly type: "peerViolated"; readonly rule: string };
 
@@ -124,6 +142,12 @@ export const createPeerSession = (
   const requests = new Map<number, Request>();
   let nextRequest = 1;
   const ingesting = new Map<number, string>();
+  const chunks = createChunkExchange(crypto, () => nextRequest++);
+
+  const deadlines = (): readonly MonotonicMs[] => [
+    ...[...requests.values()].map(({ deadline }) => deadline),
+    ...chunks.deadlines(),
+  ];
 
   const inFlight = (kind: Request["kind"]): number => {
     let count = 0;
@@ -148,10 +172,13 @@ export const createPeerSession = (
 
   const violated = (rule: string): readonly PeerEffect[] => [{ type: "peerViolated", rule }];
 
+  const isShared = (topic: Uint8Array): boolean => shared.has(bytesToHex(topic));
+
   /** Makes every topic that both sides name a shared one. */
   const matchTopics = (): PeerEffect[] => {
     const effects: PeerEffect[] = [];
     for (const key of shared.keys()) if (!followed.has(key)) shared.delete(key);
+    effects.push(...chunks.keepTopics(isShared));
     for (const [tag, key] of expected) {
       if (!peerTags.has(tag) || shared.has(key)) continue;
       const topic = followed.get(key) as FollowedTopic;
@@ -421,6 +448,12 @@ export const createPeerSession = (
         return onHave(message);
       case "has":
         return onHas(message);
+      case "getChunk":
+        return isShared(message.topic)
+          ? (chunks.asked(message.request, message.topic, message.id) ?? violated("PEER-13"))
+          : violated("PEER-3");
+      case "chunk":
+        return chunks.received(message.request, message.bytes, now) ?? violated("PEER-4");
       case "live":
         // Live items may overtake the tags that make their topic a shared one.
         return shared.has(bytesToHex(message.topic))
@@ -457,16 +490,22 @@ export const createPeerSession = (
             : [];
         case "askDelivered":
           return askDelivered(event.topic, event.oids, now);
+        case "fetchChunk":
+          if (!isShared(event.topic)) return [{ type: "chunkReceived", topic: event.topic, id: event.id, bytes: null }];
+          chunks.want({ topic: event.topic, id: event.id }, event.urgent);
+          return chunks.advance(now);
+        case "chunkRead":
+          return chunks.answer(event.request, event.bytes);
         case "itemsIngested":
           return onIngested(event, now);
         case "deadlineReached": {
-          const late = [...requests.values()].some((request) => request.deadline <= now);
+          const late = deadlines().some((deadline) => deadline <= now);
           return late ? violated("PEER-7") : [];
         }
         default:
           return exhaustive(event);
       }
     },
-    nextDeadline: () => earliest([...requests.values()].map((request) => request.deadline)),
+    nextDeadline: () => earliest(deadlines()),
   };
 };

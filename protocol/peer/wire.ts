@@ -1,4 +1,5 @@
 import { type CborValue, decodeShape, encodeCbor } from "../codec/cbor.ts";
+import { MAX_CHUNK_WIRE } from "../blob/manifest.ts";
 import { array, bytes, bytesUpTo, literal, mapped, nullable, refined, tagged, tuple, uint } from "../codec/shape.ts";
 import type { DecodeError, Result } from "../kernel/result.ts";
 import type { PeerMessage, PushStatus } from "./messages.ts";
@@ -28,6 +29,8 @@ const HAVE = 14;
 const HAS = 15;
 const TAGS = 40;
 const DEVICE = 41;
+const GET_CHUNK = 42;
+const CHUNK = 43;
 
 const request = uint(MAX_REQUEST);
 const topic = bytes(32);
@@ -91,6 +94,17 @@ const message = tagged<PeerMessage>({
     device,
     signature,
   })),
+  [GET_CHUNK]: mapped(tuple(literal(GET_CHUNK), request, topic, bytes(32)), ([, r, t, id]) => ({
+    type: "getChunk",
+    request: r,
+    topic: t,
+    id,
+  })),
+  [CHUNK]: mapped(tuple(literal(CHUNK), request, nullable(bytesUpTo(MAX_CHUNK_WIRE))), ([, r, chunk]) => ({
+    type: "chunk",
+    request: r,
+    bytes: chunk,
+  })),
 });
 
 /** Strict decoding of one message; total, never throws. */
@@ -124,6 +138,10 @@ const fieldsOf = (value: PeerMessage): CborValue => {
       return [PUSHED, value.request, value.results.map(({ oid: id, status: state }) => [id, state])];
     case "live":
       return [LIVE, value.topic, value.wire];
+    case "getChunk":
+      return [GET_CHUNK, value.request, value.topic, value.id];
+    case "chunk":
+      return [CHUNK, value.request, value.bytes];
   }
 };
 

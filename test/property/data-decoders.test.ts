@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { decodeManifest, encodeManifest, openManifest, sealManifest } from "../../protocol/blob/manifest.ts";
 import { readAclOp, signAclOp } from "../../protocol/acl/acl-op.ts";
 import { encodeBundle, encodeCheckpoint, readBundle, readCheckpoint } from "../../protocol/entry/checkpoint.ts";
 import { ITEM_KINDS, readItem, sealItem } from "../../protocol/entry/item.ts";
@@ -13,6 +14,7 @@ import { createJoiner } from "../../protocol/invite/joiner.ts";
 import { openMessage } from "../../protocol/invite/rendezvous.ts";
 import { monotonicMs } from "../../protocol/kernel/time.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
+import { decodePeerMessage, encodePeerMessage } from "../../protocol/peer/wire.ts";
 import { createItemSet } from "../../protocol/reconcile/item-set.ts";
 import { createInitiator, respond } from "../../protocol/reconcile/reconciler.ts";
 import { createWorld, epochFor, person, sealsFor } from "../support/acl-world.ts";
@@ -75,6 +77,17 @@ const card = {
   inboxEnc: filled(2, 32),
   proxyHints: [filled(3, 9)],
 };
+const manifest = {
+  size: 300_000,
+  mime: "image/png",
+  name: "a.png",
+  sha256: filled(1, 32),
+  chunks: [
+    { id: filled(2, 32), key: filled(3, 32) },
+    { id: filled(4, 32), key: filled(5, 32) },
+  ],
+};
+const root = sealManifest(native, filled(6, 32), manifest);
 const link = formatInviteLink({ mode: "ask", secret, proxies: [], addresses: ["a:1"], label: "x" });
 
 /** Every decoder of the data layer with one valid input. */
@@ -116,6 +129,13 @@ const decoders: readonly (readonly [name: string, valid: Uint8Array, decode: (by
       data: { type: "presence", state: filled(1, 40) },
     }),
     (bytes) => readLive(native, filled(1, 32), bytes),
+  ],
+  ["manifest", encodeManifest(manifest), decodeManifest],
+  ["sealed manifest", root.ciphertext, (bytes) => openManifest(native, root, bytes)],
+  [
+    "chunk message",
+    encodePeerMessage({ type: "getChunk", request: 3, topic: filled(1, 32), id: filled(2, 32) }),
+    decodePeerMessage,
   ],
   ["identity op", identityOp.headerBytes, (bytes) => readIdentityOp(native, [bytes, identityOp.sig])],
   ["contact card", encodeContactCard(card), (bytes) => readContactCard(native, bytes)],

@@ -148,6 +148,7 @@ export const createCore = (ports: CorePorts): Core => {
   const indexer = createDocumentIndexer({
     store,
     engine,
+    search: ports.search,
     clock,
     log,
     repositories,

@@ -20,6 +20,7 @@ import { createNativeProvider } from "./adapters/native-crypto.ts";
 import { createNoiseLinks } from "./adapters/noise-links.ts";
 import { createReaderHost } from "./adapters/reader-host.ts";
 import { openWriter, setAside, storageErrorOf } from "./adapters/sqlite/database.ts";
+import { MIGRATIONS } from "./adapters/sqlite/schema.ts";
 import { createStore } from "./adapters/sqlite/store.ts";
 import { createTcpTransport } from "./adapters/tcp-transport.ts";
 import { createSystemClock } from "./adapters/system-clock.ts";
@@ -57,6 +58,7 @@ export interface RunningNode {
 }
 
 const DATABASE = "profile.db";
+const SEARCH_DATABASE = "search.db";
 const PORT_SETTING = "listen-port";
 /** Present while a node runs: when found at start, the last run was cut off and the database is checked through. */
 const RUNNING_MARK = "running";
@@ -71,7 +73,7 @@ const openDatabase = (config: NodeConfig) => {
   const mark = path.join(config.dataDirectory, RUNNING_MARK);
   const size = existsSync(file) ? statSync(file).size : 0;
   const problems: ContractError[] = [];
-  let opened = openWriter(file, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
+  let opened = openWriter(file, MIGRATIONS, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
   if (!opened.ok && opened.error.type === "CorruptDatabase") {
     const kept = setAside(file, new Date().toISOString().replaceAll(":", "-"));
     config.log.error("database damaged", { kept: path.basename(kept) });
@@ -81,7 +83,7 @@ const openDatabase = (config: NodeConfig) => {
         `The database was damaged and is kept as ${kept}. The node goes on with an empty one.`,
       ),
     );
-    opened = openWriter(file, false);
+    opened = openWriter(file, MIGRATIONS, false);
   }
   if (opened.ok) writeFileSync(mark, "", { mode: 0o600 });
   return { opened, problems };
@@ -117,11 +119,16 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   const random = createSystemRandom();
   const clock = createSystemClock();
   const crypto = createCrypto();
+  const reader = createReaderHost(
+    config.readerScript,
+    { profileFile: path.join(dataDirectory, DATABASE), searchFile: path.join(dataDirectory, SEARCH_DATABASE) },
+    log,
+  );
   const core = createCore({
-    store: createStore(database.value),
+    store: createStore(database.value, reader.checkpoint),
     vault: config.vault,
     engine: config.engine,
-    search: createReaderHost(config.readerScript, path.join(dataDirectory, DATABASE), log),
+    search: reader,
     links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
     discovery: config.mdns
       ? createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })

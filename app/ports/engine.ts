@@ -8,23 +8,27 @@ export interface DocumentSource {
   readonly changes: readonly Uint8Array[];
 }
 
-/** A note read as a whole. Times are Unix milliseconds and null where the document does not say. */
-export interface NoteContent {
+/** What lists and full-text search know of a document. Times are Unix milliseconds and null where the document does not say. */
+export interface NoteFacts {
   /** `note`, `notebook`, or "" for a document that says neither. */
   readonly type: string;
   readonly title: string;
   /** Plain text; code units as `insert` and `delete` count them, block markers as line breaks. */
   readonly text: string;
-  readonly markdown: string;
   readonly folder: string;
   readonly tags: readonly string[];
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
   readonly deleted: boolean;
-  readonly spans: readonly NoteSpan[];
-  readonly meta: Readonly<Record<string, string>>;
   /** `notebook` only: names members gave themselves, by identity id. */
   readonly names: Readonly<Record<string, string>>;
+}
+
+/** A note read as a whole. */
+export interface NoteContent extends NoteFacts {
+  readonly markdown: string;
+  readonly spans: readonly NoteSpan[];
+  readonly meta: Readonly<Record<string, string>>;
 }
 
 /** One edit of a note; each becomes one or more changes of bounded size. */
@@ -80,6 +84,8 @@ export interface Engine {
   readonly load: (key: number, source: DocumentSource) => Promise<Result<null, EngineError>>;
   readonly apply: (key: number, changes: readonly Uint8Array[]) => Promise<Result<null, EngineError>>;
   readonly read: (key: number) => Promise<Result<NoteContent, EngineError>>;
+  /** The same without what only an export needs; Markdown of a long note takes far longer than its text. */
+  readonly facts: (key: number) => Promise<Result<NoteFacts, EngineError>>;
   /** `actor` as 32 hex digits; `time` Unix seconds. */
   readonly edit: (
     key: number,

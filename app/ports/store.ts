@@ -194,13 +194,12 @@ export interface DocumentRow {
   readonly deleted: boolean;
 }
 
-/** What lists and the index know of a document; derived from its Automerge state. */
+/** What lists know of a document; derived from its Automerge state. */
 export interface DocumentFacts {
   readonly type: string;
   readonly title: string;
   readonly folder: string;
   readonly tags: readonly string[];
-  readonly body: string;
   readonly excerpt: string;
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
@@ -259,9 +258,13 @@ export interface DocumentStore {
   /** Whether a change is known and not sealed into an entry. */
   readonly isDraft: (document: number, hash: Uint8Array) => boolean;
   readonly sealDrafts: (ns: readonly number[], iid: Uint8Array) => void;
-  /** Replaces what lists and full-text search know of a document. */
-  readonly index: (n: number, facts: DocumentFacts) => void;
-  readonly unindexed: (limit: number) => readonly number[];
+  /** Replaces what lists know of a document. */
+  readonly setFacts: (n: number, facts: DocumentFacts) => void;
+  /** Notes that lists and full-text search know the present state; new changes undo that. */
+  readonly markIndexed: (ns: readonly number[]) => void;
+  /** Full-text search knows nothing any more. */
+  readonly forgetIndex: () => void;
+  readonly unindexed: () => readonly number[];
 }
 
 export interface InviteRow {

@@ -2,14 +2,16 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Engine, EngineError, NoteContent } from "../ports/engine.ts";
+import type { Engine, EngineError, NoteFacts } from "../ports/engine.ts";
 import type { Log } from "../ports/log.ts";
+import type { SearchIndex } from "../ports/search-index.ts";
 import type { Store } from "../ports/store.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { err } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
+import { createSearchFeed } from "./search-feed.ts";
 
 /** Keeps the engine's copies, the lists and the full-text index in step with the stored changes. */
 export interface DocumentIndexer {
@@ -21,8 +23,10 @@ export interface DocumentIndexer {
     work: () => Promise<Result<T, ContractError>>,
   ) => Promise<Result<T, ContractError>>;
   readonly forget: (document: number) => void;
-  /** Writes lists and index for content already at hand. Inside a transaction. */
-  readonly write: (repository: Repository, document: number, content: NoteContent) => void;
+  /** Writes what lists show of content already at hand. Inside a transaction; once it is committed, `publish` the same. */
+  readonly write: (repository: Repository, document: number, facts: NoteFacts) => void;
+  /** Hands content to full-text search. */
+  readonly publish: (repository: Repository, document: number, facts: NoteFacts) => void;
   /** Takes up what an earlier run left unindexed. */
   readonly resume: () => void;
   /** Ends after the document under way; the rest is taken up at the next start. */
@@ -30,12 +34,20 @@ export interface DocumentIndexer {
 }
 
 /** Edits become findable well within a second, without reading a note on each keystroke. */
-const INDEX_DELAY = durationMs(250);
+const INDEX_DELAY_MS = 250;
+/** Indexing a document takes at most one part in this many of the time, so that a long note typed in is read every few seconds. */
+const PAUSE_PER_COST = 20;
+const LONGEST_DELAY_MS = 10_000;
 /** A snapshot is worth making when opening would otherwise replay this many changes or bytes. */
 const SNAPSHOT_CHANGES = 64;
 const SNAPSHOT_BYTES = 65_536;
-/** Documents indexed from one page of the queue. */
-const PAGE = 64;
+/** The snapshot of a text this long is as much work as hundreds of keystrokes: it waits for a pause in the typing ... */
+const LONG_TEXT = 16_384;
+const SNAPSHOT_PAUSE_MS = 3_000;
+/** ... but not beyond this many changes, which take 40 ms to replay. */
+const SNAPSHOT_CHANGES_WHILE_TYPING = 2_048;
+/** Opening the search index waits until the window has been painted. */
+const CHECK_DELAY = durationMs(2_000);
 const EXCERPT = 200;
 
 const memberNamesKey = (repository: Repository): string => `names/${repository.id}`;
@@ -46,31 +58,48 @@ export const memberNames = (store: Store, repository: Repository): Readonly<Reco
   return stored === undefined ? {} : (JSON.parse(decodeUtf8(stored) ?? "{}") as Record<string, string>);
 };
 
+/** What the engine holds of a document: the newest change row, and what came after the stored snapshot. */
+interface Loaded {
+  readonly upTo: number;
+  readonly changes: number;
+  readonly bytes: number;
+}
+
+const sizeOf = (changes: readonly Uint8Array[]): number => changes.reduce((sum, change) => sum + change.length, 0);
+
 export const createDocumentIndexer = (deps: {
   readonly store: Store;
   readonly engine: Engine;
+  readonly search: SearchIndex;
   readonly clock: Clock;
   readonly log: Log;
   readonly repositories: Pick<RepositoryService, "byNumber">;
   readonly indexed: (repository: Repository, document: number) => void;
 }): DocumentIndexer => {
   const { store, engine, clock, log, repositories } = deps;
-  /** Newest change row each loaded document contains. */
-  const loaded = new Map<number, number>();
+  const loaded = new Map<number, Loaded>();
   const locks = new Map<number, Promise<unknown>>();
-  const dirty = new Set<number>();
-  let timer: (() => void) | undefined;
+  /** When each document with new changes is due, and the earliest time for each that cost much last time. */
+  const dueAt = new Map<number, number>();
+  /** Times each document had new changes since the start. */
+  const revisions = new Map<number, number>();
+  const revisionOf = (document: number): number => revisions.get(document) ?? 0;
+  const notBefore = new Map<number, number>();
+  const snapshotDueAt = new Map<number, number>();
+  let timer: { readonly due: number; readonly cancel: () => void } | undefined;
+  let cancelCheck: (() => void) | undefined;
   let stopped = false;
   let working: Promise<void> | undefined;
 
   const load = async (document: number): Promise<Result<null, EngineError>> => {
-    const upTo = loaded.get(document);
-    if (upTo !== undefined) {
-      const newer = store.documents.changesAfter(document, upTo);
+    const held = loaded.get(document);
+    if (held !== undefined) {
+      const newer = store.documents.changesAfter(document, held.upTo);
       if (newer.changes.length === 0) return { ok: true, value: null };
       const applied = await engine.apply(document, newer.changes);
       if (applied.ok) {
-        loaded.set(document, newer.upTo);
+        const changes = held.changes + newer.changes.length;
+        loaded.set(document, { upTo: newer.upTo, changes, bytes: held.bytes + sizeOf(newer.changes) });
         return applied;
       }
       loaded.delete(document);
@@ -84,7 +113,7 @@ export const createDocumentIndexer = (deps: {
       const all = store.documents.changesAfter(document, 0);
       result = await engine.load(document, { snapshot: null, changes: all.changes });
     }
-    if (result.ok) loaded.set(document, tail.upTo);
+    if (result.ok) loaded.set(document, { upTo: tail.upTo, changes: tail.changes.length, bytes: sizeOf(tail.changes) });
     return result;
   };
 
@@ -108,107 +137,152 @@ export const createDocumentIndexer = (deps: {
     return result;
   };
 
-  const write: DocumentIndexer["write"] = (repository, document, content) => {
-    const { type, title, folder, tags, createdAt, updatedAt, deleted } = content;
-    const body = content.text;
-    store.documents.index(document, {
-      type,
-      title,
-      folder,
-      tags,
-      body,
-      excerpt: body
-        .slice(0, 2 * EXCERPT)
-        .replace(/\s+/gu, " ")
-        .trim()
-        .slice(0, EXCERPT),
-      createdAt,
-      updatedAt,
-      deleted,
-    });
+  const write: DocumentIndexer["write"] = (repository, document, facts) => {
+    const { type, title, folder, tags, text, createdAt, updatedAt, deleted } = facts;
+    const excerpt = text
+      .slice(0, 2 * EXCERPT)
+      .replace(/\s+/gu, " ")
+      .trim()
+      .slice(0, EXCERPT);
+    store.documents.setFacts(document, { type, title, folder, tags, excerpt, createdAt, updatedAt, deleted });
     if (type === "notebook") {
       if (title !== "") store.repositories.setTitle(repository.n, title);
-      store.meta.set(memberNamesKey(repository), encodeUtf8(JSON.stringify(content.names)));
+      store.meta.set(memberNamesKey(repository), encodeUtf8(JSON.stringify(facts.names)));
     }
   };
 
+  const feed = createSearchFeed({
+    search: deps.search,
+    store,
+    log,
+    dirty: (document) => dirty(document),
+  });
+
+  const handToSearch = (repository: Repository, document: number, facts: NoteFacts, revision: number): void => {
+    const { type, title, text, tags, deleted } = facts;
+    const listed = type === "note" && !deleted;
+    feed.add(
+      { document, repository: repository.n, title, body: text, tags, listed },
+      () => revisionOf(document) === revision,
+    );
+  };
+
   const makeSnapshot = async (document: number): Promise<void> => {
-    const held = store.documents.snapshot(document);
-    const tail = store.documents.changesAfter(document, held?.upTo ?? 0);
-    const bytes = tail.changes.reduce((sum, change) => sum + change.length, 0);
-    if (tail.changes.length < SNAPSHOT_CHANGES && bytes < SNAPSHOT_BYTES) return;
-    const upTo = loaded.get(document);
-    if (upTo === undefined) return;
+    const held = loaded.get(document);
+    snapshotDueAt.delete(document);
+    if (held === undefined) return;
     const snapshot = await engine.snapshot(document);
     if (!snapshot.ok) return;
-    const written = store.transaction(() => store.documents.setSnapshot(document, snapshot.value, upTo));
-    if (!written.ok) log.warn("snapshot not stored", { fault: written.error.type });
+    const written = store.transaction(() => store.documents.setSnapshot(document, snapshot.value, held.upTo));
+    if (written.ok) loaded.set(document, { upTo: held.upTo, changes: 0, bytes: 0 });
+    else log.warn("snapshot not stored", { fault: written.error.type });
   };
 
   const indexOne = async (document: number): Promise<void> => {
     const row = store.documents.byNumber(document);
     const repository = row === undefined ? undefined : repositories.byNumber(row.repository);
     if (repository === undefined) return;
+    const start = clock.monotonic();
+    const revision = revisionOf(document);
+    let isLong = false;
     // A document that cannot be materialised is logged there and shown as it was indexed last.
     void (await withLoaded(document, async () => {
-      const content = await engine.read(document);
-      if (!content.ok) {
-        log.warn("document not read", { fault: content.error.type, document });
+      const facts = await engine.facts(document);
+      if (!facts.ok) {
+        log.warn("document not read", { fault: facts.error.type, document });
         return { ok: true, value: null };
       }
-      const written = store.transaction(() => write(repository, document, content.value));
-      if (!written.ok) log.warn("index not written", { fault: written.error.type });
-      await makeSnapshot(document);
+      const written = store.transaction(() => write(repository, document, facts.value));
+      if (!written.ok) log.warn("lists not written", { fault: written.error.type });
+      else handToSearch(repository, document, facts.value, revision);
+      isLong = facts.value.text.length >= LONG_TEXT;
+      const { changes = 0, bytes = 0 } = loaded.get(document) ?? {};
+      if (changes >= SNAPSHOT_CHANGES || bytes >= SNAPSHOT_BYTES) {
+        if (!isLong || changes >= SNAPSHOT_CHANGES_WHILE_TYPING) await makeSnapshot(document);
+        else snapshotDueAt.set(document, clock.monotonic() + SNAPSHOT_PAUSE_MS);
+      }
       return { ok: true, value: null };
     }));
+    if (isLong) await feed.idle();
+    const now = clock.monotonic();
+    const pause = Math.min(LONGEST_DELAY_MS, PAUSE_PER_COST * (now - start));
+    if (pause > INDEX_DELAY_MS) notBefore.set(document, now + pause);
+    else notBefore.delete(document);
     deps.indexed(repository, document);
   };
 
+  const dueBy = (queue: ReadonlyMap<number, number>): number | undefined => {
+    const now = clock.monotonic();
+    for (const [document, due] of queue) if (due <= now) return document;
+    return undefined;
+  };
+
   const work = async (): Promise<void> => {
-    while (dirty.size > 0) {
-      const page = [...dirty].slice(0, PAGE);
-      for (const document of page) {
-        dirty.delete(document);
+    while (!stopped) {
+      const document = dueBy(dueAt);
+      if (document !== undefined) {
+        dueAt.delete(document);
         await indexOne(document);
+        await feed.ready();
+        continue;
       }
+      const paused = dueBy(snapshotDueAt);
+      if (paused === undefined) return;
+      void (await withLoaded(paused, async () => {
+        await makeSnapshot(paused);
+        return { ok: true, value: null };
+      }));
     }
   };
 
   const startWork = (): Promise<void> => {
     working ??= work().finally(() => {
       working = undefined;
+      let due = Infinity;
+      for (const queue of [dueAt, snapshotDueAt]) for (const at of queue.values()) due = Math.min(due, at);
+      if (due < Infinity) schedule(due);
     });
     return working;
   };
 
-  const schedule = (): void => {
-    if (stopped) return;
-    timer ??= clock.after(INDEX_DELAY, () => {
+  const schedule = (due: number): void => {
+    if (stopped || working !== undefined || (timer !== undefined && timer.due <= due)) return;
+    timer?.cancel();
+    const cancel = clock.after(durationMs(Math.max(0, due - clock.monotonic())), () => {
       timer = undefined;
       void startWork();
     });
+    timer = { due, cancel };
+  };
+
+  const dirty: DocumentIndexer["dirty"] = (document) => {
+    const now = clock.monotonic();
+    revisions.set(document, revisionOf(document) + 1);
+    if (snapshotDueAt.has(document)) snapshotDueAt.set(document, now + SNAPSHOT_PAUSE_MS);
+    if (dueAt.has(document)) return;
+    const due = Math.max(now + INDEX_DELAY_MS, notBefore.get(document) ?? 0);
+    dueAt.set(document, due);
+    schedule(due);
   };
 
   return {
-    dirty: (document) => {
-      dirty.add(document);
-      schedule();
-    },
+    dirty,
     withLoaded,
     forget: (document) => {
       loaded.delete(document);
     },
     write,
+    publish: (repository, document, facts) => handToSearch(repository, document, facts, revisionOf(document)),
     resume: () => {
-      // All rows at once are only numbers; a fresh 20 000-note sync is 160 KB.
-      for (const document of store.documents.unindexed(1_000_000)) dirty.add(document);
-      if (dirty.size > 0) schedule();
+      for (const document of store.documents.unindexed()) dirty(document);
+      cancelCheck = clock.after(CHECK_DELAY, feed.check);
     },
     stop: async () => {
       stopped = true;
-      timer?.();
-      dirty.clear();
+      timer?.cancel();
+      cancelCheck?.();
       await working;
+      await feed.stop();
     },
   };
 };

@@ -182,6 +182,7 @@ export const createDocumentService = (deps: {
       });
       if (!written.ok) return err(storeFailure(written.error));
       if (!committed.ok) return committed;
+      indexer.publish(repository, created, content);
       const row = store.documents.byNumber(created) as DocumentRow;
       deps.sendLive(repository, session, did, changes);
       const bytes = changes.reduce((sum, change) => sum + change.length, 0);

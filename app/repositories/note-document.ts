@@ -11,7 +11,7 @@ import {
 import { markdownToSpans } from "../markdown/markdown-to-spans.ts";
 import { spansToMarkdown } from "../markdown/spans-to-markdown.ts";
 import { spansToText } from "../markdown/spans-to-text.ts";
-import type { EngineError, NewDocument, NoteContent, NoteEdit } from "../ports/engine.ts";
+import type { EngineError, NewDocument, NoteContent, NoteEdit, NoteFacts } from "../ports/engine.ts";
 import { applyMarkEdit, BLOCK_UNIT, type FlatText, flattenSpans, markEdits } from "./note-marks.ts";
 import { NOTE_KEYS, NOTE_TYPE, NOTEBOOK_TYPE, type NoteSpan, readSpans, textBlock } from "./note-schema.ts";
 
@@ -58,24 +58,33 @@ const spansOf = (replica: Replica): readonly NoteSpan[] => {
   return text === undefined ? [] : readSpans(replica.spans(text));
 };
 
-/** Reads a document whoever wrote it; what does not fit the schema reads as empty. */
-export const readNote = (replica: Replica): NoteContent => {
+const factsOf = (replica: Replica, spans: readonly NoteSpan[]): NoteFacts => {
   const type = replica.get(ROOT, NOTE_KEYS.type);
   const folder = replica.get(ROOT, NOTE_KEYS.folder);
-  const spans = spansOf(replica);
   return {
     type: type === NOTE_TYPE || type === NOTEBOOK_TYPE ? type : "",
     title: textOf(replica, NOTE_KEYS.title).replaceAll(BLOCK_UNIT, "").replace(/\s+/gu, " ").trim(),
     text: spansToText(spans),
-    markdown: spansToMarkdown(spans),
     folder: typeof folder === "string" ? folder : "",
     tags: listOf(replica.get(ROOT, NOTE_KEYS.tags)),
     createdAt: timeOf(replica.get(ROOT, NOTE_KEYS.createdAt)),
     updatedAt: timeOf(replica.get(ROOT, NOTE_KEYS.updatedAt)),
     deleted: replica.get(ROOT, NOTE_KEYS.deletedAt) !== undefined,
+    names: stringsOf(replica.get(ROOT, NOTE_KEYS.names)),
+  };
+};
+
+/** What lists and search need of a document whoever wrote it; what does not fit the schema reads as empty. */
+export const readFacts = (replica: Replica): NoteFacts => factsOf(replica, spansOf(replica));
+
+/** Reads a document whoever wrote it; what does not fit the schema reads as empty. */
+export const readNote = (replica: Replica): NoteContent => {
+  const spans = spansOf(replica);
+  return {
+    ...factsOf(replica, spans),
+    markdown: spansToMarkdown(spans),
     spans,
     meta: stringsOf(replica.get(ROOT, NOTE_KEYS.meta)),
-    names: stringsOf(replica.get(ROOT, NOTE_KEYS.names)),
   };
 };
 

@@ -98,6 +98,7 @@ const extraTime = (request: EngineRequest): number => {
       return READ_TIME + (JSON.stringify(content).length / 1024) * TIME_PER_MARKDOWN_KIB;
     }
     case "read":
+    case "facts":
     case "snapshot":
       return READ_TIME;
     case "unload":
@@ -260,6 +261,7 @@ export const createEngineHost = (
     load: async (key, source) => noted(key, await askForBatch<"load">({ type: "load", key, source })),
     apply: async (key, changes) => noted(key, await ask<"apply">({ type: "apply", key, changes })),
     read: (key) => ask<"read">({ type: "read", key }),
+    facts: (key) => ask<"facts">({ type: "facts", key }),
     edit: (key, actor, time, edits) => ask<"edit">({ type: "edit", key, actor, time, edits }),
     create: (actor, time, document) => ask<"create">({ type: "create", actor, time, document }),
     convert: (input) => ask<"convert">({ type: "convert", input }),
@@ -290,4 +292,4 @@ const isDeath = ({ type }: EngineError): boolean => type === "EngineCrashed" || 
 
 /** Requests that a fresh process cannot answer, because its documents are gone. */
 const needsDocument = ({ type }: EngineRequest): boolean =>
-  type === "apply" || type === "read" || type === "edit" || type === "snapshot";
+  type === "apply" || type === "read" || type === "facts" || type === "edit" || type === "snapshot";

@@ -1,32 +1,48 @@
 import { Worker } from "node:worker_threads";
 import type { Log } from "../../app/ports/log.ts";
-import type { SearchIndex, SearchMatch } from "../../app/ports/search-index.ts";
+import type { IndexedNote, SearchIndex, SearchMatch, SearchRequest } from "../../app/ports/search-index.ts";
 
-interface Answer {
-  readonly id: number;
-  readonly matches?: readonly SearchMatch[];
-  readonly failure?: string;
+export interface ReaderData {
+  readonly profileFile: string;
+  readonly searchFile: string;
 }
 
-/** Search in a worker thread, started on first use and again after it died. `script` is the built reader worker. */
-export const createReaderHost = (script: URL, file: string, log: Log): SearchIndex => {
+export type ReaderRequest =
+  | { readonly type: "search"; readonly request: SearchRequest }
+  | { readonly type: "index"; readonly notes: readonly IndexedNote[] }
+  | { readonly type: "identity" }
+  | { readonly type: "checkpoint" };
+
+export type ReaderAnswer =
+  | { readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly id: number; readonly ok: false; readonly failure: string };
+
+export interface ReaderHost extends SearchIndex {
+  /** Moves what the write-ahead log holds into the database file, away from the thread that writes. */
+  readonly checkpoint: () => void;
+}
+
+/** The reader worker, a thread started on first use and again after it died. `script` is the built entry. */
+export const createReaderHost = (script: URL, files: ReaderData, log: Log): ReaderHost => {
   let worker: Worker | undefined;
   let nextId = 1;
-  const waiting = new Map<number, (matches: readonly SearchMatch[]) => void>();
+  let checkpointing = false;
+  let stopped = false;
+  const waiting = new Map<number, (answer: unknown) => void>();
 
   const answerAll = (): void => {
-    for (const settle of waiting.values()) settle([]);
+    for (const settle of waiting.values()) settle(undefined);
     waiting.clear();
   };
 
   const running = (): Worker => {
     if (worker !== undefined) return worker;
-    const started = new Worker(script, { workerData: { file } });
+    const started = new Worker(script, { workerData: files });
     worker = started;
-    started.on("message", ({ id, matches, failure }: Answer) => {
-      if (failure !== undefined) log.error("search failed", { failure });
-      waiting.get(id)?.(matches ?? []);
-      waiting.delete(id);
+    started.on("message", (answer: ReaderAnswer) => {
+      if (!answer.ok) log.error("reader request failed", { failure: answer.failure });
+      waiting.get(answer.id)?.(answer.ok ? answer.value : undefined);
+      waiting.delete(answer.id);
     });
     started.on("error", (cause) => {
       log.error("reader worker ended", { cause: cause instanceof Error ? cause.message : "failed" });
@@ -37,14 +53,31 @@ export const createReaderHost = (script: URL, file: string, log: Log): SearchInd
     return started;
   };
 
+  /** Answers `undefined` when the request failed, null when it has no value. */
+  const ask = <T>(request: ReaderRequest): Promise<T | undefined> =>
+    new Promise((resolve) => {
+      if (stopped) {
+        resolve(undefined);
+        return;
+      }
+      const id = nextId++;
+      waiting.set(id, (answer) => resolve(answer as T | undefined));
+      running().postMessage({ id, request });
+    });
+
   return {
-    search: (request) =>
-      new Promise((resolve) => {
-        const id = nextId++;
-        waiting.set(id, resolve);
-        running().postMessage({ id, request });
-      }),
+    search: async (request) => (await ask<readonly SearchMatch[]>({ type: "search", request })) ?? [],
+    index: async (notes) => (await ask<null>({ type: "index", notes })) !== undefined,
+    identity: () => ask<string>({ type: "identity" }),
+    checkpoint: () => {
+      if (checkpointing) return;
+      checkpointing = true;
+      void ask<null>({ type: "checkpoint" }).then(() => {
+        checkpointing = false;
+      });
+    },
     stop: async () => {
+      stopped = true;
       answerAll();
       await worker?.terminate();
       worker = undefined;

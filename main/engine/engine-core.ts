@@ -1,6 +1,6 @@
 import type { EngineError } from "../../app/ports/engine.ts";
 import { convertMarkdownFile } from "../../app/portability/markdown-import.ts";
-import { createNote, editNote, readNote } from "../../app/repositories/note-document.ts";
+import { createNote, editNote, readFacts, readNote } from "../../app/repositories/note-document.ts";
 import type { FormatDependencies } from "../../protocol/automerge-format/change.ts";
 import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import { createReplica, loadReplica } from "../../protocol/replica/replica.ts";
@@ -123,6 +123,10 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
         case "read": {
           const document = held(request.key);
           return document.ok ? ok(readNote(document.value.replica)) : document;
+        }
+        case "facts": {
+          const document = held(request.key);
+          return document.ok ? ok(readFacts(document.value.replica)) : document;
         }
         case "edit":
           return edit(request);

@@ -1,4 +1,11 @@
-import type { DocumentSource, EngineError, NewDocument, NoteContent, NoteEdit } from "../../app/ports/engine.ts";
+import type {
+  DocumentSource,
+  EngineError,
+  NewDocument,
+  NoteContent,
+  NoteEdit,
+  NoteFacts,
+} from "../../app/ports/engine.ts";
 import type { Converted, ConvertInput } from "../../app/portability/markdown-import.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 
@@ -7,6 +14,7 @@ export type EngineRequest =
   | { readonly type: "load"; readonly key: number; readonly source: DocumentSource }
   | { readonly type: "apply"; readonly key: number; readonly changes: readonly Uint8Array[] }
   | { readonly type: "read"; readonly key: number }
+  | { readonly type: "facts"; readonly key: number }
   | {
       readonly type: "edit";
       readonly key: number;
@@ -29,6 +37,7 @@ export interface EngineAnswers {
   readonly load: Applied;
   readonly apply: Applied;
   readonly read: NoteContent;
+  readonly facts: NoteFacts;
   readonly edit: { readonly changes: readonly Uint8Array[] };
   readonly create: { readonly changes: readonly Uint8Array[]; readonly content: NoteContent };
   readonly convert: Converted;

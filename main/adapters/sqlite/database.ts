@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import path from "node:path";
 import type { Result } from "../../../protocol/kernel/result.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
-import { MIGRATIONS } from "./schema.ts";
 
 export type SqliteDatabase = Database.Database;
 
@@ -46,22 +45,35 @@ const attempt = <T>(work: () => T): Result<T, StorageError> => {
   }
 };
 
-const migrate = (database: SqliteDatabase): Result<null, StorageError> => {
+const migrate = (database: SqliteDatabase, migrations: readonly string[]): Result<null, StorageError> => {
   const version = database.pragma("user_version", { simple: true }) as number;
-  if (version > MIGRATIONS.length)
-    return err({ type: "NewerSchema", message: `schema ${version} is newer than ${MIGRATIONS.length}` });
-  for (let next = version; next < MIGRATIONS.length; next++)
+  if (version > migrations.length)
+    return err({ type: "NewerSchema", message: `schema ${version} is newer than ${migrations.length}` });
+  for (let next = version; next < migrations.length; next++)
     database
       .transaction(() => {
-        database.exec(MIGRATIONS[next] as string);
+        database.exec(migrations[next] as string);
         database.pragma(`user_version = ${next + 1}`);
       })
       .immediate();
   return ok(null);
 };
 
-/** Opens the writer connection. `verify` walks every page: wanted after an unclean end, too slow for each start of a large file. */
-export const openWriter = (file: string, verify: boolean): Result<SqliteDatabase, StorageError> => {
+/**
+ * Pages in the log (64 MB) at which the writer itself moves them into the file; usually another thread has done so long
+ * before, as the writer's thread must not wait for a thousand pages to reach the disk.
+ */
+const WAL_LIMIT_PAGES = 16_384;
+
+/**
+ * Opens the writer connection of a file with this schema. `verify` walks every page: wanted after an unclean end, too slow
+ * for each start of a large file.
+ */
+export const openWriter = (
+  file: string,
+  migrations: readonly string[],
+  verify: boolean,
+): Result<SqliteDatabase, StorageError> => {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   return attempt(() => {
     const database = new Database(file, { ...nativeBinding(), timeout: 2_000 });
@@ -72,9 +84,10 @@ export const openWriter = (file: string, verify: boolean): Result<SqliteDatabase
       database.pragma("foreign_keys = ON");
       database.pragma("secure_delete = ON");
       database.pragma("cache_size = -16000");
+      database.pragma(`wal_autocheckpoint = ${WAL_LIMIT_PAGES}`);
       const check = verify ? database.pragma("quick_check(1)", { simple: true }) : "ok";
       if (check !== "ok") throw new Database.SqliteError(String(check), "SQLITE_CORRUPT");
-      const migrated = migrate(database);
+      const migrated = migrate(database, migrations);
       if (!migrated.ok) throw new Database.SqliteError(migrated.error.message, "SQLITE_CANTOPEN_SCHEMA");
       return database;
     } catch (cause) {
@@ -84,9 +97,9 @@ export const openWriter = (file: string, verify: boolean): Result<SqliteDatabase
   });
 };
 
-/** Opens a second, read-only connection for queries beside the writer. */
+/** Opens a second connection beside the writer: for queries and checkpoints, which `query_only` allows. */
 export const openReader = (file: string): SqliteDatabase => {
-  const database = new Database(file, { ...nativeBinding(), readonly: true, timeout: 5_000 });
+  const database = new Database(file, { ...nativeBinding(), timeout: 5_000 });
   database.pragma("query_only = ON");
   database.pragma("cache_size = -16000");
   return database;

@@ -71,4 +71,22 @@ ALTER TABLE document DROP COLUMN snapshot;
 ALTER TABLE document DROP COLUMN snapshot_n;
 CREATE INDEX change_order ON change(document, n);
 `,
+  `
+-- Full-text search has a file of its own, so that writing it never holds up the writer of this one.
+DROP TABLE note_words;
+DROP TABLE note_trigrams;
+DROP TABLE note_text;
+`,
+];
+
+/** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */
+export const SEARCH_MIGRATIONS: readonly string[] = [
+  `
+CREATE TABLE identity(name TEXT NOT NULL) STRICT;
+INSERT INTO identity VALUES(lower(hex(randomblob(16))));
+CREATE TABLE note(document INTEGER PRIMARY KEY, repository INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE INDEX note_repository ON note(repository);
+CREATE VIRTUAL TABLE note_words USING fts5(title, body, tags, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2', prefix='2 3');
+CREATE VIRTUAL TABLE note_trigrams USING fts5(title, body, tags, content='', contentless_delete=1, tokenize='trigram remove_diacritics 1');
+`,
 ];

@@ -4,51 +4,60 @@ import type { SqliteDatabase } from "./database.ts";
 
 interface Row {
   readonly n: number;
+  readonly body: string;
+  readonly rank: number;
+}
+
+interface Facts {
   readonly rid: Uint8Array;
   readonly did: Uint8Array;
   readonly title: string;
-  readonly body: string;
-  readonly rank: number;
 }
 
 /** bm25 weights: a title hit counts as eight in the text, a tag as four (chosen by hand, see the search tests). */
 const WEIGHTS = "8.0, 1.0, 4.0";
 
 const sqlFor = (table: "note_words" | "note_trigrams", inRepository: boolean): string =>
-  `SELECT document.n, repository.rid, document.did, document.title, note_text.body, found.rank
+  `SELECT note.document AS n, note.body, found.rank
    FROM (SELECT rowid, bm25(${table}, ${WEIGHTS}) AS rank FROM ${table} WHERE ${table} MATCH @match
-     ${inRepository ? "AND rowid IN (SELECT n FROM document WHERE repository = (SELECT n FROM repository WHERE rid = @rid))" : ""}
+     ${inRepository ? "AND rowid IN (SELECT document FROM note WHERE repository = @repository)" : ""}
      ORDER BY rank LIMIT @limit) AS found
-   JOIN document ON document.n = found.rowid
-   JOIN repository ON repository.n = document.repository
-   JOIN note_text ON note_text.document = document.n
+   JOIN note ON note.document = found.rowid
    ORDER BY found.rank`;
+
+const FACTS = `SELECT repository.rid, document.did, document.title FROM document JOIN repository ON repository.n = document.repository
+  WHERE document.n = ? AND document.deleted = 0`;
 
 const RECENT = `SELECT document.n, repository.rid, document.did, document.title, document.excerpt AS body, 0 AS rank
   FROM document JOIN repository ON repository.n = document.repository
   WHERE document.type = 'note' AND document.deleted = 0 AND (@rid IS NULL OR repository.rid = @rid)
   ORDER BY document.updated_at DESC LIMIT @limit`;
 
-/** Runs search requests on a read-only connection. */
-export const createSearchReader = (database: SqliteDatabase): ((request: SearchRequest) => readonly SearchMatch[]) => {
+/** Answers searches from the index; what the notes are called now comes from a read-only connection to the profile. */
+export const createSearchReader = (
+  index: SqliteDatabase,
+  profile: SqliteDatabase,
+): ((request: SearchRequest) => readonly SearchMatch[]) => {
   const statements = {
-    note_words: [database.prepare(sqlFor("note_words", false)), database.prepare(sqlFor("note_words", true))],
-    note_trigrams: [database.prepare(sqlFor("note_trigrams", false)), database.prepare(sqlFor("note_trigrams", true))],
+    note_words: [index.prepare(sqlFor("note_words", false)), index.prepare(sqlFor("note_words", true))],
+    note_trigrams: [index.prepare(sqlFor("note_trigrams", false)), index.prepare(sqlFor("note_trigrams", true))],
   } as const;
-  const recent = database.prepare(RECENT);
+  const recent = profile.prepare(RECENT);
+  const facts = profile.prepare(FACTS);
+  const repositoryOf = profile.prepare("SELECT n FROM repository WHERE rid = ?").pluck();
 
   const rowsOf = (table: "note_words" | "note_trigrams", match: string, request: SearchRequest): readonly Row[] =>
     statements[table][request.repository === undefined ? 0 : 1].all({
       match: request.scope === "titles" ? `title : (${match})` : match,
       limit: request.limit,
-      ...(request.repository === undefined ? {} : { rid: request.repository }),
+      ...(request.repository === undefined ? {} : { repository: repositoryOf.get(request.repository) ?? null }),
     }) as Row[];
 
   return (request) => {
     const parsed = parseQuery(request.query);
     if (parsed.terms.length === 0) {
       if (request.scope !== "titles") return [];
-      const rows = recent.all({ rid: request.repository ?? null, limit: request.limit }) as Row[];
+      const rows = recent.all({ rid: request.repository ?? null, limit: request.limit }) as (Facts & Row)[];
       return rows.map(({ rid, did, title, body }) => ({ rid, did, title, snippet: body, highlights: [], score: 0 }));
     }
     const found = new Map<number, Row>();
@@ -63,6 +72,10 @@ export const createSearchReader = (database: SqliteDatabase): ((request: SearchR
     return [...found.values()]
       .toSorted((a, b) => a.rank - b.rank)
       .slice(0, request.limit)
-      .map(({ rid, did, title, body, rank }) => ({ rid, did, title, ...snippetOf(body, parsed.terms), score: -rank }));
+      .flatMap(({ n, body, rank }) => {
+        // Gone or in the trash since it was indexed.
+        const now = facts.get(n) as Facts | undefined;
+        return now === undefined ? [] : [{ ...now, ...snippetOf(body, parsed.terms), score: -rank }];
+      });
   };
 };

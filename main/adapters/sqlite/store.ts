@@ -65,9 +65,13 @@ type RawSession = Omit<SessionRow, "own"> & { own: number };
 const SESSION_COLUMNS =
   "session, device, last_seq AS lastSeq, last_iid AS lastIid, own, state, started_at AS startedAt, acl";
 
-/** Implements the store port on the writer connection of `profile.db`. */
-export const createStore = (database: SqliteDatabase): Store => {
+/** Rows written between two calls of `written`: a megabyte or two of log. */
+const ROWS_PER_CALL = 512;
+
+/** Implements the store port on the writer connection of `profile.db`; `written` is called now and then after commits. */
+export const createStore = (database: SqliteDatabase, written: () => void): Store => {
   let inTransaction = false;
+  let rows = 0;
   const prepared = new Map<string, Statement>();
   const statement = (sql: string): Statement => {
     let found = prepared.get(sql);
@@ -79,6 +83,7 @@ export const createStore = (database: SqliteDatabase): Store => {
   };
   const write = (sql: string, ...values: unknown[]) => {
     invariant(inTransaction, "write outside a transaction");
+    rows++;
     return statement(sql).run(...values);
   };
   const one = <T>(sql: string, ...values: unknown[]): T | undefined => statement(sql).get(...values) as T | undefined;
@@ -98,6 +103,10 @@ export const createStore = (database: SqliteDatabase): Store => {
         inTransaction = true;
         const value = work();
         commit.run();
+        if (rows >= ROWS_PER_CALL) {
+          rows = 0;
+          written();
+        }
         return ok(value);
       } catch (cause) {
         if (database.inTransaction) rollback.run();
@@ -413,10 +422,10 @@ export const createStore = (database: SqliteDatabase): Store => {
       sealDrafts: (ns, iid) => {
         for (const n of ns) write("UPDATE change SET entry = ? WHERE n = ?", iid, n);
       },
-      index: (n, facts) => {
+      setFacts: (n, facts) => {
         write(
           `UPDATE document SET type = ?, title = ?, folder = ?, tags = ?, excerpt = ?, created_at = coalesce(?, created_at),
-             updated_at = coalesce(?, updated_at), deleted = ?, indexed = 1 WHERE n = ?`,
+             updated_at = coalesce(?, updated_at), deleted = ? WHERE n = ?`,
           facts.type,
           facts.title,
           facts.folder,
@@ -427,23 +436,14 @@ export const createStore = (database: SqliteDatabase): Store => {
           facts.deleted ? 1 : 0,
           n,
         );
-        write("DELETE FROM note_words WHERE rowid = ?", n);
-        write("DELETE FROM note_trigrams WHERE rowid = ?", n);
-        write("DELETE FROM note_text WHERE document = ?", n);
-        if (facts.type !== "note" || facts.deleted) return;
-        const tags = facts.tags.join(" ");
-        write("INSERT INTO note_words(rowid, title, body, tags) VALUES(?, ?, ?, ?)", n, facts.title, facts.body, tags);
-        write(
-          "INSERT INTO note_trigrams(rowid, title, body, tags) VALUES(?, ?, ?, ?)",
-          n,
-          facts.title,
-          facts.body,
-          tags,
-        );
-        write("INSERT INTO note_text(document, body) VALUES(?, ?)", n, facts.body);
       },
-      unindexed: (limit) =>
-        many<{ n: number }>("SELECT n FROM document WHERE indexed = 0 ORDER BY n LIMIT ?", limit).map((row) => row.n),
+      markIndexed: (ns) => {
+        for (const n of ns) write("UPDATE document SET indexed = 1 WHERE n = ?", n);
+      },
+      forgetIndex: () => {
+        write("UPDATE document SET indexed = 0");
+      },
+      unindexed: () => many<{ n: number }>("SELECT n FROM document WHERE indexed = 0 ORDER BY n").map((row) => row.n),
     },
 
     invites: {

@@ -1,5 +1,5 @@
 import { atEnd, createReader, fail, readRange, readSleb, readUleb, type Reader } from "./reader.ts";
-import { utf8Decode, utf8Encode } from "./utf8.ts";
+import { decodeUtf8, encodeUtf8 } from "../codec/utf8.ts";
 import { writeLengthPrefixed, writeSleb, writeUleb, type Writer } from "./writer.ts";
 
 /** Column types: the low three bits of a column specification; bit 3 says deflated. */
@@ -153,7 +153,7 @@ const readString = (reader: Reader): string => {
   const length = readUleb(reader);
   const start = readRange(reader, length);
   if (reader.failure !== undefined) return "";
-  const text = utf8Decode(reader.bytes, start, start + length);
+  const text = decodeUtf8(reader.bytes, start, start + length);
   if (text === undefined) fail(reader, "malformed UTF-8");
   return text ?? "";
 };
@@ -195,7 +195,7 @@ export const writeIntegers = (writer: Writer, values: readonly (number | null)[]
 
 export const writeStrings = (writer: Writer, values: readonly (string | null)[]): void =>
   writeRuns(writer, values, (out, value) => {
-    writeLengthPrefixed(out, utf8Encode(value));
+    writeLengthPrefixed(out, encodeUtf8(value));
   });
 
 export const writeDeltas = (writer: Writer, values: readonly (number | null)[]): void => {

@@ -26,7 +26,7 @@ import {
 import { type ChangeHeader, readChangeHeader } from "./header.ts";
 import { FORMAT_LIMITS, type FormatLimits } from "./limits.ts";
 import { createReader, readSleb, readUleb } from "./reader.ts";
-import { utf8Decode } from "./utf8.ts";
+import { decodeUtf8 } from "../codec/utf8.ts";
 
 interface OpenedChange {
   readonly header: ChangeHeader;
@@ -290,7 +290,7 @@ const createValueReader = (
         }
         return { type: "float", value: float(from) };
       case VALUE_TYPE.string: {
-        const text = utf8Decode(body, from, at);
+        const text = decodeUtf8(body, from, at);
         if (text === undefined) onFailure("malformed UTF-8");
         return text ?? null;
       }

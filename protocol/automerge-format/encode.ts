@@ -3,7 +3,7 @@ import { invariant } from "../kernel/assert.ts";
 import { CHANGE_COLUMN, type ChangeContent, type FormatDependencies, type ScalarValue, VALUE_TYPE } from "./change.ts";
 import { sealChangeChunk } from "./chunk.ts";
 import { writeBooleans, writeDeltas, writeIntegers, writeStrings } from "./columns.ts";
-import { utf8Encode } from "./utf8.ts";
+import { encodeUtf8 } from "../codec/utf8.ts";
 import {
   createWriter,
   writeByte,
@@ -32,7 +32,7 @@ const writeValue = (value: ScalarValue): number => {
   let type: number;
   if (typeof value === "string") {
     type = VALUE_TYPE.string;
-    writeBytes(raw, utf8Encode(value));
+    writeBytes(raw, encodeUtf8(value));
   } else if (value instanceof Uint8Array) {
     type = VALUE_TYPE.bytes;
     writeBytes(raw, value);
@@ -160,7 +160,7 @@ export const encodeChangeBody = (change: ChangeContent): Uint8Array => {
   writeUleb(out, change.seq);
   writeUleb(out, change.startOp);
   writeSleb(out, change.time);
-  writeLengthPrefixed(out, utf8Encode(change.message));
+  writeLengthPrefixed(out, encodeUtf8(change.message));
   writeUleb(out, others.length);
   for (const actor of others) writeLengthPrefixed(out, knownHex(actor));
   writeColumns(out, change);

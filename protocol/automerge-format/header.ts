@@ -1,7 +1,7 @@
 import { bytesToHex } from "../kernel/bytes.ts";
 import type { FormatLimits } from "./limits.ts";
 import { fail, readBytes, readRange, readSleb, readUleb, type Reader } from "./reader.ts";
-import { utf8Decode } from "./utf8.ts";
+import { decodeUtf8 } from "../codec/utf8.ts";
 
 export interface ChangeHeader {
   readonly actors: readonly string[];
@@ -54,7 +54,7 @@ const readMessage = (reader: Reader, limits: FormatLimits): string => {
   if (length > limits.messageBytes) fail(reader, "message too long");
   const start = readRange(reader, length);
   if (reader.failure !== undefined) return "";
-  const text = utf8Decode(reader.bytes, start, start + length);
+  const text = decodeUtf8(reader.bytes, start, start + length);
   if (text === undefined) fail(reader, "malformed UTF-8");
   return text ?? "";
 };

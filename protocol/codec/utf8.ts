@@ -46,36 +46,62 @@ export const writeUtf8 = (text: string, out: Uint8Array, start: number): number 
   return at;
 };
 
-/** Text of strict UTF-8 (RFC 3629); `undefined` for overlong forms, surrogates, truncation or points above U+10FFFF. */
-export const decodeUtf8 = (bytes: Uint8Array): string | undefined => {
+/** Bytes up to which ASCII is put together unit by unit: keystrokes and names, without a buffer. */
+const SHORT = 24;
+
+const asciiDecode = (bytes: Uint8Array, from: number, to: number): string | undefined => {
   let text = "";
-  const units: number[] = [];
-  let i = 0;
-  while (i < bytes.length) {
-    const lead = bytes[i] as number;
-    const extra = lead < 0x80 ? 0 : lead < 0xc2 ? -1 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : lead < 0xf5 ? 3 : -1;
-    if (extra < 0 || i + extra >= bytes.length) return undefined;
-    let point = extra === 0 ? lead : lead & (0x3f >> extra);
-    for (let k = 1; k <= extra; k++) {
-      const next = bytes[i + k] as number;
-      if ((next & 0xc0) !== 0x80) return undefined;
-      point = (point << 6) | (next & 63);
-    }
-    if (extra === 2 && (point < 0x800 || (point >= 0xd800 && point <= 0xdfff))) return undefined;
-    if (extra === 3 && (point < 0x10000 || point > 0x10ffff)) return undefined;
-    if (point < 0x10000) units.push(point);
-    else units.push(0xd800 + ((point - 0x10000) >> 10), 0xdc00 + ((point - 0x10000) & 0x3ff));
-    i += extra + 1;
-    if (units.length >= SLICE) {
-      text += String.fromCharCode(...units);
-      units.length = 0;
-    }
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] as number;
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
   }
-  return text + String.fromCharCode(...units);
+  return text;
+};
+
+/** Code units gathered before they become a string: below the argument limit of every engine. */
+const BATCH = 4096;
+
+/** String of bytes[from, to); `undefined` for anything but well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+export const decodeUtf8 = (bytes: Uint8Array, from = 0, to = bytes.length): string | undefined => {
+  if (to - from <= SHORT) {
+    const text = asciiDecode(bytes, from, to);
+    if (text !== undefined) return text;
+  }
+  const units = new Uint16Array(Math.min(BATCH + 1, to - from + 1));
+  let text = "";
+  let filled = 0;
+  let at = from;
+  while (at < to) {
+    if (filled >= BATCH) {
+      text += String.fromCharCode.apply(undefined, units.subarray(0, filled) as unknown as number[]);
+      filled = 0;
+    }
+    const lead = bytes[at] as number;
+    if (lead < 0x80) {
+      units[filled++] = lead;
+      at += 1;
+      continue;
+    }
+    const width =
+      lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    if (width === 0 || at + width > to) return undefined;
+    let code = lead & (0xff >> (width + 1));
+    for (let i = 1; i < width; i++) {
+      const byte = bytes[at + i] as number;
+      if ((byte & 0xc0) !== 0x80) return undefined;
+      code = (code << 6) | (byte & 63);
+    }
+    at += width;
+    if (width === 3 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) return undefined;
+    if (width === 4) {
+      if (code < 0x10000 || code > 0x10ffff) return undefined;
+      units[filled++] = 0xd800 + ((code - 0x10000) >> 10);
+      units[filled++] = 0xdc00 + ((code - 0x10000) & 0x3ff);
+    } else units[filled++] = code;
+  }
+  return text + String.fromCharCode.apply(undefined, units.subarray(0, filled) as unknown as number[]);
 };
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
 const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
-
-/** Arguments per `String.fromCharCode` call: far below every engine's argument limit. */
-const SLICE = 4096;

@@ -9,7 +9,7 @@ import {
   readUleb,
   type Reader,
 } from "../automerge-format/reader.ts";
-import { utf8Decode, utf8Encode } from "../automerge-format/utf8.ts";
+import { decodeUtf8, encodeUtf8 } from "../codec/utf8.ts";
 import {
   createWriter,
   writeByte,
@@ -55,7 +55,7 @@ const VALUE_TAGS = [
 ] as const;
 type ValueTag = (typeof VALUE_TAGS)[number];
 
-const writeText = (writer: Writer, text: string): void => writeLengthPrefixed(writer, utf8Encode(text));
+const writeText = (writer: Writer, text: string): void => writeLengthPrefixed(writer, encodeUtf8(text));
 const writeHex = (writer: Writer, hex: string): void => {
   const bytes = hexToBytes(hex);
   invariant(bytes !== undefined, "hex of an own id");
@@ -216,7 +216,7 @@ export const writeSnapshot = (
 
 const readText = (reader: Reader): string => {
   const bytes = readBytes(reader, readUleb(reader));
-  const text = utf8Decode(bytes);
+  const text = decodeUtf8(bytes);
   if (text === undefined) fail(reader, "malformed UTF-8");
   return text ?? "";
 };
@@ -235,7 +235,7 @@ export const snapshotText = (snapshot: Uint8Array, key: string): string | undefi
   for (let left = readUleb(reader); left > 0 && reader.failure === undefined; left--) {
     const name = readText(reader);
     const bytes = readBytes(reader, readUleb(reader));
-    if (name === key && reader.failure === undefined) return utf8Decode(bytes);
+    if (name === key && reader.failure === undefined) return decodeUtf8(bytes);
   }
   return undefined;
 };

@@ -7,7 +7,7 @@ import { changeMeta, decodeChange } from "../../protocol/automerge-format/decode
 import { encodeChange } from "../../protocol/automerge-format/encode.ts";
 import { FORMAT_LIMITS } from "../../protocol/automerge-format/limits.ts";
 import { preflight } from "../../protocol/automerge-format/preflight.ts";
-import { utf8Decode, utf8Encode } from "../../protocol/automerge-format/utf8.ts";
+import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { automergeDependencies } from "../support/automerge-dependencies.ts";
 import { fuzzRound } from "../support/replica-fuzz.ts";
@@ -172,18 +172,18 @@ test("UTF-8 agrees with the platform, and refuses what the platform refuses", ()
   };
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {
-      expect(Buffer.from(utf8Encode(text)).equals(Buffer.from(text.toWellFormed()))).toBe(true);
-      expect(utf8Decode(utf8Encode(text))).toBe(text.toWellFormed());
+      expect(Buffer.from(encodeUtf8(text)).equals(Buffer.from(text.toWellFormed()))).toBe(true);
+      expect(decodeUtf8(encodeUtf8(text))).toBe(text.toWellFormed());
     }),
   );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) => {
-      expect(utf8Decode(bytes)).toBe(reference(bytes));
+      expect(decodeUtf8(bytes)).toBe(reference(bytes));
     }),
     { numRuns: 5000 },
   );
   const long = "\u{1f600}a".repeat(5000);
-  expect(utf8Decode(utf8Encode(long))).toBe(long);
+  expect(decodeUtf8(encodeUtf8(long))).toBe(long);
 });
 
 test("AMF-5 refuses integers beyond 2^53, counters beyond 2^32, foreign NaNs and ids that do not precede the operation", () => {

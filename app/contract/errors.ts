@@ -27,6 +27,7 @@ export const ERROR_MESSAGES = {
   DiskFull: "The disk is full. Nothing was lost; free some space and try again.",
   FolderNotFound: "There is no such folder, or it may not be read.",
   FolderNotEmpty: "That folder already holds other files. Choose an empty one.",
+  TooManyFiles: "That folder holds more files than one import takes. Import its folders one by one.",
   CannotWrite: "That folder may not be written to.",
   ImportRunning: "An import into this notebook is already running.",
   EngineFailed: "That document could not be computed. It was set aside and nothing was lost.",

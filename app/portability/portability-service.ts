@@ -10,6 +10,7 @@ import type { DocumentService } from "../repositories/document-service.ts";
 import { documentId } from "../repositories/document-service.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import { exhaustive } from "../../protocol/kernel/assert.ts";
 import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
@@ -33,6 +34,7 @@ export interface Progress {
 }
 
 const folderFailure = (error: FolderError | ContractError): ContractError => {
+  if ("message" in error) return error;
   switch (error.type) {
     case "FolderNotFound":
     case "FolderNotEmpty":
@@ -42,8 +44,13 @@ const folderFailure = (error: FolderError | ContractError): ContractError => {
     case "Unreadable":
     case "TooLarge":
       return contractError("FolderNotFound");
+    case "TooManyFiles":
+      return contractError(
+        "TooManyFiles",
+        `That folder holds more than ${error.limit} files. Import its folders one by one.`,
+      );
     default:
-      return error as ContractError;
+      return exhaustive(error);
   }
 };
 

@@ -29,6 +29,7 @@ const HEADINGS: Readonly<Record<ErrorType, string>> = {
   DiskFull: "The disk is full",
   FolderNotFound: "Folder not found",
   FolderNotEmpty: "The folder is not empty",
+  TooManyFiles: "Too many files",
   CannotWrite: "Cannot write there",
   ImportRunning: "An import is already running",
   EngineFailed: "The note could not be computed",

@@ -148,7 +148,6 @@ export interface NewEntry {
 export interface EntryRow {
   readonly n: number;
   readonly oid: Uint8Array;
-  readonly wire: Uint8Array;
 }
 
 export interface InnerRow {
@@ -206,30 +205,21 @@ export interface DocumentFacts {
   readonly deleted: boolean;
 }
 
-export interface NewChange {
-  readonly hash: Uint8Array;
-  readonly actor: Uint8Array;
-  readonly seq: number;
-  readonly maxOp: number;
-  readonly bytes: Uint8Array;
-  /** iid of the entry that carried it; null for a draft. */
-  readonly entry: Uint8Array | null;
-}
-
-export interface DraftRow {
+/** Changes of one actor with consecutive numbers in one document; `facts` and `bytes` as `ChangeRun` describes them. */
+export interface ChangeRunRow {
   readonly n: number;
   readonly document: number;
-  readonly did: Uint8Array;
-  readonly hash: Uint8Array;
   readonly actor: Uint8Array;
-  readonly seq: number;
-  readonly bytes: Uint8Array;
+  readonly firstSeq: number;
+  readonly count: number;
+  readonly facts: Uint8Array;
+  /** How many of its changes, counted from the last, are in no entry yet. */
+  readonly drafts: number;
 }
 
-export interface ChangeFacts {
-  readonly actor: Uint8Array;
-  readonly seq: number;
-  readonly maxOp: number;
+export interface DraftRow extends ChangeRunRow {
+  readonly did: Uint8Array;
+  readonly bytes: Uint8Array;
 }
 
 export interface DocumentStore {
@@ -238,26 +228,30 @@ export interface DocumentStore {
   readonly byNumber: (n: number) => DocumentRow | undefined;
   readonly list: (repository: number) => readonly DocumentRow[];
   readonly setHeads: (n: number, heads: readonly Uint8Array[], now: number) => void;
-  readonly addChange: (document: number, change: NewChange) => boolean;
-  readonly change: (document: number, hash: Uint8Array) => ChangeFacts | undefined;
+  readonly addChanges: (
+    document: number,
+    run: Omit<ChangeRunRow, "n" | "document"> & { readonly bytes: Uint8Array },
+  ) => void;
+  /** Finds the largest operation of a change of the document by its hash; keeps what it read for the next question. */
+  readonly maxOps: (document: number) => (hash: Uint8Array) => number | undefined;
+  /** Stored runs of an actor with changes numbered `from` and above. */
+  readonly runsFrom: (document: number, actor: Uint8Array, from: number) => readonly ChangeRunRow[];
   /** Highest seq of an actor in a document, 0 for none; drafts included. */
   readonly lastSeq: (document: number, actor: Uint8Array) => number;
   /** The same without drafts: how far the actor's session chain has come. */
   readonly lastSealedSeq: (document: number, actor: Uint8Array) => number;
-  /** Notes that a change known as a draft (a live change) has come in an entry. */
-  readonly sealChange: (document: number, hash: Uint8Array, entry: Uint8Array) => void;
   readonly snapshot: (n: number) => { readonly bytes: Uint8Array; readonly upTo: number } | undefined;
   readonly setSnapshot: (n: number, bytes: Uint8Array, upTo: number) => void;
-  /** Changes after row `from` in arrival order (so dependencies come first), with the row number of the last one. */
+  /** Changes of the runs after row `from` in arrival order (so dependencies come first), with the row number of the last one. */
   readonly changesAfter: (
     n: number,
     from: number,
   ) => { readonly changes: readonly Uint8Array[]; readonly upTo: number };
-  /** Changes of own sessions not yet sealed into an entry, in the order they were made. */
+  /** Runs of own sessions not yet sealed into an entry, in the order they were made. */
   readonly drafts: (repository: number, limit: number) => readonly DraftRow[];
-  /** Whether a change is known and not sealed into an entry. */
-  readonly isDraft: (document: number, hash: Uint8Array) => boolean;
-  readonly sealDrafts: (ns: readonly number[], iid: Uint8Array) => void;
+  /** Runs of other devices that came live and whose entries have not come. */
+  readonly foreignDrafts: (repository: number) => readonly ChangeRunRow[];
+  readonly setDrafts: (n: number, drafts: number) => void;
   /** Replaces what lists know of a document. */
   readonly setFacts: (n: number, facts: DocumentFacts) => void;
   /** Notes that lists and full-text search know the present state; new changes undo that. */

@@ -10,6 +10,7 @@ import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
+import { inspectBatch } from "./change-batch.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { DocumentIndexer } from "./document-indexer.ts";
 import { storeChanges } from "./integrate.ts";
@@ -115,19 +116,21 @@ export const createDocumentService = (deps: {
     session: SessionRow,
     changes: readonly Uint8Array[],
   ): Result<readonly Uint8Array[], ContractError> => {
+    if (changes.length === 0) return ok(changes);
+    const unfit = (rule: string): ContractError =>
+      contractError("BadChange", `That change does not fit the document (${rule}).`);
+    const batch = inspectBatch(inspect, changes);
+    if (!batch.ok) return err(unfit(batch.error));
     let refusal: ContractError | undefined;
     const written = store.transaction(() => {
-      const refused = store.savepoint(() => {
-        const next = store.documents.lastSeq(document, session.session) + 1;
-        const stored = storeChanges({ store, inspect }, document, changes, null, clock.unix());
-        if (!stored.ok) return contractError("BadChange", `That change does not fit the document (${stored.error}).`);
-        const fits = stored.value.inspected.every(
-          ({ actor, seq }, index) => bytesEqual(actor, session.session) && seq === next + index,
-        );
-        return fits ? undefined : contractError("BadChange");
-      });
-      refusal = refused;
-      if (refused === undefined) store.repositories.touch(repository.n, clock.unix());
+      const next = store.documents.lastSeq(document, session.session) + 1;
+      if (!bytesEqual(batch.value.actor, session.session) || batch.value.firstSeq !== next) {
+        refusal = contractError("BadChange");
+        return;
+      }
+      const stored = storeChanges(store, document, batch.value, "draft", clock.unix());
+      if (stored.ok) store.repositories.touch(repository.n, clock.unix());
+      else refusal = unfit(stored.error);
     });
     if (!written.ok) return err(storeFailure(written.error));
     return refusal === undefined ? ok(changes) : err(refusal);
@@ -288,25 +291,19 @@ export const createDocumentService = (deps: {
       const row = store.documents.byId(repository.n, did);
       const session = store.repositories.session(repository.n, from.session);
       if (row === undefined || (session !== undefined && !bytesEqual(session.device, from.device))) return;
-      const fresh = changes.filter((bytes) => {
-        const change = inspect(bytes);
-        return (
-          change.ok &&
-          bytesEqual(change.value.actor, from.session) &&
-          store.documents.change(row.n, change.value.hash) === undefined
-        );
-      });
-      if (fresh.length === 0) return;
-      show(row.n, fresh);
+      const batch = inspectBatch(inspect, changes);
+      if (!batch.ok || !bytesEqual(batch.value.actor, from.session)) return;
+      let hasNew = false;
       const kept = store.transaction(() => {
-        store.savepoint(() => {
-          const stored = storeChanges({ store, inspect }, row.n, fresh, null, clock.unix());
-          // Refused or early ones come again, in order, inside their entry.
-          return stored.ok ? undefined : stored.error;
-        });
+        const stored = storeChanges(store, row.n, batch.value, "draft", clock.unix());
+        // Refused or early ones come again, in order, inside their entry.
+        const fresh = stored.ok ? stored.value : changes;
+        hasNew = fresh.length > 0;
+        // Before the commit: eyes need not wait for the disk.
+        if (hasNew) show(row.n, fresh);
       });
       if (!kept.ok) log.warn("live change not kept", { fault: kept.error.type });
-      indexer.dirty(row.n);
+      if (hasNew) indexer.dirty(row.n);
     },
   };
 };

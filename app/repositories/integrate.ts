@@ -8,12 +8,14 @@ import type { SignedRecord } from "../../protocol/entry/record.ts";
 import { readRecord } from "../../protocol/entry/record.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
-import { bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import type { EntryState, Store } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
-import type { ChangeInspector, InspectedChange } from "./change-inspector.ts";
+import type { ChangeBatch, ChangeRun } from "./change-batch.ts";
+import { changesOf, cutRun, hashAt, hashesOf, inspectBatch, sliceRun } from "./change-batch.ts";
+import type { ChangeInspector } from "./change-inspector.ts";
 import type { Repository } from "./repository.ts";
 
 /** What opening an item gave: a record to integrate, or the state it is stored in. */
@@ -61,71 +63,91 @@ const sessionState = (store: Store, repository: Repository, record: SignedRecord
   return { devSig: row.device, seq: row.lastSeq, iid: row.lastIid, acl: decodeAclHeads(row.acl), lastAseq };
 };
 
-/** Document heads after adding changes whose dependencies are known. */
+/** Document heads after adding the fresh changes of a batch whose dependencies are known. */
 const advanceDocumentHeads = (
   heads: readonly Uint8Array[],
-  changes: readonly InspectedChange[],
+  batch: ChangeBatch,
+  isFresh: (hash: Uint8Array) => boolean,
 ): readonly Uint8Array[] => {
   const next = new Map(heads.map((hash) => [bytesToHex(hash), hash]));
-  for (const change of changes) {
-    for (const dependency of change.dependencies) next.delete(bytesToHex(dependency));
-    next.set(bytesToHex(change.hash), change.hash);
-  }
+  const tips = new Set(batch.tips.map(bytesToHex));
+  for (const { hashes } of batch.outside) for (const hash of hashes) next.delete(bytesToHex(hash));
+  if (next.size > 0)
+    for (const hash of hashesOf(batch)) {
+      const key = bytesToHex(hash);
+      if (!tips.has(key)) next.delete(key);
+    }
+  for (const tip of batch.tips) if (isFresh(tip)) next.set(bytesToHex(tip), tip);
   return [...next.values()].toSorted(compareBytes);
 };
 
 /** Why changes may not enter a document. */
-export type ChangeRefusal = "malformed" | "missingDependency" | "wrongStartOp";
+export type ChangeRefusal = "missingDependency" | "wrongStartOp";
+
+/** A run of drafts stays well below what one entry holds. */
+const MAX_DRAFT_RUN = 65_536;
 
 /**
- * Checks changes against what the document holds (preflight, known dependencies, exact startOp) and stores them.
- * Answers the ones that were new; nothing is stored when one is refused.
+ * Checks a batch against what the document holds (known dependencies, exact startOp) and stores what is new of it, as
+ * drafts or as part of an entry. Answers the new changes; nothing is stored when it is refused.
  */
 export const storeChanges = (
-  deps: { readonly store: Store; readonly inspect: ChangeInspector },
+  store: Store,
   document: number,
-  given: readonly Uint8Array[],
-  entry: Uint8Array | null,
+  batch: ChangeBatch,
+  origin: "draft" | "entry",
   now: number,
-): Result<{ readonly inspected: readonly InspectedChange[]; readonly fresh: readonly Uint8Array[] }, ChangeRefusal> => {
-  const { store, inspect } = deps;
-  const inspected: InspectedChange[] = [];
-  const maxOps = new Map<string, number>();
-  for (const bytes of given) {
-    const change = inspect(bytes);
-    if (!change.ok) return err("malformed");
-    let expected = 1;
-    for (const dependency of change.value.dependencies) {
-      const maxOp = maxOps.get(bytesToHex(dependency)) ?? store.documents.change(document, dependency)?.maxOp;
+): Result<readonly Uint8Array[], ChangeRefusal> => {
+  const { documents } = store;
+  const maxOpOf = documents.maxOps(document);
+  for (const { startOp, atLeast, hashes } of batch.outside) {
+    let expected = atLeast;
+    for (const hash of hashes) {
+      const maxOp = maxOpOf(hash);
       if (maxOp === undefined) return err("missingDependency");
       if (maxOp >= expected) expected = maxOp + 1;
     }
-    // A change that jumps ahead would make every later local edit impossible (data.md section 11).
-    if (change.value.startOp !== expected) return err("wrongStartOp");
-    maxOps.set(bytesToHex(change.value.hash), change.value.maxOp);
-    inspected.push(change.value);
+    if (startOp !== expected) return err("wrongStartOp");
+  }
+  const known = new Set<string>();
+  const lastSeq = batch.firstSeq + batch.count - 1;
+  for (const run of documents.runsFrom(document, batch.actor, batch.firstSeq)) {
+    const from = Math.max(run.firstSeq, batch.firstSeq);
+    const to = Math.min(run.firstSeq + run.count - 1, lastSeq);
+    let sealed = run.count - run.drafts;
+    for (let seq = from; seq <= to; seq++) {
+      const hash = hashAt(run.facts, seq - run.firstSeq);
+      if (!bytesEqual(hash, hashAt(batch.facts, seq - batch.firstSeq))) continue;
+      known.add(bytesToHex(hash));
+      sealed = Math.max(sealed, seq - run.firstSeq + 1);
+    }
+    if (origin === "entry" && sealed > run.count - run.drafts) documents.setDrafts(run.n, run.count - sealed);
   }
   const fresh: Uint8Array[] = [];
-  const freshChanges: InspectedChange[] = [];
-  for (const [index, change] of inspected.entries()) {
-    const added = store.documents.addChange(document, {
-      hash: change.hash,
-      actor: change.actor,
-      seq: change.seq,
-      maxOp: change.maxOp,
-      bytes: given[index] as Uint8Array,
-      entry,
-    });
-    if (added) {
-      fresh.push(given[index] as Uint8Array);
-      freshChanges.push(change);
-    } else if (entry !== null) store.documents.sealChange(document, change.hash, entry);
+  const add = (run: ChangeRun): void => {
+    fresh.push(...changesOf(run));
+    if (origin === "entry") documents.addChanges(document, { ...run, drafts: 0 });
+    else for (const part of cutRun(run, MAX_DRAFT_RUN)) documents.addChanges(document, { ...part, drafts: part.count });
+  };
+  if (known.size === 0) add(batch);
+  else {
+    const isKnown = hashesOf(batch).map((hash) => known.has(bytesToHex(hash)));
+    for (let from = 0; from < batch.count;) {
+      let to = from + 1;
+      while (to < batch.count && isKnown[to] === isKnown[from]) to++;
+      if (isKnown[from] === false) add(sliceRun(batch, from, to));
+      from = to;
+    }
   }
-  if (freshChanges.length > 0) {
-    const row = store.documents.byNumber(document);
-    store.documents.setHeads(document, advanceDocumentHeads(row?.heads ?? [], freshChanges), now);
+  if (fresh.length > 0) {
+    const heads = documents.byNumber(document)?.heads ?? [];
+    documents.setHeads(
+      document,
+      advanceDocumentHeads(heads, batch, (hash) => !known.has(bytesToHex(hash))),
+      now,
+    );
   }
-  return ok({ inspected, fresh });
+  return ok(fresh);
 };
 
 /**
@@ -139,7 +161,7 @@ export const integrateRecord = (
   parts: readonly Part[],
   now: number,
 ): Integrated => {
-  const { store } = deps;
+  const { store, inspect } = deps;
   const { header, iid } = record;
   if (store.entries.inner(iid) !== undefined) return refused(ENTRY_STATE.valid);
 
@@ -179,12 +201,20 @@ export const integrateRecord = (
     for (const part of parts) {
       if (part.type !== "changes") continue;
       const described = header.parts[span++];
-      const document = store.documents.add(repository.n, part.doc, now);
-      const result = storeChanges(deps, document, part.changes, iid, now);
-      if (!result.ok) return result.error === "missingDependency" ? ENTRY_STATE.pending : ENTRY_STATE.malformed;
-      if (described === undefined || !checkSpanChanges(header.sess, described, result.value.inspected).ok)
+      const batch = inspectBatch(inspect, part.changes);
+      if (
+        !batch.ok ||
+        described === undefined ||
+        !checkSpanChanges(header.sess, described, {
+          ...batch.value,
+          lastHash: hashAt(batch.value.facts, batch.value.count - 1),
+        }).ok
+      )
         return ENTRY_STATE.malformed;
-      if (result.value.fresh.length > 0) stored.push([document, result.value.fresh]);
+      const document = store.documents.add(repository.n, part.doc, now);
+      const fresh = storeChanges(store, document, batch.value, "entry", now);
+      if (!fresh.ok) return fresh.error === "missingDependency" ? ENTRY_STATE.pending : ENTRY_STATE.malformed;
+      if (fresh.value.length > 0) stored.push([document, fresh.value]);
     }
     return undefined;
   });

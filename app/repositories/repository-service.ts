@@ -228,7 +228,9 @@ export const createRepositoryService = (deps: {
   };
 
   const reopen = (repository: Repository, row: EntryRow): Opened | undefined => {
-    const item = readItem(crypto, row.wire);
+    const wire = store.entries.wire(row.oid);
+    if (wire === undefined) return undefined;
+    const item = readItem(crypto, wire);
     // The signature was checked before the item was stored.
     return item.ok ? openEntry(crypto, repository, item.value as CheckedItem) : undefined;
   };

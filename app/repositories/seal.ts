@@ -11,6 +11,7 @@ import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { DraftRow, SessionRow, Store } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
+import { changesOf, hashAt, hashesOf, sliceRun } from "./change-batch.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { Repository } from "./repository.ts";
 
@@ -26,8 +27,10 @@ export interface SealDependencies {
 const MAX_ENTRY_BYTES = 200_000;
 /** Documents in one entry; an import writes many small ones at once. */
 const MAX_ENTRY_DOCUMENTS = 256;
-/** Drafts read at once: what two entries of small changes hold. */
+/** Runs read at once: what two entries of single small changes hold. */
 const DRAFT_PAGE = 4_096;
+/** CBOR head of a change, with room to spare. */
+const CHANGE_OVERHEAD = 8;
 /** Parents named by a record; further heads are covered by the next one. */
 const MAX_PARENTS = 16;
 const ZERO_IID = new Uint8Array(32);
@@ -108,14 +111,23 @@ export const appendRecord = (
   return item.value;
 };
 
-/** Whether every change that `draft` builds on is in an entry or among the drafts sealed with it. */
-const dependenciesSealed = (deps: SealDependencies, draft: DraftRow, sealing: ReadonlySet<string>): boolean => {
-  const inspected = deps.inspect(draft.bytes);
-  invariant(inspected.ok, "own changes are well-formed");
-  return inspected.value.dependencies.every(
-    (hash) => sealing.has(bytesToHex(hash)) || !deps.store.documents.isDraft(draft.document, hash),
+/** Hashes of live changes of other devices whose entries have not come. */
+const foreignDrafts = (store: Store, repository: Repository): ReadonlySet<string> =>
+  new Set(
+    store.documents
+      .foreignDrafts(repository.n)
+      .flatMap((run) => hashesOf(run).slice(run.count - run.drafts))
+      .map(bytesToHex),
   );
-};
+
+/** Whether a change of `draft` builds on one of `foreign`. */
+const buildsOn = (inspect: ChangeInspector, draft: DraftRow, foreign: ReadonlySet<string>): boolean =>
+  foreign.size > 0 &&
+  changesOf(draft).some((bytes) => {
+    const change = inspect(bytes);
+    invariant(change.ok, "own changes are well-formed");
+    return change.value.dependencies.some((hash) => foreign.has(bytesToHex(hash)));
+  });
 
 /**
  * Seals drafts into entries, oldest first, until none is left or one builds on a live change whose entry has not come yet
@@ -124,30 +136,30 @@ const dependenciesSealed = (deps: SealDependencies, draft: DraftRow, sealing: Re
 export const sealDrafts = (deps: SealDependencies, repository: Repository, unixMs: number): readonly CheckedItem[] => {
   const { store } = deps;
   const items: CheckedItem[] = [];
+  const foreign = foreignDrafts(store, repository);
   let waiting = store.documents.drafts(repository.n, DRAFT_PAGE);
   let isLastPage = waiting.length < DRAFT_PAGE;
   for (;;) {
     const batch: DraftRow[] = [];
     const documents = new Map<string, DraftRow[]>();
-    const sealing = new Set<string>();
     let size = 0;
     let blocked = false;
-    for (const draft of waiting) {
+    for (const row of waiting) {
+      const draft = { ...row, ...sliceRun(row, row.count - row.drafts, row.count) };
       const first = batch[0];
       if (first !== undefined && !bytesEqual(first.actor, draft.actor)) break;
       if (batch.length > 0 && size + draft.bytes.length > MAX_ENTRY_BYTES) break;
       const key = bytesToHex(draft.did);
       if (!documents.has(key) && documents.size === MAX_ENTRY_DOCUMENTS) break;
-      if (!dependenciesSealed(deps, draft, sealing)) {
+      if (buildsOn(deps.inspect, draft, foreign)) {
         blocked = true;
         break;
       }
       const changes = documents.get(key) ?? [];
       changes.push(draft);
       documents.set(key, changes);
-      sealing.add(bytesToHex(draft.hash));
       batch.push(draft);
-      size += draft.bytes.length + 8;
+      size += draft.bytes.length + CHANGE_OVERHEAD * draft.count;
     }
     const first = batch[0];
     if (first === undefined) return items;
@@ -156,19 +168,19 @@ export const sealDrafts = (deps: SealDependencies, repository: Repository, unixM
     const parts = [...documents.values()].map((drafts): Part => ({
       type: "changes",
       doc: (drafts[0] as DraftRow).did,
-      changes: drafts.map(({ bytes }) => bytes),
+      changes: drafts.flatMap(changesOf),
     }));
     const spans = [...documents.values()].map((drafts): DocSpan => {
       const [from, to] = [drafts[0] as DraftRow, drafts.at(-1) as DraftRow];
-      return { doc: from.did, aseqFrom: from.seq, n: drafts.length, lastChangeHash: to.hash };
+      return {
+        doc: from.did,
+        aseqFrom: from.firstSeq,
+        n: to.firstSeq + to.count - from.firstSeq,
+        lastChangeHash: hashAt(to.facts, to.count - 1),
+      };
     });
     items.push(appendRecord(deps, repository, session, parts, spans, unixMs));
-    const iid = store.repositories.session(repository.n, first.actor)?.lastIid;
-    invariant(iid !== undefined, "the session was advanced");
-    store.documents.sealDrafts(
-      batch.map(({ n }) => n),
-      iid,
-    );
+    for (const { n } of batch) store.documents.setDrafts(n, 0);
     if (blocked) return items;
     waiting = waiting.slice(batch.length);
     if (waiting.length === 0 && !isLastPage) {

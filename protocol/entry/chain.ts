@@ -80,11 +80,12 @@ export const expectedGen = (
   return largest + 1;
 };
 
-/** What preflight read from one Automerge change. */
-export interface ChangeFacts {
+/** What preflight read from changes of one actor with consecutive numbers. */
+export interface RunFacts {
   readonly actor: Uint8Array;
-  readonly seq: number;
-  readonly hash: Uint8Array;
+  readonly firstSeq: number;
+  readonly count: number;
+  readonly lastHash: Uint8Array;
 }
 
 export type SpanError = {
@@ -93,20 +94,12 @@ export type SpanError = {
 };
 
 /** Changes of a span must be the session's own, numbered as announced and end in the signed hash (SPEC SES-5). */
-export const checkSpanChanges = (
-  sess: Uint8Array,
-  span: DocSpan,
-  changes: readonly ChangeFacts[],
-): Result<undefined, SpanError> => {
-  if (changes.length !== span.n) return err({ type: "SpanMismatch", rule: "wrong number of changes" });
-  for (const [i, change] of changes.entries()) {
-    if (!bytesEqual(change.actor, sess)) return err({ type: "SpanMismatch", rule: "foreign actor" });
-    if (change.seq !== span.aseqFrom + i) return err({ type: "SpanMismatch", rule: "change numbers differ" });
-  }
-  const last = changes.at(-1);
-  return last !== undefined && bytesEqual(last.hash, span.lastChangeHash)
-    ? ok(undefined)
-    : err({ type: "SpanMismatch", rule: "last change hash differs" });
+export const checkSpanChanges = (sess: Uint8Array, span: DocSpan, run: RunFacts): Result<undefined, SpanError> => {
+  const mismatch = (rule: SpanError["rule"]): Result<never, SpanError> => err({ type: "SpanMismatch", rule });
+  if (run.count !== span.n) return mismatch("wrong number of changes");
+  if (!bytesEqual(run.actor, sess)) return mismatch("foreign actor");
+  if (run.firstSeq !== span.aseqFrom) return mismatch("change numbers differ");
+  return bytesEqual(run.lastHash, span.lastChangeHash) ? ok(undefined) : mismatch("last change hash differs");
 };
 
 /** Two signed headers of one device for the same (session, seq); `a` has the smaller iid. Convinces anyone. */

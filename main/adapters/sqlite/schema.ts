@@ -46,11 +46,13 @@ CREATE TABLE document(n INTEGER PRIMARY KEY, repository INTEGER NOT NULL REFEREN
   folder TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '[]', excerpt TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0, indexed INTEGER NOT NULL DEFAULT 0, UNIQUE(repository, did)) STRICT;
 CREATE INDEX document_unindexed ON document(n) WHERE indexed = 0;
--- entry NULL: durable here, not yet sealed into an entry (a draft)
-CREATE TABLE change(n INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES document(n), hash BLOB NOT NULL CHECK(length(hash)=32),
-  actor BLOB NOT NULL, seq INTEGER NOT NULL, max_op INTEGER NOT NULL, bytes BLOB NOT NULL, entry BLOB, UNIQUE(document, hash)) STRICT;
-CREATE INDEX change_draft ON change(n) WHERE entry IS NULL;
-CREATE INDEX change_chain ON change(document, actor, seq);
+-- Changes of one actor in one document with consecutive numbers; facts: 40 bytes a change (hash, maxOp and length in bytes as 32-bit
+-- little-endian). drafts: how many of them, counted from the last, are durable here but in no entry yet.
+CREATE TABLE change_run(n INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES document(n), actor BLOB NOT NULL, first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL, drafts INTEGER NOT NULL, facts BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE INDEX change_run_order ON change_run(document, n);
+CREATE INDEX change_run_chain ON change_run(document, actor, last_seq);
+CREATE INDEX change_run_draft ON change_run(document) WHERE drafts > 0;
 
 CREATE TABLE invite(id BLOB PRIMARY KEY CHECK(length(id)=16), role TEXT NOT NULL, repository INTEGER, state BLOB NOT NULL,
   expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -64,12 +66,11 @@ CREATE TABLE note_text(document INTEGER PRIMARY KEY REFERENCES document(n), body
 `,
   `
 -- Apart from the document's row, which each edit rewrites with everything in it.
--- The snapshot covers every change of the document with n <= change_n.
+-- The snapshot covers every change run of the document with n <= change_n.
 CREATE TABLE document_snapshot(document INTEGER PRIMARY KEY REFERENCES document(n), bytes BLOB NOT NULL, change_n INTEGER NOT NULL) STRICT;
 INSERT INTO document_snapshot SELECT n, snapshot, snapshot_n FROM document WHERE snapshot IS NOT NULL;
 ALTER TABLE document DROP COLUMN snapshot;
 ALTER TABLE document DROP COLUMN snapshot_n;
-CREATE INDEX change_order ON change(document, n);
 `,
   `
 -- Full-text search has a file of its own, so that writing it never holds up the writer of this one.

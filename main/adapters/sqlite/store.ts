@@ -14,11 +14,13 @@ import type {
   TopicRow,
   AddressRow,
 } from "../../../app/ports/store.ts";
+import { changesOf } from "../../../app/repositories/change-batch.ts";
 import { invariant } from "../../../protocol/kernel/assert.ts";
 import { concatBytes } from "../../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { storageErrorOf } from "./database.ts";
+import { createMaxOpFinder } from "./max-op-finder.ts";
 
 const HASH_BYTES = 32;
 
@@ -60,6 +62,9 @@ const documentOf = (row: RawDocument): DocumentRow => ({
 
 const DOCUMENT_COLUMNS =
   "n, repository, did, heads, type, title, folder, tags, excerpt, created_at, updated_at, deleted";
+
+const RUN_COLUMNS =
+  "change_run.n, change_run.document, change_run.actor, change_run.first_seq AS firstSeq, change_run.last_seq - change_run.first_seq + 1 AS count, change_run.facts, change_run.drafts";
 
 type RawSession = Omit<SessionRow, "own"> & { own: number };
 const SESSION_COLUMNS =
@@ -240,8 +245,8 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           `SELECT (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n) AS entries,
              (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.state IN (0, 1, 2, 3, 7, 8)) AS pending,
              (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.own = 1 AND entry.delivered = 0)
-               + (SELECT count(DISTINCT document) FROM change JOIN document ON document.n = change.document
-                  WHERE document.repository = @n AND change.entry IS NULL) AS undelivered,
+               + (SELECT count(DISTINCT change_run.document) FROM change_run CROSS JOIN document ON document.n = change_run.document
+                  WHERE change_run.drafts > 0 AND document.repository = @n) AS undelivered,
              (SELECT count(*) FROM document WHERE repository = @n AND type = 'note' AND deleted = 0) AS documents`,
           { n },
         ) as never,
@@ -291,7 +296,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         write("UPDATE entry SET state = ?, iid = ? WHERE n = ?", state, iid, n);
       },
       waiting: (topic, state) =>
-        many<EntryRow>("SELECT n, oid, wire FROM entry WHERE topic = ? AND state = ? ORDER BY gen, oid", topic, state),
+        many<EntryRow>("SELECT n, oid FROM entry WHERE topic = ? AND state = ? ORDER BY gen, oid", topic, state),
       items: (topic) => many("SELECT gen, oid FROM entry WHERE topic = ? ORDER BY gen, oid", topic),
       undelivered: (topic, limit) =>
         many<{ oid: Uint8Array }>(
@@ -362,36 +367,47 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       setHeads: (n, heads, now) => {
         write("UPDATE document SET heads = ?, updated_at = ?, indexed = 0 WHERE n = ?", concatBytes(...heads), now, n);
       },
-      addChange: (document, change) =>
+      addChanges: (document, run) => {
         write(
-          "INSERT INTO change(document, hash, actor, seq, max_op, bytes, entry) VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+          "INSERT INTO change_run(document, actor, first_seq, last_seq, drafts, facts, bytes) VALUES(?, ?, ?, ?, ?, ?, ?)",
           document,
-          change.hash,
-          change.actor,
-          change.seq,
-          change.maxOp,
-          change.bytes,
-          change.entry,
-        ).changes === 1,
-      change: (document, hash) =>
-        one("SELECT actor, seq, max_op AS maxOp FROM change WHERE document = ? AND hash = ?", document, hash),
+          run.actor,
+          run.firstSeq,
+          run.firstSeq + run.count - 1,
+          run.drafts,
+          run.facts,
+          run.bytes,
+        );
+      },
+      maxOps: (document) =>
+        createMaxOpFinder((before, limit) =>
+          many(
+            "SELECT n, facts FROM change_run WHERE document = ? AND n < ? ORDER BY n DESC LIMIT ?",
+            document,
+            before,
+            limit,
+          ),
+        ),
+      runsFrom: (document, actor, from) =>
+        many(
+          `SELECT ${RUN_COLUMNS} FROM change_run WHERE document = ? AND actor = ? AND last_seq >= ? ORDER BY last_seq`,
+          document,
+          actor,
+          from,
+        ),
       lastSeq: (document, actor) =>
         one<{ seq: number | null }>(
-          "SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ?",
+          "SELECT max(last_seq) AS seq FROM change_run WHERE document = ? AND actor = ?",
           document,
           actor,
         )?.seq ?? 0,
       lastSealedSeq: (document, actor) =>
-        one<{ seq: number | null }>(
-          "SELECT max(seq) AS seq FROM change WHERE document = ? AND actor = ? AND entry IS NOT NULL",
+        one<{ seq: number }>(
+          `SELECT last_seq - drafts AS seq FROM change_run WHERE document = ? AND actor = ? AND drafts <= last_seq - first_seq
+           ORDER BY last_seq DESC LIMIT 1`,
           document,
           actor,
         )?.seq ?? 0,
-      sealChange: (document, hash, entry) => {
-        write("UPDATE change SET entry = ? WHERE document = ? AND hash = ? AND entry IS NULL", entry, document, hash);
-      },
-      isDraft: (document, hash) =>
-        one("SELECT 1 FROM change WHERE document = ? AND hash = ? AND entry IS NULL", document, hash) !== undefined,
       snapshot: (n) => one("SELECT bytes, change_n AS upTo FROM document_snapshot WHERE document = ?", n),
       setSnapshot: (n, bytes, upTo) => {
         write(
@@ -403,24 +419,32 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         );
       },
       changesAfter: (n, from) => {
-        const rows = many<{ n: number; bytes: Uint8Array }>(
-          "SELECT n, bytes FROM change WHERE document = ? AND n > ? ORDER BY n",
+        const rows = many<{ n: number; count: number; facts: Uint8Array; bytes: Uint8Array }>(
+          "SELECT n, last_seq - first_seq + 1 AS count, facts, bytes FROM change_run WHERE document = ? AND n > ? ORDER BY n",
           n,
           from,
         );
-        return { changes: rows.map((row) => row.bytes), upTo: rows.at(-1)?.n ?? from };
+        return { changes: rows.flatMap(changesOf), upTo: rows.at(-1)?.n ?? from };
       },
+      // CROSS JOIN keeps the order of the tables: few runs are drafts, and the planner would walk all sessions first.
       drafts: (repository, limit) =>
         many<DraftRow>(
-          `SELECT change.n, change.document, document.did, change.hash, change.actor, change.seq, change.bytes
-           FROM change JOIN document ON document.n = change.document
-           JOIN session ON session.repository = document.repository AND session.session = change.actor AND session.own = 1
-           WHERE change.entry IS NULL AND document.repository = ? ORDER BY change.n LIMIT ?`,
+          `SELECT ${RUN_COLUMNS}, document.did, change_run.bytes
+           FROM change_run CROSS JOIN document ON document.n = change_run.document
+           CROSS JOIN session ON session.repository = document.repository AND session.session = change_run.actor AND session.own = 1
+           WHERE change_run.drafts > 0 AND document.repository = ? ORDER BY change_run.n LIMIT ?`,
           repository,
           limit,
         ),
-      sealDrafts: (ns, iid) => {
-        for (const n of ns) write("UPDATE change SET entry = ? WHERE n = ?", iid, n);
+      foreignDrafts: (repository) =>
+        many(
+          `SELECT ${RUN_COLUMNS} FROM change_run CROSS JOIN document ON document.n = change_run.document
+           WHERE change_run.drafts > 0 AND document.repository = ? AND NOT EXISTS (SELECT 1 FROM session
+             WHERE session.repository = document.repository AND session.session = change_run.actor AND session.own = 1)`,
+          repository,
+        ),
+      setDrafts: (n, drafts) => {
+        write("UPDATE change_run SET drafts = ? WHERE n = ?", drafts, n);
       },
       setFacts: (n, facts) => {
         write(

@@ -3,14 +3,14 @@ import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
 import type { AppEvent, Member, Notebook, Presence, SyncStatus, SyncSummary } from "./contract/types.ts";
 import type { Profile } from "./identities/profile.ts";
-import { createIdentityService, storeFailure } from "./identities/identity-service.ts";
+import { storeFailure } from "./identities/identity-service.ts";
+import type { Listening } from "./peers/peer-service.ts";
 import { createPeerService } from "./peers/peer-service.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine, NoteEdit } from "./ports/engine.ts";
 import type { FolderReader, FolderWriter } from "./ports/folder.ts";
-import type { KeyVault } from "./ports/key-vault.ts";
-import type { Links } from "./ports/links.ts";
+import type { Link, Links } from "./ports/links.ts";
 import type { Log } from "./ports/log.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
 import type { Store, StoreError } from "./ports/store.ts";
@@ -34,15 +34,17 @@ import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
 import { durationMs } from "../protocol/kernel/time.ts";
 
-/** Everything the node needs from its host. */
+/** Everything an open profile needs from the node around it. */
 export interface CorePorts {
+  readonly profile: Profile;
   readonly store: Store;
-  readonly vault: KeyVault;
   readonly engine: Engine;
   readonly search: SearchIndex;
   readonly links: Links;
   /** Absent: the node announces nothing and finds nobody by itself. */
   readonly discovery: Discovery | undefined;
+  /** Where the node accepts connections. */
+  readonly listening: Listening;
   readonly folders: {
     readonly reader: (path: string) => FolderReader;
     readonly writer: (path: string) => FolderWriter;
@@ -52,20 +54,30 @@ export interface CorePorts {
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly log: Log;
-  readonly info: { readonly version: string; readonly dataDirectory: string; readonly host: string };
-  /** `insist`: the port was asked for; otherwise any free one will do when it is taken. */
-  readonly listen: { readonly host: string | undefined; readonly port: number; readonly insist: boolean };
-  /** What went wrong before the node was up, told to everyone who listens. */
-  readonly problems: readonly ContractError[];
-  /** Asked for by `node.stop`. */
-  readonly requestStop: () => void;
+  readonly emit: (event: AppEvent) => void;
 }
 
-export type ShellHandlers = Pick<Handlers, "shell.pickFolder" | "shell.openExternal" | "shell.copyText">;
+/** Operations that the host implements, not the core. */
+export type ShellOperation = "shell.pickFolder" | "shell.openExternal" | "shell.copyText";
+/** Operations that answer without an open profile. */
+export type NodeOperation =
+  | "app.info"
+  | "vault.status"
+  | "vault.unlock"
+  | "vault.lock"
+  | "identity.create"
+  | "identity.show"
+  | "identity.confirmPhrase"
+  | "settings.get"
+  | "node.stop"
+  | "events";
 
 export interface Core {
-  readonly handlers: Omit<Handlers, keyof ShellHandlers>;
-  readonly start: () => Promise<Result<readonly string[], ContractError>>;
+  readonly handlers: Omit<Handlers, ShellOperation | NodeOperation>;
+  readonly settings: () => Readonly<Record<string, string>>;
+  readonly summary: () => SyncSummary;
+  /** Takes a connection that someone else opened. */
+  readonly accept: (link: Link) => void;
   /** Tells the node that the computer woke up or the network changed. */
   readonly wake: () => void;
   /** Seals drafts, closes connections and stops workers; the store stays open for the host to close. */
@@ -77,13 +89,9 @@ const EVENT_DELAY = durationMs(100);
 /** Longest wait for one part of the node to stop. */
 const STOP_STEP = durationMs(1_500);
 
-/** Composes the node of one identity from its services and implements the contract with them. */
+/** Composes the services of one open profile and implements the contract with them. */
 export const createCore = (ports: CorePorts): Core => {
-  const { store, crypto, random, clock, log, inspect, engine } = ports;
-  const listeners = new Set<(message: Result<AppEvent, ContractError>) => void>();
-  const emit = (event: AppEvent): void => {
-    for (const listener of listeners) listener(ok(event));
-  };
+  const { profile, store, crypto, random, clock, log, inspect, engine, emit } = ports;
   const slices = createSliceQueue(clock);
   let pendingStatus: (() => void) | undefined;
   const changedDocuments = new Set<Repository>();
@@ -172,7 +180,9 @@ export const createCore = (ports: CorePorts): Core => {
 
   const peers = createPeerService({
     links: ports.links,
+    listening: ports.listening,
     discovery: ports.discovery,
+    profile,
     store,
     crypto,
     random: random.fork("peers"),
@@ -206,14 +216,6 @@ export const createCore = (ports: CorePorts): Core => {
     documentsChanged,
   });
 
-  const identity = createIdentityService({
-    vault: ports.vault,
-    crypto,
-    random: random.fork("identity"),
-    clock,
-    ready: (opened) => open(opened),
-  });
-
   const invites = createInviteService({
     store,
     crypto,
@@ -223,7 +225,7 @@ export const createCore = (ports: CorePorts): Core => {
     repositories,
     peers,
     documents,
-    profile: () => identity.profile(),
+    profile,
     changed: () => emit({ type: "invitesChanged" }),
     notebooksChanged: () => emit({ type: "notebooksChanged" }),
   });
@@ -240,20 +242,10 @@ export const createCore = (ports: CorePorts): Core => {
     progress: (notebook, progress) => emit({ type: "importProgress", notebook, ...progress }),
   });
 
-  const open = (profile: Profile): void => {
-    repositories.open(profile);
-    invites.open();
-    peers.open(profile);
-    indexer.resume();
-    emit({ type: "identityChanged" });
-    emit({ type: "notebooksChanged" });
-  };
-
   const notebookOf = (repository: Repository): Notebook => {
     const row = store.repositories.all().find(({ n }) => n === repository.n);
     const members = repository.access.members();
-    const self = identity.profile();
-    const own = members.find(({ idRoot }) => self !== undefined && bytesEqual(idRoot, self.idRoot));
+    const own = members.find(({ idRoot }) => bytesEqual(idRoot, profile.idRoot));
     return {
       id: repository.id,
       title: row?.title ?? "",
@@ -266,14 +258,13 @@ export const createCore = (ports: CorePorts): Core => {
 
   const membersOf = (repository: Repository): readonly Member[] => {
     const names = memberNames(store, repository);
-    const self = identity.profile();
     const online = peers.present(repository);
     return repository.access.members().map(({ idRoot, role }) => {
       const id = bytesToHex(idRoot);
-      const own = self !== undefined && bytesEqual(self.idRoot, idRoot);
+      const own = bytesEqual(profile.idRoot, idRoot);
       return {
         id,
-        name: own ? self.name : (names[id] ?? `Member ${id.slice(0, 8)}`),
+        name: own ? profile.name : (names[id] ?? `Member ${id.slice(0, 8)}`),
         role,
         self: own,
         online: own || online.some((member) => bytesEqual(member.idRoot, idRoot)),
@@ -331,13 +322,7 @@ export const createCore = (ports: CorePorts): Core => {
     work: (repository: Repository) => Promise<Result<T, ContractError>> | Result<T, ContractError>,
   ): Promise<Result<T, ContractError>> => {
     const repository = repositories.byId(id);
-    if (repository !== undefined) return work(repository);
-    return err(identity.profile() === undefined ? await missingIdentity() : contractError("NotebookNotFound"));
-  };
-
-  const missingIdentity = async (): Promise<ContractError> => {
-    const vault = await identity.vaultStatus();
-    return contractError(vault.ok && vault.value.state === "locked" ? "VaultLocked" : "NoIdentity");
+    return repository === undefined ? err(contractError("NotebookNotFound")) : work(repository);
   };
 
   /** Waits for `work`, but not longer than a person waits for a window to close; everything that matters is durable already. */
@@ -353,16 +338,7 @@ export const createCore = (ports: CorePorts): Core => {
     });
 
   const handlers: Core["handlers"] = {
-    "app.info": async () => ok(ports.info),
-    "vault.status": () => identity.vaultStatus(),
-    "vault.unlock": (input) => identity.unlock(input),
-    "identity.create": (input) => identity.create(input),
-    "identity.show": () => identity.show(),
-    "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
-
     "notebooks.create": async ({ title }) => {
-      const profile = identity.profile();
-      if (profile === undefined) return err(await missingIdentity());
       const founded = await foundRepository({ crypto, random, clock, repositories, documents }, profile, title);
       if (!founded.ok) return founded;
       emit({ type: "notebooksChanged" });
@@ -433,8 +409,7 @@ export const createCore = (ports: CorePorts): Core => {
 
     "invites.create": ({ notebook, mode, role }) =>
       withNotebook(notebook, (repository) => invites.create(repository, mode, role ?? "writer")),
-    "invites.join": async ({ link }) =>
-      identity.profile() === undefined ? err(await missingIdentity()) : invites.join(link),
+    "invites.join": ({ link }) => invites.join(link),
     "invites.pending": async () => ok(invites.pending()),
     "invites.approve": ({ id }) => invites.approve(id),
     "invites.decline": ({ id }) => invites.decline(id),
@@ -463,33 +438,22 @@ export const createCore = (ports: CorePorts): Core => {
         }),
       );
     },
-    "settings.get": async () => ok(store.meta.settings()),
     "settings.set": async ({ key, value }) => {
       const written = store.transaction(() => store.meta.setSetting(key, value));
       return written.ok ? ok(null) : err(storeFailure(written.error));
     },
-    "node.stop": async () => {
-      ports.requestStop();
-      return ok(null);
-    },
-    events: (_input, listener) => {
-      listeners.add(listener);
-      listener(ok({ type: "syncChanged", summary: summary() }));
-      for (const error of ports.problems) listener(ok({ type: "problem", error }));
-      return () => listeners.delete(listener);
-    },
   };
+
+  repositories.open(profile);
+  invites.open();
+  peers.open();
+  indexer.resume();
 
   return {
     handlers,
-    start: async () => {
-      const opened = await identity.start();
-      if (!opened.ok) emit({ type: "problem", error: opened.error });
-      const { host, port, insist } = ports.listen;
-      const listening = await peers.start({ host, port });
-      if (listening.ok || insist || listening.error.type !== "PortInUse") return listening;
-      return peers.start({ host, port: 0 });
-    },
+    settings: () => store.meta.settings(),
+    summary,
+    accept: (link) => peers.accept(link),
     wake: () => peers.wake(),
     stop: async () => {
       pendingStatus?.();

@@ -4,8 +4,8 @@ import type { ContractError } from "../app/contract/errors.ts";
 import { contractError } from "../app/contract/errors.ts";
 import type { ContractHost } from "../app/contract/handlers.ts";
 import { createContractHost } from "../app/contract/handlers.ts";
-import type { ShellHandlers } from "../app/core.ts";
-import { createCore } from "../app/core.ts";
+import type { ProfileStorage, ShellHandlers } from "../app/node.ts";
+import { createNode } from "../app/node.ts";
 import type { Engine } from "../app/ports/engine.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
 import type { Log } from "../app/ports/log.ts";
@@ -19,6 +19,7 @@ import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
 import { createNativeProvider } from "./adapters/native-crypto.ts";
 import { createNoiseLinks } from "./adapters/noise-links.ts";
 import { createReaderHost } from "./adapters/reader-host.ts";
+import type { StorageError } from "./adapters/sqlite/database.ts";
 import { openWriter, setAside, storageErrorOf } from "./adapters/sqlite/database.ts";
 import { MIGRATIONS } from "./adapters/sqlite/schema.ts";
 import { createStore } from "./adapters/sqlite/store.ts";
@@ -41,7 +42,7 @@ export interface NodeConfig {
   readonly vault: KeyVault;
   readonly log: Log;
   readonly readerScript: URL;
-  readonly engine: Engine;
+  readonly createEngine: () => Engine;
   readonly shell: ShellHandlers;
   /** Called once when somebody asked the node to stop. */
   readonly requestStop: () => void;
@@ -50,8 +51,6 @@ export interface NodeConfig {
 export interface RunningNode {
   readonly contract: ContractHost;
   readonly listening: readonly string[];
-  /** What went wrong on the way and was worked around. */
-  readonly problems: readonly ContractError[];
   readonly wake: () => void;
   /** Seals what is not sealed, tells everyone goodbye and closes the database. */
   readonly stop: () => Promise<void>;
@@ -67,26 +66,47 @@ const ALWAYS_VERIFIED_BYTES = 32 * 1_048_576;
 
 const createCrypto = (): CryptoProvider => createNativeProvider(createNobleProvider());
 
-/** Opens the database; a damaged one is kept under another name and an empty one takes its place. */
-const openDatabase = (config: NodeConfig) => {
-  const file = path.join(config.dataDirectory, DATABASE);
-  const mark = path.join(config.dataDirectory, RUNNING_MARK);
+const storageFailure = ({ type, message }: StorageError): ContractError =>
+  contractError(type === "NewerSchema" ? "CorruptDatabase" : type, message);
+
+/** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
+const openStorage = async (
+  { dataDirectory, log, readerScript }: NodeConfig,
+  key: Uint8Array,
+): Promise<Result<ProfileStorage, ContractError>> => {
+  const file = path.join(dataDirectory, DATABASE);
+  const mark = path.join(dataDirectory, RUNNING_MARK);
   const size = existsSync(file) ? statSync(file).size : 0;
   const problems: ContractError[] = [];
-  let opened = openWriter(file, MIGRATIONS, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
-  if (!opened.ok && opened.error.type === "CorruptDatabase") {
+  let database = openWriter(file, key, MIGRATIONS, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
+  if (!database.ok && database.error.type === "CorruptDatabase") {
     const kept = setAside(file, new Date().toISOString().replaceAll(":", "-"));
-    config.log.error("database damaged", { kept: path.basename(kept) });
+    log.error("database damaged", { kept: path.basename(kept) });
     problems.push(
       contractError(
         "CorruptDatabase",
         `The database was damaged and is kept as ${kept}. The node goes on with an empty one.`,
       ),
     );
-    opened = openWriter(file, MIGRATIONS, false);
+    database = openWriter(file, key, MIGRATIONS, false);
   }
-  if (opened.ok) writeFileSync(mark, "", { mode: 0o600 });
-  return { opened, problems };
+  if (!database.ok) return err(storageFailure(database.error));
+  writeFileSync(mark, "", { mode: 0o600 });
+  const { value: opened } = database;
+  const reader = createReaderHost(
+    readerScript,
+    { profileFile: file, searchFile: path.join(dataDirectory, SEARCH_DATABASE), key },
+    log,
+  );
+  return ok({
+    store: createStore(opened, reader.checkpoint),
+    search: reader,
+    problems,
+    close: () => {
+      opened.close();
+      rmSync(mark, { force: true });
+    },
+  });
 };
 
 /** Where the node listened last time, so that remembered addresses stay true. */
@@ -106,33 +126,17 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   }
   const claimed = await claimDataDirectory(dataDirectory);
   if (!claimed.ok) return err(contractError(claimed.error.type));
-  const { opened: database, problems } = openDatabase(config);
-  if (!database.ok) {
-    await claimed.value.close();
-    return err(
-      contractError(
-        database.error.type === "NewerSchema" ? "CorruptDatabase" : database.error.type,
-        database.error.message,
-      ),
-    );
-  }
   const random = createSystemRandom();
   const clock = createSystemClock();
   const crypto = createCrypto();
-  const reader = createReaderHost(
-    config.readerScript,
-    { profileFile: path.join(dataDirectory, DATABASE), searchFile: path.join(dataDirectory, SEARCH_DATABASE) },
-    log,
-  );
-  const core = createCore({
-    store: createStore(database.value, reader.checkpoint),
+  const node = createNode({
     vault: config.vault,
-    engine: config.engine,
-    search: reader,
-    links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
-    discovery: config.mdns
-      ? createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })
+    openStorage: (key) => openStorage(config, key),
+    createEngine: config.createEngine,
+    createDiscovery: config.mdns
+      ? () => createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })
       : undefined,
+    links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
     folders: { reader: createFolderReader, writer: createFolderWriter },
     inspect: createChangeInspector(crypto),
     crypto,
@@ -145,33 +149,30 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
       port: config.listenPort === 0 ? lastPort(dataDirectory) : config.listenPort,
       insist: config.listenPort !== 0,
     },
-    problems,
     requestStop: config.requestStop,
   });
-  clock.onResumed(() => core.wake());
-  const contract = createContractHost({ ...core.handlers, ...config.shell }, (operation, cause) => {
+  clock.onResumed(() => node.wake());
+  const contract = createContractHost({ ...node.handlers, ...config.shell }, (operation, cause) => {
     const fault = storageErrorOf(cause);
     if (fault !== undefined) {
       log.error("storage fault", { operation, fault: fault.type });
-      return contractError(fault.type === "NewerSchema" ? "CorruptDatabase" : fault.type);
+      return storageFailure(fault);
     }
     log.error("bug", { operation, cause: cause instanceof Error ? (cause.stack ?? cause.message) : "unknown" });
     return contractError("Internal");
   });
   const close = async (): Promise<void> => {
-    await core.stop();
+    await node.stop();
     clock.close();
-    database.value.close();
-    rmSync(path.join(dataDirectory, RUNNING_MARK), { force: true });
     await claimed.value.close();
   };
-  const listening = await core.start();
+  const listening = await node.start();
   if (!listening.ok) {
     await close();
     return listening;
   }
-  const port = /:(\d+)$/.exec(listening.value[0] ?? "")?.[1];
-  if (port !== undefined) writeFileSync(path.join(dataDirectory, PORT_SETTING), port, { mode: 0o600 });
+  const { port, addresses } = listening.value;
+  writeFileSync(path.join(dataDirectory, PORT_SETTING), String(port), { mode: 0o600 });
   claimed.value.serve(contract);
-  return ok({ contract, listening: listening.value, problems, wake: core.wake, stop: close });
+  return ok({ contract, listening: addresses, wake: node.wake, stop: close });
 };

@@ -4,6 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { contract } from "../app/contract/contract.ts";
 import { contractError } from "../app/contract/errors.ts";
+import type { AppEvent } from "../app/contract/types.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
 import { err } from "../protocol/kernel/result.ts";
 import { createEngineHost } from "./adapters/engine-host.ts";
@@ -95,7 +96,7 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     vault,
     log,
     readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
-    engine: createEngineHost(log),
+    createEngine: () => createEngineHost(log),
     shell: { "shell.pickFolder": unsupported, "shell.openExternal": unsupported, "shell.copyText": unsupported },
     requestStop: () => {
       stopRequested = true;
@@ -103,7 +104,10 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     },
   });
   if (!started.ok) return fail(started.error);
-  for (const problem of started.value.problems) process.stderr.write(`${JSON.stringify(problem)}\n`);
+  started.value.contract.subscribe("events", undefined, (message) => {
+    const event = message.ok ? (message.value as AppEvent) : undefined;
+    if (event?.type === "problem") process.stderr.write(`${JSON.stringify(event.error)}\n`);
+  });
   process.stdout.write(`${JSON.stringify({ ready: true, listening: started.value.listening, dataDirectory })}\n`);
   let stopping = false;
   stop = () => {

@@ -7,6 +7,7 @@ import { startDesktopNode } from "./shell/desktop-node.ts";
 import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
 import { announceNativeBinding } from "./shell/native-binding.ts";
+import { keepProfileLocked } from "./shell/profile-lock.ts";
 import { createShellHandlers } from "./shell/shell-handlers.ts";
 import { openWindow } from "./shell/window.ts";
 
@@ -38,6 +39,7 @@ const run = async (): Promise<void> => {
     () => app.quit(),
   );
   serveContract(node.contract, () => window?.webContents);
+  keepProfileLocked(node.contract, () => window?.webContents.reload());
   showWindow();
   let stopped = false;
   app.on("before-quit", (event) => {

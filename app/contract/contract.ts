@@ -50,7 +50,7 @@ const inviteInput = object({ id: hexOf(16) });
 type Input<D> = D extends Decoder<infer I> ? I : never;
 
 const identityCreate = object({ name, passphrase: optional(passphrase) });
-const vaultUnlock = object({ passphrase });
+const vaultUnlock = object({ passphrase: optional(passphrase) });
 const confirmPhrase = object({
   words: array(object({ index: integer(0, 23), word: text(1, 20) }), 24),
 });
@@ -100,6 +100,7 @@ export const contract = {
   "app.info": query<undefined, T.AppInfo>(nothing),
   "vault.status": query<undefined, T.VaultStatus>(nothing),
   "vault.unlock": command<Input<typeof vaultUnlock>, T.VaultStatus>(vaultUnlock),
+  "vault.lock": command<undefined, T.VaultStatus>(nothing),
   "identity.create": command<Input<typeof identityCreate>, T.IdentityCreated>(identityCreate),
   "identity.show": query<undefined, T.Identity>(nothing),
   "identity.confirmPhrase": command<Input<typeof confirmPhrase>, T.Identity>(confirmPhrase),

@@ -20,11 +20,12 @@ import { decodeProfileSecret, encodeProfileSecret, profileOf } from "./profile.t
 type Answer<T> = Promise<Result<T, ContractError>>;
 
 export interface IdentityService {
-  /** Opens the vault as far as that needs nobody: true when a profile is ready. */
+  /** Opens the vault as far as that needs nobody: true when a profile is open. */
   readonly start: () => Answer<boolean>;
-  readonly profile: () => Profile | undefined;
   readonly vaultStatus: () => Answer<VaultStatus>;
-  readonly unlock: (input: { readonly passphrase: string }) => Answer<VaultStatus>;
+  readonly unlock: (input: { readonly passphrase?: string }) => Answer<VaultStatus>;
+  /** Forgets the keys; what the profile holds must be closed before. */
+  readonly lock: () => void;
   readonly create: (input: { readonly name: string; readonly passphrase?: string }) => Answer<IdentityCreated>;
   readonly show: () => Answer<Identity>;
   readonly confirmPhrase: (input: {
@@ -32,6 +33,8 @@ export interface IdentityService {
   }) => Answer<Identity>;
 }
 
+/** Label under which the database's key is derived from the vault's. */
+const DATABASE_KEY = "p2pc/database/1";
 /** Words asked for before the phrase counts as written down. */
 const CONFIRMED_WORDS = 3;
 
@@ -51,8 +54,8 @@ export const createIdentityService = (deps: {
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
   readonly clock: Clock;
-  /** Called once the profile is usable. */
-  readonly ready: (profile: Profile) => void;
+  /** Opens what belongs to the profile; `databaseKey` is 32 bytes. When it fails, the profile stays closed. */
+  readonly open: (profile: Profile, databaseKey: Uint8Array) => Answer<null>;
 }): IdentityService => {
   const { vault, crypto, random, clock } = deps;
   let profile: Profile | undefined;
@@ -66,10 +69,21 @@ export const createIdentityService = (deps: {
     if (decoded === undefined) return err(contractError("CorruptKeyFile"));
     const opened = profileOf(crypto, decoded);
     if (opened === undefined) return err(contractError("CorruptKeyFile"));
-    secret = decoded;
+    const entered = await enter(opened, decoded);
+    return entered.ok ? ok(true) : entered;
+  };
+
+  const enter = async (opened: Profile, held: ProfileSecret): Answer<null> => {
+    const key = vault.deriveKey(DATABASE_KEY);
+    if (!key.ok) return err(vaultFailure(key.error));
+    const entered = await deps.open(opened, key.value);
+    if (!entered.ok) {
+      vault.lock();
+      return entered;
+    }
     profile = opened;
-    deps.ready(opened);
-    return ok(true);
+    secret = held;
+    return ok(null);
   };
 
   const vaultStatus = async (): Answer<VaultStatus> => {
@@ -92,7 +106,6 @@ export const createIdentityService = (deps: {
   };
 
   return {
-    profile: () => profile,
     vaultStatus,
     show,
     start: async () => {
@@ -115,6 +128,15 @@ export const createIdentityService = (deps: {
         if (!loaded.ok) return loaded;
       }
       return vaultStatus();
+    },
+    lock: () => {
+      if (secret !== undefined) {
+        wipe(secret.deviceSeed);
+        wipe(secret.encryptionKey);
+      }
+      profile = undefined;
+      secret = undefined;
+      vault.lock();
     },
     create: async ({ name, passphrase }) => {
       if (profile !== undefined) return err(contractError("IdentityExists"));
@@ -151,9 +173,8 @@ export const createIdentityService = (deps: {
       if (!stored.ok) return err(vaultFailure(stored.error));
       const opened = profileOf(crypto, made);
       invariant(opened !== undefined, "the own device log is valid");
-      secret = made;
-      profile = opened;
-      deps.ready(opened);
+      const entered = await enter(opened, made);
+      if (!entered.ok) return entered;
       const shown = await show();
       return shown.ok ? ok({ ...shown.value, phrase: phrase.split(" ") }) : shown;
     },

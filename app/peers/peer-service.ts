@@ -35,12 +35,17 @@ export interface PresentMember {
   readonly idRoot: Uint8Array;
 }
 
+/** The socket on which the node accepts connections. */
+export interface Listening {
+  readonly port: number;
+  readonly addresses: readonly string[];
+}
+
 export interface PeerService {
-  readonly start: (options: {
-    readonly host: string | undefined;
-    readonly port: number;
-  }) => Promise<Result<readonly string[], ContractError>>;
-  readonly open: (profile: Profile) => void;
+  /** Announces the node and dials who is remembered; called once, when the repositories are open. */
+  readonly open: () => void;
+  /** Takes a link that someone else opened. */
+  readonly accept: (link: Link) => void;
   readonly list: () => readonly Peer[];
   /** Nodes that answered or announced themselves lately; at least that many, as one is seen over IPv4 and IPv6. */
   readonly visible: () => number;
@@ -79,12 +84,14 @@ const MAX_ASKED = 16_384;
 /** Links accepted at once; each costs some 200 KB of buffers at most. */
 const MAX_LINKS = 256;
 
-const linkFailure = (error: LinkError): ContractError => contractError(error.type);
+export const linkFailure = (error: LinkError): ContractError => contractError(error.type);
 
 /** Every connection of this node: who is on the other side, which topics are shared, and what flows over them. */
 export const createPeerService = (deps: {
   readonly links: Links;
+  readonly listening: Listening;
   readonly discovery: Discovery | undefined;
+  readonly profile: Profile;
   readonly store: Store;
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
@@ -100,12 +107,8 @@ export const createPeerService = (deps: {
   readonly changed: () => void;
   readonly delivered: () => void;
 }): PeerService => {
-  const { links, discovery, store, crypto, random, clock, log, repositories, items } = deps;
+  const { links, listening, discovery, profile, store, crypto, random, clock, log, repositories, items } = deps;
   const connections = new Map<string, Connection>();
-  let profile: Profile | undefined;
-  let addresses: readonly string[] = [];
-  let listeningPort: number | undefined;
-  let discovering = false;
   let liveCounter = 0;
   let stopped = false;
   /** Addresses whose link was given up because the same device is reached over another. */
@@ -115,7 +118,7 @@ export const createPeerService = (deps: {
     repositories.topics().map((topic) => ({
       pk: topic.pk,
       readKey: topic.readKey,
-      device: topic.repository === null ? null : (profile?.device ?? null),
+      device: topic.repository === null ? null : profile.device,
     }));
 
   const repositoryOf = (topic: TopicRow): Repository | undefined =>
@@ -210,7 +213,7 @@ export const createPeerService = (deps: {
    * smaller device key and, of several such, the one with the smallest handshake hash, so that both close the same ones.
    */
   const closeDuplicate = (connection: Connection, device: Uint8Array): void => {
-    if (profile === undefined || bytesEqual(device, profile.device.publicKey)) return;
+    if (bytesEqual(device, profile.device.publicKey)) return;
     const own = profile.device.publicKey;
     const rank = (one: Connection): boolean => compareBytes(own, device) < 0 === (one.link.role === "initiator");
     for (const other of connections.values()) {
@@ -333,27 +336,13 @@ export const createPeerService = (deps: {
     reason: "",
   });
 
-  const startDiscovery = (): void => {
-    // Nothing is announced before there is an identity: an empty node has nothing to find or to be found for.
-    if (discovery === undefined || discovering || listeningPort === undefined || profile === undefined) return;
-    discovering = true;
-    discovery.start(listeningPort, (address) => dialer.offer(address, "mdns"));
-  };
-
   return {
-    start: async ({ host, port }) => {
-      const listening = await links.listen(host, port, (link) => accept(link, "incoming"));
-      if (!listening.ok) return err(linkFailure(listening.error));
-      ({ addresses, port: listeningPort } = listening.value);
-      startDiscovery();
-      return ok(addresses);
-    },
-    open: (opened) => {
-      profile = opened;
-      startDiscovery();
+    open: () => {
+      discovery?.start(listening.port, (address) => dialer.offer(address, "mdns"));
       for (const { address, found } of store.addresses.all())
         dialer.offer(address, found === "mdns" ? "mdns" : "remembered");
     },
+    accept: (link) => accept(link, "incoming"),
     list: () => {
       const up = [...connections.values()].map(describe);
       const reached = new Set([...connections.values()].map(({ link }) => link.address));
@@ -383,7 +372,7 @@ export const createPeerService = (deps: {
       const others = new Set(seen.filter((host) => !host.startsWith("[")));
       return Math.max(ipv6.size, others.size);
     },
-    listening: () => addresses,
+    listening: () => listening.addresses,
     connect: async (address) => {
       const dialled = await dialer.dialNow(address, "manual");
       if (!dialled.ok) return err(linkFailure(dialled.error));
@@ -403,7 +392,7 @@ export const createPeerService = (deps: {
           dispatch(connection, { type: "itemStored", topic: topic.pk, oid: item.oid, wire: item.wire });
     },
     sendLive: (repository, session, data) => {
-      if (profile === undefined || repository.epoch.topicKey === null) return false;
+      if (repository.epoch.topicKey === null) return false;
       const { topicKey, readKey, topicPk } = repository.epoch;
       const key = bytesToHex(topicPk);
       let sent = false;
@@ -457,7 +446,6 @@ export const createPeerService = (deps: {
       }
       connections.clear();
       await discovery?.stop();
-      await links.stop();
     },
   };
 };

@@ -32,6 +32,7 @@ export interface VaultError {
  * P-VAULT-5 A damaged key file is reported as such and never replaced.
  * P-VAULT-6 Nothing on disk holds the secret in clear unless the protection is `file`.
  * P-VAULT-7 The key file is readable by its owner only.
+ * P-VAULT-8 A derived key depends on the vault and the label alone: the same after each unlock, another for each vault.
  */
 export interface KeyVault {
   readonly status: () => Promise<Result<VaultState, VaultError>>;
@@ -40,5 +41,7 @@ export interface KeyVault {
   readonly unlock: (passphrase?: string) => Promise<Result<null, VaultError>>;
   readonly lock: () => void;
   readonly store: (secret: Uint8Array) => Promise<Result<null, VaultError>>;
+  /** 32 bytes for another file of the same profile (HKDF-SHA-256 of the vault's data key; RFC 5869). */
+  readonly deriveKey: (label: string) => Result<Uint8Array, VaultError>;
   readonly load: () => Promise<Result<Uint8Array | undefined, VaultError>>;
 }

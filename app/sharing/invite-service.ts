@@ -99,22 +99,17 @@ export const createInviteService = (deps: {
   readonly repositories: RepositoryService;
   readonly peers: PeerService;
   readonly documents: DocumentService;
-  readonly profile: () => Profile | undefined;
+  readonly profile: Profile;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InviteService => {
-  const { store, crypto, random, clock, log, repositories, peers, documents } = deps;
+  const { store, crypto, random, clock, log, repositories, peers, documents, profile } = deps;
   const outgoing = new Map<number, Outgoing>();
   const incoming = new Map<number, Incoming>();
   const introducing = new Set<string>();
 
-  const profile = (): Profile => {
-    const current = deps.profile();
-    invariant(current !== undefined, "the profile is open");
-    return current;
-  };
   const party = (): Party => {
-    const { idRoot, device, ops, name } = profile();
+    const { idRoot, device, ops, name } = profile;
     return { idRoot, devSig: device.publicKey, identityOps: ops, name };
   };
   const idOf = (topic: TopicRow): string => bytesToHex(crypto.hash("SHA256", topic.pk).subarray(0, 16));
@@ -155,7 +150,7 @@ export const createInviteService = (deps: {
   };
 
   const appendOp = (repository: Repository, body: AclBody): Result<Uint8Array, ContractError> => {
-    const { device, idRoot } = profile();
+    const { device, idRoot } = profile;
     const { heads, nextGen } = repository.access.state();
     const op = signAclOp(crypto, device, {
       rid: repository.rid,
@@ -271,7 +266,7 @@ export const createInviteService = (deps: {
         secret,
         mode,
         maxUses: MAX_USES[mode],
-        device: profile().device,
+        device: profile.device,
         inviter: party(),
         expires: after(clock.monotonic(), durationMs(Math.max(0, expiresAt - clock.unix()))),
       }),
@@ -342,7 +337,7 @@ export const createInviteService = (deps: {
         crypto,
         link: { secret: record.secret },
         seed: record.seed,
-        device: profile().device,
+        device: profile.device,
         joiner: party(),
         message: "",
       }),
@@ -428,7 +423,7 @@ export const createInviteService = (deps: {
       }
     },
     create: async (repository, mode, role) => {
-      const { device } = profile();
+      const { device } = profile;
       const member = repository.access.memberOfDevice(device.publicKey);
       if (member === undefined || (member.role !== "owner" && member.role !== "admin"))
         return err(contractError("NotAllowed"));
@@ -523,14 +518,13 @@ export const createInviteService = (deps: {
       if (attempt !== undefined) takeItem(attempt, item.wire);
     },
     introduce: (repository) => {
-      const current = deps.profile();
-      if (current === undefined || introducing.has(repository.id) || !repositories.canWrite(repository)) return;
-      const id = bytesToHex(current.idRoot);
+      if (introducing.has(repository.id) || !repositories.canWrite(repository)) return;
+      const id = bytesToHex(profile.idRoot);
       const notebook = documentId(repository, NOTEBOOK_DOCUMENT);
-      if (documents.find(notebook) === undefined || memberNames(store, repository)[id] === current.name) return;
+      if (documents.find(notebook) === undefined || memberNames(store, repository)[id] === profile.name) return;
       introducing.add(repository.id);
       void documents
-        .edit(notebook, [{ type: "setName", identity: id, name: current.name }])
+        .edit(notebook, [{ type: "setName", identity: id, name: profile.name }])
         .then((edited) => {
           if (!edited.ok) log.warn("own name not written", { fault: edited.error.type });
         })

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import type { KeyVault, VaultError, VaultProtection } from "../../app/ports/key-vault.ts";
@@ -222,6 +222,9 @@ export const createKeyFileVault = (file: string, slot: KeySlot): KeyVault => {
         if (found.value === undefined) return ABSENT;
         return write({ ...found.value, secret: seal(dataKey, SECRET_CONTEXT, secret).toString("base64") });
       }),
+
+    deriveKey: (label) =>
+      dataKey === undefined ? LOCKED : ok(new Uint8Array(hkdfSync("sha256", dataKey, "", label, KEY_BYTES))),
 
     load: () =>
       inOrder(async () => {

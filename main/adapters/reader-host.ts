@@ -5,6 +5,8 @@ import type { IndexedNote, SearchIndex, SearchMatch, SearchRequest } from "../..
 export interface ReaderData {
   readonly profileFile: string;
   readonly searchFile: string;
+  /** Of both files, 32 bytes. */
+  readonly key: Uint8Array;
 }
 
 export type ReaderRequest =

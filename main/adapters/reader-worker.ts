@@ -8,25 +8,25 @@ import { createSearchReader } from "./sqlite/search-reader.ts";
 import { createSearchWriter } from "./sqlite/search-writer.ts";
 
 /** Entry of the reader worker: everything on the database that may take long, off the main thread. */
-const { profileFile, searchFile } = workerData as ReaderData;
+const { profileFile, searchFile, key } = workerData as ReaderData;
 
 const removeIndex = (): void => {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(searchFile + suffix, { force: true });
 };
 
 const openIndex = (): SqliteDatabase => {
-  const opened = openWriter(searchFile, SEARCH_MIGRATIONS, false);
+  const opened = openWriter(searchFile, key, SEARCH_MIGRATIONS, false);
   if (opened.ok) return opened.value;
   if (opened.error.type !== "CorruptDatabase" && opened.error.type !== "NewerSchema")
     throw new Error(opened.error.message);
   // Everything in it is derived: whoever asks for its identity sees that it is a new one.
   removeIndex();
-  const made = openWriter(searchFile, SEARCH_MIGRATIONS, false);
+  const made = openWriter(searchFile, key, SEARCH_MIGRATIONS, false);
   if (!made.ok) throw new Error(made.error.message);
   return made.value;
 };
 
-const profile = openReader(profileFile);
+const profile = openReader(profileFile, key);
 
 const connect = () => {
   const index = openIndex();

@@ -3,7 +3,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ContractError } from "../../app/contract/errors.ts";
 import type { ContractHost } from "../../app/contract/handlers.ts";
-import type { ShellHandlers } from "../../app/core.ts";
+import type { ShellHandlers } from "../../app/node.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { createEngineHost } from "../adapters/engine-host.ts";
 import { createJsonLog } from "../adapters/json-log.ts";
@@ -36,7 +36,7 @@ export const startDesktopNode = (shell: ShellHandlers, requestStop: () => void):
       vault: await chooseVault(path.join(dataDirectory, "vault.json")),
       log,
       readerScript: pathToFileURL(path.join(import.meta.dirname, "reader-worker.js")),
-      engine: createEngineHost(log, spawnUtilityProcess(utilityProcess)),
+      createEngine: () => createEngineHost(log, spawnUtilityProcess(utilityProcess)),
       shell,
       requestStop,
     });

@@ -96,6 +96,22 @@ describe.each(SUBJECTS)("$name", ({ protection, passphrase, opener }) => {
     });
   });
 
+  test("P-VAULT-8 a derived key is the same after a restart, another for each label and vault, and needs an open vault", async () => {
+    const open = opener();
+    const first = open(file);
+    await first.create(passphrase);
+    const key = first.deriveKey("a");
+    expect(key.ok && key.value.length).toBe(32);
+    expect(first.deriveKey("b")).not.toEqual(key);
+    const again = open(file);
+    expect(again.deriveKey("a")).toMatchObject({ ok: false, error: { type: "VaultLocked" } });
+    await again.unlock(passphrase);
+    expect(again.deriveKey("a")).toEqual(key);
+    const other = open(path.join(folder, "other.json"));
+    await other.create(passphrase);
+    expect(other.deriveKey("a")).not.toEqual(key);
+  });
+
   test("P-VAULT-5 a damaged key file is reported and left as it is", async () => {
     const open = opener();
     const vault = open(file);

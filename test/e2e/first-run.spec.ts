@@ -136,8 +136,18 @@ test("first run, a note with formatting, search, and everything there again afte
     const editor = page.locator(".ProseMirror");
     await expect(editor).toContainText("Last words.");
     await expect(editor.getByRole("heading", { name: "Climbing roses", level: 1 })).toBeVisible();
+    await page.keyboard.press("Control+Shift+L");
+    await expect(page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+    await page.getByLabel("Passphrase", { exact: true }).fill(PASSPHRASE);
+    await page.getByRole("button", { name: "Unlock" }).click();
+    await page.getByRole("option", { name: /Roses/ }).click();
+    await expect(page.locator(".ProseMirror")).toContainText("Last words.");
+    await page.keyboard.press("Control+,");
+    await expect(page.getByRole("button", { name: "Lock", exact: true })).toBeVisible();
+    await keep(page, "11-settings");
+    await page.keyboard.press("Escape");
     await page.emulateMedia({ colorScheme: "dark" });
-    await keep(page, "11-again-dark");
+    await keep(page, "12-again-dark");
   } finally {
     await second.application.close();
   }
@@ -159,19 +169,19 @@ test("a folder of more than a thousand Markdown files comes in with progress and
   await page.getByRole("button", { name: "Import", exact: true }).click();
   const dialog = page.getByRole("dialog", { name: "Import Markdown" });
   await dialog.getByRole("button", { name: "Choose a folder" }).click();
-  await keep(page, "12-import");
+  await keep(page, "13-import");
   await dialog.getByRole("button", { name: "Import", exact: true }).click();
   await expect(dialog.getByText(/^[1-9][\d,]* of [\d,]+ files$/)).toBeVisible();
-  await keep(page, "13-importing");
+  await keep(page, "14-importing");
   await expect(dialog.getByRole("button", { name: "Show the notes" })).toBeVisible({ timeout: IMPORTED_WITHIN_MS });
-  await keep(page, "14-report");
+  await keep(page, "15-report");
   const figure = (label: string) => dialog.locator("dl div").filter({ hasText: label }).locator("dd");
   await expect(figure("Files found")).toHaveText(files.toLocaleString("en"));
   await expect(figure("Imported")).toHaveText(files.toLocaleString("en"));
   await expect(figure("Not readable")).toHaveText("0");
   await dialog.getByRole("button", { name: "Show the notes" }).click();
   await expect(page.getByRole("treeitem", { name: "Manuals" })).toContainText(String(files));
-  await keep(page, "15-imported");
+  await keep(page, "16-imported");
 
   const target = path.join(dataDirectory, "target");
   mkdirSync(target);
@@ -182,7 +192,7 @@ test("a folder of more than a thousand Markdown files comes in with progress and
   await exporting.getByRole("button", { name: "Choose a folder" }).click();
   await exporting.getByRole("button", { name: "Export", exact: true }).click();
   await expect(exporting.getByText("Exported")).toBeVisible({ timeout: 120_000 });
-  await keep(page, "16-exported");
+  await keep(page, "17-exported");
   const written = readdirSync(target, { recursive: true }).filter((name) => String(name).endsWith(".md"));
   expect(written).toHaveLength(files);
 });

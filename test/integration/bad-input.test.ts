@@ -12,6 +12,7 @@ import {
   temporaryFolder,
 } from "../support/headless-node.ts";
 import { joinNotebook } from "../support/node-pair.ts";
+import { openProfileDatabase } from "../support/profile-database.ts";
 
 const nodes: HeadlessNode[] = [];
 const folders: string[] = [];
@@ -167,21 +168,11 @@ test("items forged by a member are refused and the members stay in sync", async 
   );
   // Bob's disk rots: one stored item is altered, then offered to a third device in reconciliation.
   await bob.stop();
-  const rot = spawnSync(
-    process.execPath,
-    [
-      "--input-type=module",
-      "-e",
-      `import Database from "better-sqlite3";
-       const db = new Database(process.argv[1]);
-       const row = db.prepare("SELECT n, wire FROM entry ORDER BY n DESC LIMIT 1").get();
-       row.wire[row.wire.length - 40] ^= 1;
-       db.prepare("UPDATE entry SET wire = ? WHERE n = ?").run(row.wire, row.n);`,
-      path.join(bob.dataDirectory, "profile.db"),
-    ],
-    { encoding: "utf8" },
-  );
-  expect(rot.stderr).toBe("");
+  const disk = await openProfileDatabase(bob.dataDirectory);
+  const row = disk.prepare("SELECT n, wire FROM entry ORDER BY n DESC LIMIT 1").get() as { n: number; wire: Buffer };
+  row.wire.writeUInt8(row.wire.readUInt8(row.wire.length - 40) ^ 1, row.wire.length - 40);
+  disk.prepare("UPDATE entry SET wire = ? WHERE n = ?").run(row.wire, row.n);
+  disk.close();
   const again = await start(bob.dataDirectory);
   const carol = await start(folder("forge-carol"));
   await carol.call("identity.create", { name: "Carol" });

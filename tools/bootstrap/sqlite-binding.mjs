@@ -23,8 +23,8 @@ const headersFolder = () =>
 export const ensureSqliteBinding = async (electronVersion) => {
   if (Number.parseInt(electronVersion, 10) >= FIRST_ELECTRON_WITH_NAPI_10) return undefined;
   const source = path.dirname(require.resolve("better-sqlite3/package.json"));
-  const { version } = require("better-sqlite3/package.json");
-  const target = path.join(cacheFolder(), `better-sqlite3-${version}-napi9-${process.platform}-${process.arch}.node`);
+  const { name, version } = require("better-sqlite3/package.json");
+  const target = path.join(cacheFolder(), `${name}-${version}-napi9-${process.platform}-${process.arch}.node`);
   if (existsSync(target)) return target;
   await ensureSystemPackages(["compile"]);
   say(`building SQLite for Electron ${electronVersion} (once; one to three minutes) …`);

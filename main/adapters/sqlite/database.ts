@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import type { Result } from "../../../protocol/kernel/result.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
@@ -60,6 +60,58 @@ const migrate = (database: SqliteDatabase, migrations: readonly string[]): Resul
 };
 
 /**
+ * Every page is sealed with ChaCha20-Poly1305 under a key of the profile (SQLite3 Multiple Ciphers), and so are the WAL and
+ * what SQLite spills: titles, words of the search index and keys are not on the disk in clear. `key`: 32 bytes.
+ */
+const unlock = (database: SqliteDatabase, key: Uint8Array): void => {
+  database.pragma("cipher = 'chacha20'");
+  database.pragma(`key = 'raw:${Buffer.from(key).toString("hex")}'`);
+};
+
+const PLAIN_HEADER = Buffer.from("SQLite format 3\0", "latin1");
+
+const isPlain = (file: string): boolean => {
+  if (!existsSync(file)) return false;
+  const header = Buffer.alloc(PLAIN_HEADER.length);
+  const descriptor = openSync(file, "r");
+  try {
+    return readSync(descriptor, header) === header.length && header.equals(PLAIN_HEADER);
+  } finally {
+    closeSync(descriptor);
+  }
+};
+
+/**
+ * Encrypts a database of before encryption: a copy is written, sealed, checked and put in its place, so that a crash leaves
+ * the old file or the new one. Free blocks of the disk may still hold the old bytes.
+ */
+const encrypt = (file: string, key: Uint8Array): void => {
+  const copy = `${file}.encrypting`;
+  rmSync(copy, { force: true });
+  const plain = new Database(file, { ...nativeBinding(), timeout: 2_000 });
+  try {
+    plain.pragma("wal_checkpoint(TRUNCATE)");
+    plain.pragma("journal_mode = DELETE");
+    plain.prepare("VACUUM INTO ?").run(copy);
+  } finally {
+    plain.close();
+  }
+  const sealed = new Database(copy, nativeBinding());
+  try {
+    sealed.pragma("cipher = 'chacha20'");
+    sealed.pragma(`rekey = 'raw:${Buffer.from(key).toString("hex")}'`);
+    const check = String(sealed.pragma("quick_check(1)", { simple: true }));
+    if (check !== "ok") throw new Database.SqliteError(check, "SQLITE_CORRUPT");
+  } finally {
+    sealed.close();
+  }
+  const descriptor = openSync(copy, "r+");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  renameSync(copy, file);
+};
+
+/**
  * Pages in the log (64 MB) at which the writer itself moves them into the file; usually another thread has done so long
  * before, as the writer's thread must not wait for a thousand pages to reach the disk.
  */
@@ -71,13 +123,16 @@ const WAL_LIMIT_PAGES = 16_384;
  */
 export const openWriter = (
   file: string,
+  key: Uint8Array,
   migrations: readonly string[],
   verify: boolean,
 ): Result<SqliteDatabase, StorageError> => {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   return attempt(() => {
+    if (isPlain(file)) encrypt(file, key);
     const database = new Database(file, { ...nativeBinding(), timeout: 2_000 });
     try {
+      unlock(database, key);
       // FULL: an entry may be sent only after it survives a power cut, else its (session, seq) could be used twice.
       database.pragma("journal_mode = WAL");
       database.pragma("synchronous = FULL");
@@ -98,8 +153,9 @@ export const openWriter = (
 };
 
 /** Opens a second connection beside the writer: for queries and checkpoints, which `query_only` allows. */
-export const openReader = (file: string): SqliteDatabase => {
+export const openReader = (file: string, key: Uint8Array): SqliteDatabase => {
   const database = new Database(file, { ...nativeBinding(), timeout: 5_000 });
+  unlock(database, key);
   database.pragma("query_only = ON");
   database.pragma("cache_size = -16000");
   return database;

@@ -18,7 +18,10 @@ export interface Session {
   readonly start: () => Promise<void>;
   readonly reloadIdentity: () => Promise<void>;
   readonly create: (name: string, passphrase?: string) => Promise<Problem | null>;
-  readonly unlock: (passphrase: string) => Promise<Problem | null>;
+  /** The window is loaded anew by its host once the keys are gone. */
+  readonly lock: () => Promise<Problem | null>;
+  /** `passphrase` absent: the system's keychain opens it. */
+  readonly unlock: (passphrase?: string) => Promise<Problem | null>;
   readonly confirmPhrase: (
     words: readonly { readonly index: number; readonly word: string }[],
   ) => Promise<Problem | null>;
@@ -80,8 +83,12 @@ export const createSession = (api: Api): Session => {
       phase = "phrase";
       return null;
     },
+    lock: async () => {
+      const locked = await api.call("vault.lock");
+      return locked.ok ? null : problemOf(locked.error);
+    },
     unlock: async (passphrase) => {
-      const unlocked = await api.call("vault.unlock", { passphrase });
+      const unlocked = await api.call("vault.unlock", passphrase === undefined ? {} : { passphrase });
       if (!unlocked.ok) return problemOf(unlocked.error);
       vault = unlocked.value;
       await enter();

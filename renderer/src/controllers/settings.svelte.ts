@@ -18,7 +18,11 @@ export interface Preferences {
   readonly noteOrder: NoteOrder;
   readonly lastNotebook: string;
   readonly lastDocument: string;
+  /** Minutes without keyboard or mouse after which the keys are locked; 0: never. */
+  readonly lockAfter: number;
 }
+
+export const LOCK_AFTER = { min: 0, max: 240 } as const;
 
 export const FONT_SIZES = { min: 13, max: 22 } as const;
 export const SIDEBAR_WIDTHS = { min: 190, max: 380 } as const;
@@ -36,6 +40,7 @@ const DEFAULTS: Preferences = {
   noteOrder: "updated",
   lastNotebook: "",
   lastDocument: "",
+  lockAfter: 0,
 };
 
 const oneOf = <T extends string>(value: string | undefined, options: readonly T[], fallback: T): T =>
@@ -63,6 +68,7 @@ const decodePreferences = (stored: Readonly<Record<string, string>>): Preference
     noteOrder: oneOf(at("noteOrder"), ["updated", "created", "title"], DEFAULTS.noteOrder),
     lastNotebook: at("lastNotebook") ?? DEFAULTS.lastNotebook,
     lastDocument: at("lastDocument") ?? DEFAULTS.lastDocument,
+    lockAfter: inRange(at("lockAfter"), LOCK_AFTER, DEFAULTS.lockAfter),
   };
 };
 

@@ -64,6 +64,17 @@ export const SHORTCUTS: readonly Shortcut[] = [
     },
   },
   {
+    keys: "Mod+Shift+L",
+    label: "Lock",
+    group: "View",
+    run: ({ session, toasts }) => {
+      if (session.vault()?.protection !== "passphrase") return;
+      void session.lock().then((problem) => {
+        if (problem !== null) toasts.fail(problem);
+      });
+    },
+  },
+  {
     keys: "Mod+\\",
     label: "Show or hide the sidebar",
     group: "View",

@@ -149,6 +149,10 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
   const handlers: Handlers = {
     "app.info": () => answer({ version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" }),
     "vault.status": () => answer({ state: world.vault, protection: world.protection }),
+    "vault.lock": () => {
+      world.vault = "locked";
+      return answer({ state: world.vault, protection: world.protection });
+    },
     "vault.unlock": ({ passphrase }) => {
       if (passphrase !== world.passphrase) return refuse("WrongPassphrase");
       world.vault = "unlocked";

@@ -1,0 +1,241 @@
+import type { CallName, StreamName } from "./contract/contract.ts";
+import { contract } from "./contract/contract.ts";
+import type { ContractError } from "./contract/errors.ts";
+import { contractError } from "./contract/errors.ts";
+import type { Handlers } from "./contract/handlers.ts";
+import type { AppEvent, AppInfo, SyncStatus, SyncSummary } from "./contract/types.ts";
+import type { Core, CorePorts, NodeOperation, ShellOperation } from "./core.ts";
+import { createCore } from "./core.ts";
+import { createIdentityService } from "./identities/identity-service.ts";
+import type { Profile } from "./identities/profile.ts";
+import type { Listening } from "./peers/peer-service.ts";
+import { linkFailure } from "./peers/peer-service.ts";
+import type { Discovery } from "./ports/discovery.ts";
+import type { Engine } from "./ports/engine.ts";
+import type { KeyVault } from "./ports/key-vault.ts";
+import type { SearchIndex } from "./ports/search-index.ts";
+import type { Store } from "./ports/store.ts";
+import type { Result } from "../protocol/kernel/result.ts";
+import { err, ok } from "../protocol/kernel/result.ts";
+
+/** The files of one profile, opened with its key. */
+export interface ProfileStorage {
+  readonly store: Store;
+  readonly search: SearchIndex;
+  /** What was found damaged and worked around. */
+  readonly problems: readonly ContractError[];
+  readonly close: () => void;
+}
+
+export type ShellHandlers = Pick<Handlers, ShellOperation>;
+
+/** Everything the node needs from its host. */
+export interface NodePorts extends Pick<
+  CorePorts,
+  "links" | "folders" | "inspect" | "crypto" | "random" | "clock" | "log"
+> {
+  readonly vault: KeyVault;
+  /** `databaseKey`: 32 bytes. */
+  readonly openStorage: (databaseKey: Uint8Array) => Promise<Result<ProfileStorage, ContractError>>;
+  /** Started anew each time a profile is opened: a process that saw its documents does not outlive a lock. */
+  readonly createEngine: () => Engine;
+  /** Absent: the node announces nothing and finds nobody by itself. */
+  readonly createDiscovery: (() => Discovery) | undefined;
+  readonly info: AppInfo;
+  /** `insist`: the port was asked for; otherwise any free one will do when it is taken. */
+  readonly listen: { readonly host: string | undefined; readonly port: number; readonly insist: boolean };
+  /** Asked for by `node.stop`. */
+  readonly requestStop: () => void;
+}
+
+/** One install: its vault, its socket, and the profile behind them while it is unlocked. */
+export interface Node {
+  readonly handlers: Omit<Handlers, ShellOperation>;
+  /** Listens, and opens the profile as far as that needs nobody. */
+  readonly start: () => Promise<Result<Listening, ContractError>>;
+  readonly wake: () => void;
+  readonly stop: () => Promise<void>;
+}
+
+/** Operations a closed profile answers with "unlock" or "create an identity first". */
+type ProfileOperation = Exclude<keyof Handlers, ShellOperation | NodeOperation>;
+/** What a fresh install truthfully answers before it has an identity. */
+const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
+  "notebooks.list": [],
+  "invites.pending": [],
+  "peers.list": [],
+  "sync.summary": { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 } satisfies SyncSummary,
+};
+type Emit = (message: Result<never, ContractError>) => void;
+
+/** Composes the install: what answers without keys here, the rest by the core of the open profile. */
+export const createNode = (ports: NodePorts): Node => {
+  const { clock, links, log, vault } = ports;
+  const listeners = new Set<(message: Result<AppEvent, ContractError>) => void>();
+  /** Streams of the open profile, which end when it is locked. */
+  const streams = new Map<Emit, () => void>();
+  let problems: readonly ContractError[] = [];
+  let listening: Listening = { port: 0, addresses: [] };
+  let storageFault: ContractError | undefined;
+  let open: { readonly core: Core; readonly storage: ProfileStorage } | undefined;
+
+  const emit = (event: AppEvent): void => {
+    for (const listener of listeners) listener(ok(event));
+  };
+  const problem = (error: ContractError): void => {
+    problems = [...problems, error];
+    emit({ type: "problem", error });
+  };
+
+  const openProfile = async (profile: Profile, key: Uint8Array): Promise<Result<null, ContractError>> => {
+    const storage = await ports.openStorage(key);
+    storageFault = storage.ok ? undefined : storage.error;
+    if (!storage.ok) return storage;
+    for (const error of storage.value.problems) problem(error);
+    const core = createCore({
+      profile,
+      store: storage.value.store,
+      search: storage.value.search,
+      engine: ports.createEngine(),
+      discovery: ports.createDiscovery?.(),
+      listening,
+      links,
+      folders: ports.folders,
+      inspect: ports.inspect,
+      crypto: ports.crypto,
+      random: ports.random.fork("core"),
+      clock,
+      log,
+      emit,
+    });
+    open = { core, storage: storage.value };
+    emit({ type: "identityChanged" });
+    emit({ type: "notebooksChanged" });
+    return ok(null);
+  };
+
+  const closeProfile = async (reason: ContractError): Promise<void> => {
+    if (open === undefined) return;
+    const { core, storage } = open;
+    open = undefined;
+    for (const [tell, end] of streams) {
+      end();
+      tell(err(reason));
+    }
+    streams.clear();
+    await core.stop();
+    storage.close();
+  };
+
+  let turn: Promise<unknown> = Promise.resolve();
+  /** One after the other: a profile is opened once, and not while it closes. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work, work);
+    turn = done;
+    return done;
+  };
+
+  const identity = createIdentityService({
+    vault,
+    crypto: ports.crypto,
+    random: ports.random.fork("identity"),
+    clock,
+    open: openProfile,
+  });
+
+  const closed = async (): Promise<ContractError> => {
+    const status = await vault.status();
+    return contractError(status.ok && status.value.state === "locked" ? "VaultLocked" : "NoIdentity");
+  };
+
+  const call = async (name: ProfileOperation & CallName, input: unknown): Promise<Result<unknown, ContractError>> => {
+    if (open === undefined) {
+      const error = await closed();
+      if (error.type === "NoIdentity" && name === "sync.status")
+        return ok({ listening: listening.addresses, peers: [], notebooks: [] } satisfies SyncStatus);
+      return error.type === "NoIdentity" && Object.hasOwn(EMPTY, name) ? ok(EMPTY[name]) : err(error);
+    }
+    const handler = open.core.handlers[name] as (input: unknown) => Promise<Result<unknown, ContractError>>;
+    return handler(input);
+  };
+  const stream = (name: ProfileOperation & StreamName, input: unknown, tell: Emit): (() => void) => {
+    if (open === undefined) {
+      void closed().then((error) => tell(err(error)));
+      return () => undefined;
+    }
+    const handler = open.core.handlers[name] as (input: unknown, emit: Emit) => () => void;
+    const end = handler(input, tell);
+    streams.set(tell, end);
+    return () => {
+      streams.delete(tell);
+      end();
+    };
+  };
+
+  const own: Pick<Handlers, NodeOperation> = {
+    "app.info": async () => ok(ports.info),
+    "vault.status": () => identity.vaultStatus(),
+    "vault.unlock": (input) => inTurn(() => identity.unlock(input)),
+    "vault.lock": () =>
+      inTurn(async () => {
+        await closeProfile(contractError("VaultLocked"));
+        identity.lock();
+        emit({ type: "identityChanged" });
+        return identity.vaultStatus();
+      }),
+    "identity.create": (input) => inTurn(() => identity.create(input)),
+    "identity.show": () => identity.show(),
+    "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
+    "settings.get": async () => ok(open?.core.settings() ?? {}),
+    "node.stop": async () => {
+      ports.requestStop();
+      return ok(null);
+    },
+    events: (_input, listener) => {
+      listeners.add(listener);
+      if (open !== undefined) listener(ok({ type: "syncChanged", summary: open.core.summary() }));
+      for (const error of problems) listener(ok({ type: "problem", error }));
+      return () => listeners.delete(listener);
+    },
+  };
+  const profileHandlers = Object.entries(contract)
+    .filter(([name]) => !Object.hasOwn(own, name) && !name.startsWith("shell."))
+    .map(([name, { kind }]) => [
+      name,
+      kind === "stream"
+        ? (input: unknown, tell: Emit) => stream(name as ProfileOperation & StreamName, input, tell)
+        : (input: unknown) => call(name as ProfileOperation & CallName, input),
+    ]);
+
+  const listen = async (): Promise<Result<Listening, ContractError>> => {
+    const accept: Parameters<typeof links.listen>[2] = (link) => {
+      if (open === undefined) link.close();
+      else open.core.accept(link);
+    };
+    const { host, port, insist } = ports.listen;
+    let heard = await links.listen(host, port, accept);
+    if (!heard.ok && !insist && heard.error.type === "PortInUse") heard = await links.listen(host, 0, accept);
+    return heard.ok ? heard : err(linkFailure(heard.error));
+  };
+
+  return {
+    // Every operation of the contract is either in `own` or made by the loop, with the inputs the contract decodes.
+    handlers: { ...(Object.fromEntries(profileHandlers) as Omit<Handlers, ShellOperation>), ...own },
+    start: async () => {
+      const heard = await listen();
+      if (!heard.ok) return heard;
+      listening = heard.value;
+      const opened = await inTurn(() => identity.start());
+      if (opened.ok) return heard;
+      if (storageFault !== undefined) return err(storageFault);
+      problem(opened.error);
+      return heard;
+    },
+    wake: () => open?.core.wake(),
+    stop: () =>
+      inTurn(async () => {
+        await closeProfile(contractError("Stopping"));
+        await links.stop();
+      }),
+  };
+};

@@ -39,8 +39,10 @@ interface Membership {
   isConfirmed: boolean;
 }
 
-/** Peers whose filters, memberships and ring places are remembered. */
+/** Peers whose filters and memberships are remembered. */
 const MAXIMUM_PEERS = 4_096;
+/** Ring places remembered per topic; each costs an HMAC, and the four nearest meet the same few candidates again and again. */
+const MAXIMUM_PLACES = 512;
 const NO_TOPICS: readonly TopicTag[] = [];
 
 export const createPrivateInterests = ({ self, own, policy, keysOf }: PrivateInterestsOptions): PrivateInterests => {
@@ -48,7 +50,8 @@ export const createPrivateInterests = ({ self, own, policy, keysOf }: PrivateInt
   const decoded = new Map<NodeId, Decoded>();
   const memberships = new Map<NodeId, Membership>();
   const sharedTopics = new Map<NodeId, readonly TopicTag[]>();
-  const positions = new Map<string, number>();
+  let revision = 0;
+  const positions = new Map<TopicTag, Map<NodeId, number>>();
 
   const filterOf = (descriptor: VerifiedDescriptor): BlippedFilter | undefined => {
     const known = decoded.get(descriptor.id);
@@ -61,6 +64,7 @@ export const createPrivateInterests = ({ self, own, policy, keysOf }: PrivateInt
   };
 
   const membershipOf = (peer: NodeId): Membership => {
+    revision++;
     const held = memberships.get(peer) ?? { topics: new Set<TopicTag>(), isConfirmed: false };
     keep(memberships, peer, held);
     sharedTopics.delete(peer);
@@ -76,20 +80,27 @@ export const createPrivateInterests = ({ self, own, policy, keysOf }: PrivateInt
       keep(sharedTopics, peer.id, topics);
       return topics;
     },
-    affinity: (reference, candidate) => {
-      const theirs = filterOf(candidate);
-      if (theirs === undefined) return -1;
-      if (reference.id === self) return profiles.rank(own(), candidate.id);
+    revision: () => revision,
+    affinity: (reference) => {
+      if (reference.id === self)
+        return (candidate) => (filterOf(candidate) === undefined ? -1 : profiles.rank(own(), candidate.id));
       const known = filterOf(reference);
-      return known === undefined ? -1 : Math.max(0, estimateOverlapNoisy(known, theirs).items);
+      if (known === undefined) return () => -1;
+      return (candidate) => {
+        const theirs = filterOf(candidate);
+        return theirs === undefined ? -1 : Math.max(0, estimateOverlapNoisy(known, theirs).items);
+      };
     },
-    position: (topic, node) => {
-      const key = topic + node.id;
-      const known = positions.get(key);
-      if (known !== undefined) return known;
-      const position = keysOf(topic)?.position(node.id) ?? 0;
-      keep(positions, key, position);
-      return position;
+    position: (topic) => {
+      const places = positions.get(topic) ?? new Map<NodeId, number>();
+      positions.set(topic, places);
+      return ({ id }) => {
+        const known = places.get(id);
+        if (known !== undefined) return known;
+        const place = keysOf(topic)?.position(id) ?? 0;
+        keep(places, id, place, MAXIMUM_PLACES);
+        return place;
+      };
     },
     confirm: (peer, topics) => {
       profiles.intersectionFound(own(), peer, topics.length);
@@ -103,23 +114,25 @@ export const createPrivateInterests = ({ self, own, policy, keysOf }: PrivateInt
     },
     isConfirmed: (peer) => memberships.get(peer)?.isConfirmed === true,
     forget: (peer) => {
+      revision++;
       memberships.delete(peer);
       sharedTopics.delete(peer);
       decoded.delete(peer);
       profiles.forget(peer);
     },
     forgetTopic: (topic) => {
+      revision++;
       for (const held of memberships.values()) held.topics.delete(topic);
       sharedTopics.clear();
-      positions.clear();
+      positions.delete(topic);
     },
   };
 };
 
-const keep = <K, V>(map: Map<K, V>, key: K, value: V): void => {
+const keep = <K, V>(map: Map<K, V>, key: K, value: V, limit = MAXIMUM_PEERS): void => {
   map.delete(key);
   map.set(key, value);
-  if (map.size > MAXIMUM_PEERS)
+  if (map.size > limit)
     for (const oldest of map.keys()) {
       map.delete(oldest);
       return;

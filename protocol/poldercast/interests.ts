@@ -1,5 +1,6 @@
 import type { VerifiedDescriptor } from "../identity/verified.ts";
 import type { TopicTag } from "../ringcast/messages.ts";
+import type { Proximity, RingPosition } from "../vicinity/selection.ts";
 
 /**
  * What this node knows about who is interested in what. PolderCast never sees a subscription list: the product answers
@@ -8,8 +9,10 @@ import type { TopicTag } from "../ringcast/messages.ts";
 export interface Interests {
   /** Own topics the peer is known to share: proven in a session, or named a member by a proven member. */
   readonly shared: (peer: VerifiedDescriptor) => readonly TopicTag[];
+  /** Grows whenever the answer of `shared` changes for some peer. */
+  readonly revision: () => number;
   /** Estimated closeness of two profiles, larger is closer; negative when nothing suggests a common topic. */
-  readonly affinity: (reference: VerifiedDescriptor, candidate: VerifiedDescriptor) => number;
-  /** Place of a node on the ring of a topic, an integer in [0, 2^53). */
-  readonly position: (topic: TopicTag, node: VerifiedDescriptor) => number;
+  readonly affinity: Proximity;
+  /** Places on the ring of a topic, integers in [0, 2^53); good as long as the node subscribes to it. */
+  readonly position: (topic: TopicTag) => RingPosition;
 }

@@ -61,13 +61,17 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
   const cyclon = createCyclon({ config: config.cyclon, self, book, random: random.fork("cyclon"), startAt });
 
   /** Paper section 3.2: candidates for topics whose ring is incomplete come first, then the number of common topics. */
-  const proximity: Proximity = (reference, candidate) => {
-    if (reference.id !== ownId) return interests.affinity(reference, candidate);
-    const shared = interests.shared(candidate);
-    if (shared.length === 0) return interests.affinity(reference, candidate);
-    let priority = 0;
-    for (const topic of shared) priority += rings.priority(topic);
-    return PRIORITY_WEIGHT * (1 + priority) + shared.length;
+  const proximity: Proximity = (reference) => {
+    const affinity = interests.affinity(reference);
+    if (reference.id !== ownId) return affinity;
+    const isEveryRingFull = rings.topics().every((topic) => rings.priority(topic) === 0);
+    return (candidate) => {
+      const shared = interests.shared(candidate);
+      if (shared.length === 0) return affinity(candidate);
+      let priority = 0;
+      if (!isEveryRingFull) for (const topic of shared) priority += rings.priority(topic);
+      return PRIORITY_WEIGHT * (1 + priority) + shared.length;
+    };
   };
   const vicinity = createVicinity({
     config: config.vicinity,
@@ -85,7 +89,7 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
     config: config.rings,
     self,
     interests,
-    below: () => [...vicinity.view.descriptors(), ...cyclon.view.descriptors()],
+    below: [vicinity.view, cyclon.view],
     book,
     random: random.fork("rings"),
     startAt,
@@ -97,10 +101,8 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
     const ring = rings.ring(topic);
     if (ring === undefined) return undefined;
     const members = ring.neighbors().map(({ descriptor }) => descriptor);
-    for (const view of [vicinity.view, cyclon.view])
-      for (const descriptor of view.descriptors())
-        if (interests.shared(descriptor).includes(topic)) members.push(descriptor);
-    const fresh: RingLinks = { successors: ring.successors(), predecessors: ring.predecessors(), members };
+    members.push(...rings.membersBelow(topic));
+    const fresh: RingLinks = { successors: [...ring.successors()], predecessors: [...ring.predecessors()], members };
     known.set(topic, fresh);
     return fresh;
   };

@@ -11,6 +11,7 @@ import { selectRing } from "../vicinity/selection.ts";
 import { createCandidates } from "../view/candidates.ts";
 import type { LivenessBook } from "../view/liveness-book.ts";
 import type { Neighbor } from "../view/neighbor.ts";
+import type { View } from "../view/view.ts";
 import type { RingsConfig } from "./config.ts";
 import type { Interests } from "./interests.ts";
 import type { RingsEffect, RingsEvent, RingsMessage, TopicNeighbors } from "./messages.ts";
@@ -19,6 +20,8 @@ import { createTopicRing, type TopicRing } from "./topic-ring.ts";
 export interface Rings extends Machine<RingsEvent, RingsEffect> {
   readonly ring: (topic: TopicTag) => TopicRing | undefined;
   readonly topics: () => readonly TopicTag[];
+  /** Members of the topic in the views of the layers below, with repetitions. */
+  readonly membersBelow: (topic: TopicTag) => readonly VerifiedDescriptor[];
   /** Empty slots of a ring: how urgently the topic wants candidates (0 when not subscribed). */
   readonly priority: (topic: TopicTag) => number;
   /** Shows a descriptor that some layer heard of to the rings of the topics it shares. */
@@ -32,8 +35,8 @@ export interface RingsOptions {
   readonly config: RingsConfig;
   readonly self: () => VerifiedDescriptor;
   readonly interests: Interests;
-  /** Descriptors the layers below hold at this moment. */
-  readonly below: () => readonly VerifiedDescriptor[];
+  /** Views of the layers below. */
+  readonly below: readonly View[];
   readonly book: LivenessBook;
   readonly random: RandomSource;
   readonly startAt: MonotonicMs;
@@ -49,6 +52,12 @@ interface Walk {
   readonly asked: Set<NodeId>;
   steps: number;
 }
+interface Held {
+  readonly ring: TopicRing;
+  /** Members of the topic below, as of `indexedAt`. */
+  readonly members: VerifiedDescriptor[];
+  walk: Walk | undefined;
+}
 
 /** Questions of one walk: 5.4 rounds sufficed in a cold ring of 5 000 (simulation). */
 const MAXIMUM_WALK_STEPS = 10;
@@ -62,8 +71,8 @@ const candidates = createCandidates();
 export const createRings = (options: RingsOptions): Rings => {
   const { config, self, interests, below, book, random, startAt } = options;
   const ownId = self().id;
-  const rings = new Map<TopicTag, TopicRing>();
-  const walks = new Map<TopicTag, Walk>();
+  const rings = new Map<TopicTag, Held>();
+  let indexedAt = -1;
   let exchange: Exchange | undefined;
   let probeAt = 0;
   let nextExchange = after(startAt, durationMs(config.jitter === 0 ? 0 : randomUnit(random) * config.gossipPeriodMs));
@@ -71,14 +80,14 @@ export const createRings = (options: RingsOptions): Rings => {
   const exchangeId = (): number => random.uint32() * 2 ** 21 + (random.uint32() >>> 11);
 
   const take = (topic: TopicTag, neighbor: Neighbor, effects: RingsEffect[], now: MonotonicMs): void => {
-    const ring = rings.get(topic);
+    const held = rings.get(topic);
     const { descriptor, age } = neighbor;
-    if (ring === undefined || descriptor.id === ownId || !descriptor.reachable || !book.accepts(descriptor, now))
+    if (held === undefined || descriptor.id === ownId || !descriptor.reachable || !book.accepts(descriptor, now))
       return;
-    if (!ring.offer(descriptor, interests.position(topic, descriptor), age)) return;
+    if (!held.ring.offer(descriptor, age)) return;
     effects.push({ type: "ringChanged", topic });
     // Gossip brought a nearer neighbor: it may know nearer ones still, so the walk goes on from there.
-    if (config.walks && !walks.has(topic)) startWalk(topic, effects);
+    if (config.walks && held.walk === undefined) startWalk(topic, held, effects);
   };
 
   const takeAll = (from: NodeId, topics: readonly TopicNeighbors[], effects: RingsEffect[], now: MonotonicMs): void => {
@@ -93,48 +102,45 @@ export const createRings = (options: RingsOptions): Rings => {
     }
   };
 
-  /** Who below is a member of which of `topics`: asked for once per exchange, not once per topic. */
-  const membersBelow = (topics: readonly TopicTag[]): ReadonlyMap<TopicTag, VerifiedDescriptor[]> => {
-    const members = new Map<TopicTag, VerifiedDescriptor[]>();
-    for (const descriptor of below())
-      for (const topic of interests.shared(descriptor)) {
-        if (!topics.includes(topic)) continue;
-        const list = members.get(topic);
-        if (list === undefined) members.set(topic, [descriptor]);
-        else list.push(descriptor);
-      }
-    return members;
+  const revision = (): number => {
+    let sum = interests.revision();
+    for (const view of below) sum += view.revision();
+    return sum;
+  };
+  /** Finds the members of all topics below at once, and again only after a view or an interest changed. */
+  const indexMembers = (): void => {
+    const current = revision();
+    if (current === indexedAt) return;
+    indexedAt = current;
+    for (const { members } of rings.values()) members.length = 0;
+    for (const view of below)
+      for (const descriptor of view.descriptors())
+        for (const topic of interests.shared(descriptor)) rings.get(topic)?.members.push(descriptor);
   };
 
-  let selectedTopic: TopicTag | undefined;
-  const selectOnRing = selectRing((descriptor) =>
-    selectedTopic === undefined ? 0 : interests.position(selectedTopic, descriptor),
-  );
+  const takeFromBelow = (topic: TopicTag, { members }: Held, effects: RingsEffect[], now: MonotonicMs): void => {
+    indexMembers();
+    for (const descriptor of members) take(topic, { descriptor, age: 1 }, effects, now);
+  };
 
   /** The best known members of `topic` for the place of `reference`. */
-  const bestFor = (
-    reference: VerifiedDescriptor,
-    topic: TopicTag,
-    count: number,
-    members: ReadonlyMap<TopicTag, readonly VerifiedDescriptor[]>,
-  ): Neighbor[] => {
-    const ring = rings.get(topic);
-    if (ring === undefined) return [];
+  const bestFor = (reference: VerifiedDescriptor, topic: TopicTag, count: number): Neighbor[] => {
+    const held = rings.get(topic);
+    if (held === undefined) return [];
+    indexMembers();
     candidates.reset(reference);
     candidates.add(self(), 0);
-    for (const { descriptor, age } of ring.neighbors()) candidates.add(descriptor, age);
-    for (const descriptor of members.get(topic) ?? []) candidates.add(descriptor, 1);
-    selectedTopic = topic;
-    return selectOnRing(count, reference, candidates, random);
+    held.ring.addTo(candidates);
+    for (const descriptor of held.members) candidates.add(descriptor, 1);
+    return selectRing(held.ring.position)(count, reference, candidates, random);
   };
 
   const topicsFor = (peer: VerifiedDescriptor, shared: readonly TopicTag[]): TopicNeighbors[] => {
     const all: { topic: TopicTag; neighbor: Neighbor }[] = [];
     // More topics than neighbors fit: a uniform few of them, another few next time.
     const named = sample(random, shared, config.exchangeLength);
-    const members = membersBelow(named);
     for (const topic of named)
-      for (const neighbor of bestFor(peer, topic, 2 * config.slotsPerSide, members)) all.push({ topic, neighbor });
+      for (const neighbor of bestFor(peer, topic, 2 * config.slotsPerSide)) all.push({ topic, neighbor });
     const chosen = all.length > config.exchangeLength ? sample(random, all, config.exchangeLength) : all;
     const byTopic = new Map<TopicTag, Neighbor[]>();
     for (const { topic, neighbor } of chosen) {
@@ -153,20 +159,21 @@ export const createRings = (options: RingsOptions): Rings => {
 
   const choosePartner = (): VerifiedDescriptor | undefined => {
     let oldest: Neighbor | undefined;
-    for (const ring of rings.values())
-      for (const neighbor of ring.neighbors()) if (oldest === undefined || neighbor.age > oldest.age) oldest = neighbor;
+    for (const { ring } of rings.values()) {
+      const neighbor = ring.oldest();
+      if (neighbor !== undefined && (oldest === undefined || neighbor.age > oldest.age)) oldest = neighbor;
+    }
     if (oldest !== undefined) return oldest.descriptor;
-    return pick(
-      random,
-      below().filter((descriptor) => interests.shared(descriptor).length > 0),
-    );
+    const sharing: VerifiedDescriptor[] = [];
+    for (const view of below)
+      for (const descriptor of view.descriptors())
+        if (interests.shared(descriptor).length > 0) sharing.push(descriptor);
+    return pick(random, sharing);
   };
 
   const sharedWith = (peer: VerifiedDescriptor): TopicTag[] => {
     const shared = interests.shared(peer).filter((topic) => rings.has(topic));
-    for (const [topic, ring] of rings)
-      if (!shared.includes(topic) && ring.neighbors().some(({ descriptor }) => descriptor.id === peer.id))
-        shared.push(topic);
+    for (const [topic, { ring }] of rings) if (!shared.includes(topic) && ring.has(peer.id)) shared.push(topic);
     return shared;
   };
 
@@ -175,7 +182,7 @@ export const createRings = (options: RingsOptions): Rings => {
     if (partner === undefined) return;
     const id = exchangeId();
     exchange = { id, partner, attempt, deadline: after(now, config.replyTimeoutMs) };
-    for (const ring of rings.values()) ring.touch(partner.id);
+    for (const { ring } of rings.values()) ring.touch(partner.id);
     const topics = topicsFor(partner, sharedWith(partner));
     send(partner, { type: "ringRequest", exchange: id, sender: self(), topics }, effects);
   };
@@ -183,10 +190,9 @@ export const createRings = (options: RingsOptions): Rings => {
   const ask = (topic: TopicTag, peer: VerifiedDescriptor, effects: RingsEffect[]): void =>
     send(peer, { type: "ringFind", exchange: exchangeId(), sender: self(), topic }, effects);
 
-  const step = (topic: TopicTag, effects: RingsEffect[]): void => {
-    const walk = walks.get(topic);
-    const ring = rings.get(topic);
-    if (walk === undefined || ring === undefined) return;
+  const step = (topic: TopicTag, held: Held, effects: RingsEffect[]): void => {
+    const { ring, walk } = held;
+    if (walk === undefined) return;
     let isDone = true;
     for (const nearest of [ring.successors()[0], ring.predecessors()[0]]) {
       if (nearest === undefined || walk.asked.has(nearest.id) || walk.steps >= MAXIMUM_WALK_STEPS) continue;
@@ -195,20 +201,20 @@ export const createRings = (options: RingsOptions): Rings => {
       isDone = false;
       ask(topic, nearest, effects);
     }
-    if (isDone && walk.asked.size > 0) walks.delete(topic);
+    if (isDone && walk.asked.size > 0) held.walk = undefined;
   };
 
-  const startWalk = (topic: TopicTag, effects: RingsEffect[]): void => {
+  const startWalk = (topic: TopicTag, held: Held, effects: RingsEffect[]): void => {
     if (!config.walks) return;
-    walks.set(topic, { asked: new Set(), steps: 0 });
-    step(topic, effects);
+    held.walk = { asked: new Set(), steps: 0 };
+    step(topic, held, effects);
   };
 
   const probe = (effects: RingsEffect[]): void => {
     const topics = [...rings.keys()];
     for (let i = 0; i < Math.min(config.probesPerPeriod, topics.length); i++, probeAt++) {
       const topic = topics[(probeAt >> 1) % topics.length] as TopicTag;
-      const ring = rings.get(topic);
+      const ring = rings.get(topic)?.ring;
       const neighbor = probeAt % 2 === 0 ? ring?.successors()[0] : ring?.predecessors()[0];
       if (neighbor !== undefined) ask(topic, neighbor, effects);
     }
@@ -219,24 +225,28 @@ export const createRings = (options: RingsOptions): Rings => {
     const stretch = config.jitter === 0 ? 1 : 1 + config.jitter * (2 * randomUnit(random) - 1);
     nextExchange = after(now, durationMs(config.gossipPeriodMs * stretch));
     if (rings.size === 0) return;
-    for (const ring of rings.values()) ring.growOlder();
-    for (const [topic, walk] of walks) if (walk.asked.size === 0) step(topic, effects);
+    for (const [topic, held] of rings) {
+      held.ring.growOlder();
+      // Nobody to ask yet, or somebody who did not answer, such as one who subscribes later: try again.
+      if (held.walk !== undefined) startWalk(topic, held, effects);
+    }
     initiate(1, now, effects);
     probe(effects);
   };
 
   const buried = (peer: NodeId, now: MonotonicMs, effects: RingsEffect[]): void => {
-    for (const [topic, ring] of rings) {
+    for (const [topic, held] of rings) {
+      const { ring } = held;
+      if (!ring.has(peer)) continue;
       const wasNearest = ring.successors()[0]?.id === peer || ring.predecessors()[0]?.id === peer;
       const lost = ring.neighbors().find(({ descriptor }) => descriptor.id === peer);
       if (lost === undefined) continue;
       book.bury(lost.descriptor, now);
       ring.remove(peer);
-      for (const descriptor of below())
-        if (interests.shared(descriptor).includes(topic)) take(topic, { descriptor, age: 1 }, effects, now);
+      takeFromBelow(topic, held, effects, now);
       if (!wasNearest) continue;
       effects.push({ type: "ringChanged", topic });
-      startWalk(topic, effects);
+      startWalk(topic, held, effects);
     }
     if (exchange === undefined || exchange.partner.id !== peer) return;
     const { partner, attempt } = exchange;
@@ -281,7 +291,7 @@ export const createRings = (options: RingsOptions): Rings => {
         // Whoever names a topic this node does not hold learns nothing, not even that.
         if (!rings.has(message.topic)) return effects;
         book.sawAlive(message.sender);
-        const neighbors = bestFor(message.sender, message.topic, FOUND_LENGTH, membersBelow([message.topic]));
+        const neighbors = bestFor(message.sender, message.topic, FOUND_LENGTH);
         take(message.topic, { descriptor: message.sender, age: 0 }, effects, now);
         const answer: RingsMessage = {
           type: "ringFound",
@@ -295,14 +305,15 @@ export const createRings = (options: RingsOptions): Rings => {
       case "ringFound":
         takeAll(from, message.topics, effects, now);
         for (const { topic } of message.topics) {
-          rings.get(topic)?.touch(from);
-          step(topic, effects);
+          const held = rings.get(topic);
+          if (held === undefined) continue;
+          held.ring.touch(from);
+          step(topic, held, effects);
         }
         return effects;
       case "ringLeave":
         for (const { topic } of message.topics) {
-          const ring = rings.get(topic);
-          if (ring?.remove(from) === true) effects.push({ type: "ringChanged", topic });
+          if (rings.get(topic)?.ring.remove(from) === true) effects.push({ type: "ringChanged", topic });
         }
         takeAll(from, message.topics, effects, now);
         return effects;
@@ -318,22 +329,26 @@ export const createRings = (options: RingsOptions): Rings => {
     effects: RingsEffect[],
   ): void => {
     if (rings.has(topic)) return;
-    rings.set(topic, createTopicRing(interests.position(topic, self()), config.slotsPerSide));
+    const ring = createTopicRing(interests.position(topic), self(), config.slotsPerSide);
+    const held: Held = { ring, members: [], walk: undefined };
+    rings.set(topic, held);
+    if (indexedAt === revision())
+      for (const view of below)
+        for (const descriptor of view.descriptors())
+          if (interests.shared(descriptor).includes(topic)) held.members.push(descriptor);
     for (const descriptor of contacts) {
       book.remember(descriptor);
       effects.push({ type: "membershipLearned", topic, member: descriptor, from: ownId });
       take(topic, { descriptor, age: 0 }, effects, now);
     }
-    for (const descriptor of below())
-      if (interests.shared(descriptor).includes(topic)) take(topic, { descriptor, age: 1 }, effects, now);
-    if (!walks.has(topic)) startWalk(topic, effects);
+    takeFromBelow(topic, held, effects, now);
+    if (held.walk === undefined) startWalk(topic, held, effects);
   };
 
   const unsubscribe = (topic: TopicTag, effects: RingsEffect[]): void => {
-    const ring = rings.get(topic);
+    const ring = rings.get(topic)?.ring;
     if (ring === undefined) return;
     rings.delete(topic);
-    walks.delete(topic);
     if (!config.walks) return;
     const neighbors = ring.neighbors();
     for (const nearest of new Set([ring.successors()[0], ring.predecessors()[0]]))
@@ -344,17 +359,20 @@ export const createRings = (options: RingsOptions): Rings => {
   };
 
   return {
-    ring: (topic) => rings.get(topic),
+    ring: (topic) => rings.get(topic)?.ring,
     topics: () => [...rings.keys()],
-    priority: (topic) => rings.get(topic)?.missing() ?? 0,
+    membersBelow: (topic) => {
+      indexMembers();
+      return rings.get(topic)?.members ?? [];
+    },
+    priority: (topic) => rings.get(topic)?.ring.missing() ?? 0,
     offer: (neighbor, effects, now) => {
-      if (neighbor.descriptor.id === ownId) return;
       for (const topic of interests.shared(neighbor.descriptor)) take(topic, neighbor, effects, now);
     },
-    touch: (topic, peer) => rings.get(topic)?.touch(peer),
+    touch: (topic, peer) => rings.get(topic)?.ring.touch(peer),
     walkAll: () => {
       const effects: RingsEffect[] = [];
-      for (const topic of rings.keys()) startWalk(topic, effects);
+      for (const [topic, held] of rings) startWalk(topic, held, effects);
       return effects;
     },
     nextDeadline: () => earliest([nextExchange, exchange?.deadline]),
@@ -364,7 +382,7 @@ export const createRings = (options: RingsOptions): Rings => {
         case "deadlineReached":
           if (exchange !== undefined && exchange.deadline <= now) {
             book.remember(exchange.partner);
-            for (const ring of rings.values()) ring.remove(exchange.partner.id);
+            for (const { ring } of rings.values()) ring.remove(exchange.partner.id);
             exchange = undefined;
           }
           if (nextExchange <= now) tick(now, effects);

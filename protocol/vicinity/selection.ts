@@ -15,8 +15,11 @@ export type Selection = (
   random: RandomSource,
 ) => Neighbor[];
 
-/** Higher is closer; a negative value is no candidate at all. */
-export type Proximity = (reference: VerifiedDescriptor, candidate: VerifiedDescriptor) => number;
+/**
+ * Closeness of candidates to one reference, higher is closer; a negative value is no candidate at all. What depends on the
+ * reference alone is computed once, not for each of the dozens of candidates.
+ */
+export type Proximity = (reference: VerifiedDescriptor) => (candidate: VerifiedDescriptor) => number;
 
 /** Place of a node on a ring of circumference 2^53. */
 export type RingPosition = (descriptor: VerifiedDescriptor) => number;
@@ -27,23 +30,22 @@ export const RING_CIRCUMFERENCE = 2 ** 53;
 export const clockwise = (a: number, b: number): number => (b >= a ? b - a : b + (RING_CIRCUMFERENCE - a));
 
 /** The closest by a proximity function. */
-export const selectClosest = (proximity: Proximity): Selection => {
-  const ranking = createRanking();
-  return (count, reference, candidates, random) => {
-    ranking.reset(count);
+export const selectClosest =
+  (proximity: Proximity): Selection =>
+  (count, reference, candidates, random) => {
+    const closenessOf = proximity(reference);
+    closest.reset(count);
     for (let i = 0; i < candidates.count(); i++) {
-      const closeness = proximity(reference, candidates.descriptor(i));
-      if (closeness >= 0) ranking.offer(i, -closeness, candidates.age(i), random.uint32());
+      const closeness = closenessOf(candidates.descriptor(i));
+      if (closeness >= 0) closest.offer(i, -closeness, candidates.age(i), random.uint32());
     }
-    return ranking.chosen(candidates);
+    return closest.chosen(candidates);
   };
-};
 
 /** Half of the places for the nearest successors, half for the nearest predecessors on a ring. */
-export const selectRing = (position: RingPosition): Selection => {
-  const successors = createRanking();
-  const predecessors = createRanking();
-  return (count, reference, candidates) => {
+export const selectRing =
+  (position: RingPosition): Selection =>
+  (count, reference, candidates) => {
     const here = position(reference);
     successors.reset(Math.ceil(count / 2));
     predecessors.reset(count);
@@ -60,7 +62,6 @@ export const selectRing = (position: RingPosition): Selection => {
     }
     return chosen;
   };
-};
 
 /** The best few of a stream of offers, by key, then age, then tie; smaller is better. */
 interface Ranking {
@@ -81,8 +82,9 @@ const createRanking = (): Ranking => {
   let count = 0;
 
   const isBetter = (key: number, age: number, tie: number, rank: number): boolean => {
-    const difference = key - (keys[rank] as number) || age - (ages[rank] as number) || tie - (ties[rank] as number);
-    return difference < 0;
+    const other = keys[rank] as number;
+    if (key !== other) return key < other;
+    return (age - (ages[rank] as number) || tie - (ties[rank] as number)) < 0;
   };
 
   return {
@@ -120,3 +122,8 @@ const createRanking = (): Ranking => {
     },
   };
 };
+
+// Shared by all machines of a process: filled and read within one selection (see `vicinity.ts`).
+const closest = createRanking();
+const successors = createRanking();
+const predecessors = createRanking();

@@ -65,7 +65,6 @@ export const createCandidates = (): Candidates => {
     neighbor: (index) => ({ descriptor: descriptors[index] as VerifiedDescriptor, age: ages[index] as number }),
     reset: (without) => {
       count = 0;
-      descriptors.length = 0;
       excluded = without;
     },
     add,
@@ -76,7 +75,6 @@ export const createCandidates = (): Candidates => {
       descriptors[index] = descriptors[count] as VerifiedDescriptor;
       ages[index] = ages[count] as number;
       shortIds[index] = shortIds[count] as number;
-      descriptors.length = count;
     },
     addView: (view) => {
       const held = view.descriptors();

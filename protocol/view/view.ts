@@ -17,6 +17,8 @@ export interface View {
   /** The neighbor at position `index` in insertion order, 0 <= index < size. */
   readonly at: (index: number) => Neighbor;
   readonly ageAt: (index: number) => number;
+  /** Grows with every change of the descriptors held, not of their ages alone. */
+  readonly revision: () => number;
   /**
    * Adds a descriptor, or refreshes the known one of that id: a higher sequence replaces it, an equal sequence keeps the
    * smaller age. False when it is the owner's own or the view is full.
@@ -42,6 +44,7 @@ export const createView = (owner: NodeId, capacity: number): View => {
   const descriptors: VerifiedDescriptor[] = [];
   const ages = new Uint8Array(capacity);
   const shortIds = new Int32Array(capacity);
+  let revision = 0;
 
   const find = (shortId: number, id: NodeId): number => {
     for (let i = 0; i < descriptors.length; i++)
@@ -58,6 +61,7 @@ export const createView = (owner: NodeId, capacity: number): View => {
     if (descriptor.sequence > known.sequence) {
       descriptors[index] = descriptor;
       ages[index] = age;
+      revision++;
     } else if (descriptor.sequence === known.sequence && age < (ages[index] as number)) ages[index] = age;
   };
 
@@ -72,6 +76,7 @@ export const createView = (owner: NodeId, capacity: number): View => {
     },
     at,
     ageAt: (index) => ages[index] as number,
+    revision: () => revision,
     put: (descriptor, age) => {
       if (descriptor.id === owner) return false;
       const index = find(descriptor.shortId, descriptor.id);
@@ -84,14 +89,20 @@ export const createView = (owner: NodeId, capacity: number): View => {
       shortIds[end] = descriptor.shortId;
       ages[end] = Math.min(age, MAXIMUM_AGE);
       descriptors.push(descriptor);
+      revision++;
       return true;
     },
     remove: (id) => {
       const index = indexOf(id);
       if (index < 0) return false;
-      ages.copyWithin(index, index + 1, descriptors.length);
-      shortIds.copyWithin(index, index + 1, descriptors.length);
-      descriptors.splice(index, 1);
+      const end = descriptors.length - 1;
+      for (let i = index; i < end; i++) {
+        descriptors[i] = descriptors[i + 1] as VerifiedDescriptor;
+        ages[i] = ages[i + 1] as number;
+        shortIds[i] = shortIds[i + 1] as number;
+      }
+      descriptors.pop();
+      revision++;
       return true;
     },
     replace: (victim, descriptor, age) => {
@@ -104,19 +115,22 @@ export const createView = (owner: NodeId, capacity: number): View => {
       descriptors[index] = descriptor;
       shortIds[index] = descriptor.shortId;
       ages[index] = Math.min(age, MAXIMUM_AGE);
+      revision++;
       return true;
     },
     assign: (neighbors) => {
       invariant(neighbors.length <= capacity, "a view keeps its capacity");
-      descriptors.length = 0;
-      for (const { descriptor, age } of neighbors) {
-        const end = descriptors.length;
-        shortIds[end] = descriptor.shortId;
-        ages[end] = Math.min(age, MAXIMUM_AGE);
-        descriptors.push(descriptor);
+      revision++;
+      while (descriptors.length > neighbors.length) descriptors.pop();
+      for (let i = 0; i < neighbors.length; i++) {
+        const { descriptor, age } = neighbors[i] as Neighbor;
+        shortIds[i] = descriptor.shortId;
+        ages[i] = Math.min(age, MAXIMUM_AGE);
+        descriptors[i] = descriptor;
       }
     },
     clear: () => {
+      revision++;
       descriptors.length = 0;
     },
     growOlder: () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { bytesToBase64url, concatBytes } from "../../protocol/kernel/bytes.ts";
+import type { VerifiedDescriptor } from "../../protocol/identity/verified.ts";
 import type { RingsMessage } from "../../protocol/poldercast/messages.ts";
 import { createTopicRing } from "../../protocol/poldercast/topic-ring.ts";
 import { decodeRingsMessage, encodeRingsMessage, type TopicSeal } from "../../protocol/poldercast/wire.ts";
@@ -61,13 +62,16 @@ test("PLD-1 however members come and go, a ring holds the nearest of those it wa
   const place = (name: number): number => (name * 7_919) % 1_009;
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const ring = createTopicRing(500, 24);
+      const [self] = stubDescriptors(1, "self");
+      const position = (descriptor: VerifiedDescriptor): number =>
+        descriptor === self ? 500 : place(nodes.indexOf(descriptor));
+      const ring = createTopicRing(position, self!, 24);
       const present = new Set<number>();
       for (const { name, leaves } of steps) {
         if (leaves) {
           expect(ring.remove(nodes[name]!.id)).toBe(present.delete(name));
         } else {
-          ring.offer(nodes[name]!, place(name), 0);
+          ring.offer(nodes[name]!, 0);
           present.add(name);
         }
         const clockwise = (from: number, to: number): number => (to - from + 2 ** 53) % 2 ** 53;

@@ -42,6 +42,7 @@ const build = (seed: number) => {
     population: {
       create: () => nodes[0]!.descriptor,
       indexOf: (id) => indexById.get(id) ?? -1,
+      placeOf: ({ id }) => indexById.get(id) ?? -1,
       recognise: (descriptor: Descriptor) => descriptor as VerifiedDescriptor,
       descriptors: nodes.map(({ descriptor }) => descriptor),
     },

@@ -182,7 +182,8 @@ test("NOD-10 a node's affinity to a peer with its own topics exceeds that to a s
     keysOf,
     issuedAt: ISSUED_AT,
   });
-  expect(interests.affinity(alice.descriptor, bob.descriptor)).toBeGreaterThanOrEqual(-1);
+  expect(interests.affinity(alice.descriptor)(bob.descriptor)).toBeGreaterThanOrEqual(-1);
   const own = create("alike").descriptor;
-  expect(interests.affinity(own, bob.descriptor)).toBeGreaterThan(interests.affinity(own, stranger.descriptor));
+  const affinity = interests.affinity(own);
+  expect(affinity(bob.descriptor)).toBeGreaterThan(affinity(stranger.descriptor));
 });

@@ -22,11 +22,13 @@ const topic = bytesToBase64url(new Uint8Array(16).fill(1)) as TopicTag;
 const other = bytesToBase64url(new Uint8Array(16).fill(2)) as TopicTag;
 const id = bytesToBase64url(new Uint8Array(32).fill(9)) as MessageId;
 
+const place = (descriptor: VerifiedDescriptor): number => nameOf(descriptor) * 50;
 /** Node n sits at n * 50 on every ring; `members` says who shares what with the node under test. */
 const interestsOf = (members: Readonly<Record<number, readonly TopicTag[]>>): Interests => ({
   shared: (peer) => members[nameOf(peer)] ?? [],
-  affinity: (_, candidate) => members[nameOf(candidate)]?.length ?? -1,
-  position: (_, descriptor) => nameOf(descriptor) * 50,
+  revision: () => 0,
+  affinity: () => (candidate) => members[nameOf(candidate)]?.length ?? -1,
+  position: () => place,
 });
 const create = (members: Readonly<Record<number, readonly TopicTag[]>>, self = 4) =>
   createPolderCast({
@@ -57,15 +59,15 @@ const ringOf = (machine: ReturnType<typeof create>) => ({
 });
 
 test("PLD-1 a ring keeps the two nearest on each side, across the wrap", () => {
-  const ring = createTopicRing(200, 2);
-  for (const name of [6, 2, 1, 10, 15]) ring.offer(node(name), name * 50, 0);
+  const ring = createTopicRing(place, node(4), 2);
+  for (const name of [6, 2, 1, 10, 15]) ring.offer(node(name), 0);
   expect(ring.successors().map(nameOf)).toEqual([6, 10]);
   expect(ring.predecessors().map(nameOf)).toEqual([2, 1]);
-  expect(ring.offer(node(3), 150, 0)).toBe(true);
-  expect(ring.offer(node(11), 550, 0)).toBe(false);
+  expect(ring.offer(node(3), 0)).toBe(true);
+  expect(ring.offer(node(11), 0)).toBe(false);
   expect(ring.predecessors().map(nameOf)).toEqual([3, 2]);
-  const pair = createTopicRing(200, 2);
-  pair.offer(node(6), 300, 0);
+  const pair = createTopicRing(place, node(4), 2);
+  pair.offer(node(6), 0);
   expect([pair.successors(), pair.predecessors()].map((side) => side.map(nameOf))).toEqual([[6], [6]]);
   expect(pair.neighbors()).toHaveLength(1);
   expect(pair.missing()).toBe(2);

@@ -34,15 +34,15 @@ test("VIC-4 the ring selection takes half successors, half predecessors, across 
 });
 
 test("VIC-4 the closest are the most similar, equals by age and then at random", () => {
-  const select = selectClosest((_, candidate) => nameOf(candidate) % 4);
+  const select = selectClosest(() => (candidate) => nameOf(candidate) % 4);
   const chosen = select(3, nodes[14]!, pool([0, 1, 2, 3, 7], [0, 0, 0, 9, 1]), random);
   expect(chosen.map(({ descriptor }) => nameOf(descriptor))).toEqual([7, 3, 2]);
-  const tied = selectClosest(() => 1);
+  const tied = selectClosest(() => () => 1);
   const first = new Set(
     Array.from({ length: 40 }, () => nameOf(tied(1, nodes[14]!, pool([0, 1, 2]), random)[0]!.descriptor)),
   );
   expect(first.size).toBe(3);
-  expect(selectClosest(() => -1)(3, nodes[14]!, pool([0, 1]), random)).toEqual([]);
+  expect(selectClosest(() => () => -1)(3, nodes[14]!, pool([0, 1]), random)).toEqual([]);
 });
 
 test("VIC-4 selecting twice is selecting once", () => {

@@ -19,6 +19,10 @@ export interface ClearProfiles {
 }
 
 const PRIORITY_WEIGHT = 1000;
+/** A node meets its views and ring neighbors again and again: one slot per peer, found by the first bits of its id. */
+const REMEMBERED_PEERS = 256;
+const INTERNED_LISTS = 64;
+const NO_TOPICS: readonly TopicTag[] = [];
 
 export const createClearProfiles = (population: Population): ClearProfiles => {
   const tags: TopicTag[] = [];
@@ -52,27 +56,54 @@ export const createClearProfiles = (population: Population): ClearProfiles => {
     position,
     priorityOf,
     interestsOf: (index) => {
-      // A profile does not change within a run, and pairs meet often.
-      const remembered = new Map<VerifiedDescriptor, TopicTag[]>();
+      const peers: (VerifiedDescriptor | undefined)[] = Array.from({ length: REMEMBERED_PEERS }, () => undefined);
+      const lists: (readonly TopicTag[])[] = Array.from({ length: REMEMBERED_PEERS }, () => NO_TOPICS);
+      // Most pairs share the same few popular topics: one list serves them all.
+      const interned = new Map<string, readonly TopicTag[]>();
+      const intern = (common: readonly number[]): readonly TopicTag[] => {
+        if (common.length === 0) return NO_TOPICS;
+        const key = common.join();
+        let list = interned.get(key);
+        if (list === undefined) {
+          if (interned.size >= INTERNED_LISTS) interned.clear();
+          interned.set(key, (list = common.map(tagOf)));
+        }
+        return list;
+      };
       return {
         shared: (peer) => {
-          const known = remembered.get(peer);
-          if (known !== undefined) return known;
-          const shared = commonTopics(topicsOf[index]!, topicsOf[population.indexOf(peer.id)]!).map(tagOf);
-          if (remembered.size > 512) remembered.clear();
-          remembered.set(peer, shared);
-          return shared;
+          const slot = peer.shortId & (REMEMBERED_PEERS - 1);
+          if (peers[slot] === peer) return lists[slot]!;
+          peers[slot] = peer;
+          return (lists[slot] = intern(commonTopics(topicsOf[index]!, topicsOf[population.placeOf(peer)]!)));
         },
-        affinity: (reference, candidate) => {
-          const from = population.indexOf(reference.id);
-          const common = commonTopics(topicsOf[from]!, topicsOf[population.indexOf(candidate.id)]!);
-          if (common.length === 0) return -1;
-          if (from === index) return common.length;
-          let priority = 0;
-          for (const topic of common) priority += priorityOf.lookup(from, tagOf(topic));
-          return priority * PRIORITY_WEIGHT + common.length;
+        // A profile does not change within a run.
+        revision: () => 0,
+        affinity: (reference) => {
+          const place = population.placeOf(reference);
+          const theirs = topicsOf[place]!;
+          const priorities: number[] = [];
+          for (const topic of theirs) priorities.push(place === index ? 0 : priorityOf.lookup(place, tagOf(topic)));
+          return (candidate) => {
+            const others = topicsOf[population.placeOf(candidate)]!;
+            let priority = 0;
+            let common = 0;
+            for (let i = 0, j = 0; i < theirs.length && j < others.length;) {
+              const difference = theirs[i]! - others[j]!;
+              if (difference === 0) {
+                common++;
+                priority += priorities[i]!;
+              }
+              if (difference <= 0) i++;
+              if (difference >= 0) j++;
+            }
+            return common === 0 ? -1 : priority * PRIORITY_WEIGHT + common;
+          };
         },
-        position: (topic, node) => position(topicByTag.get(topic) ?? 0, node),
+        position: (tag) => {
+          const topic = topicByTag.get(tag) ?? 0;
+          return (node) => position(topic, node);
+        },
       };
     },
   };

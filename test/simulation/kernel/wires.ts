@@ -15,9 +15,9 @@ import type { Wire } from "./world.ts";
 const HEADER_BYTES = 10;
 
 export const neighborsBytes = (neighbors: readonly Neighbor[]): number => {
-  let bytes = 1;
-  for (const neighbor of neighbors) bytes += 3 + neighbor.descriptor.bytes.length;
-  return bytes;
+  // All descriptors of a run are of one length (`population.ts`).
+  const [first] = neighbors;
+  return first === undefined ? 1 : 1 + neighbors.length * (3 + first.descriptor.bytes.length);
 };
 
 const known = (population: Population, descriptor: Descriptor): VerifiedDescriptor => {

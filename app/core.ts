@@ -25,7 +25,9 @@ import { NOTEBOOK_DOCUMENT } from "./repositories/repository.ts";
 import type { RepositoryService } from "./repositories/repository-service.ts";
 import { createRepositoryService } from "./repositories/repository-service.ts";
 import { createSliceQueue } from "./runtime/slices.ts";
+import { listActivity } from "./sharing/activity.ts";
 import { createInviteService } from "./sharing/invite-service.ts";
+import { createMemberService } from "./sharing/member-service.ts";
 import { createPresence, PRESENCE_TIME } from "./sharing/presence.ts";
 import type { CryptoProvider } from "../protocol/crypto/provider.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../protocol/kernel/bytes.ts";
@@ -129,12 +131,19 @@ export const createCore = (ports: CorePorts): Core => {
     inspect,
     slices,
     observer: {
-      integrated: ({ repository, changes, accessChanged }) => {
+      integrated: ({ repository, changes, rebuilt, accessChanged }) => {
+        for (const document of rebuilt) {
+          indexer.forget(document);
+          indexer.dirty(document);
+        }
+        if (rebuilt.size > 0) documents.expire(rebuilt);
         for (const [document, list] of changes) {
           documents.show(document, list);
           indexer.dirty(document);
         }
         if (accessChanged) {
+          documents.expireWritable(repository);
+          invites.accessChanged(repository);
           emit({ type: "membersChanged", notebook: repository.id });
           emit({ type: "notebooksChanged" });
           invites.introduce(repository);
@@ -230,6 +239,14 @@ export const createCore = (ports: CorePorts): Core => {
     notebooksChanged: () => emit({ type: "notebooksChanged" }),
   });
 
+  const members = createMemberService({
+    store,
+    crypto,
+    random: random.fork("members"),
+    repositories,
+    profile,
+  });
+
   const portability = createPortability({
     store,
     engine,
@@ -250,6 +267,7 @@ export const createCore = (ports: CorePorts): Core => {
       id: repository.id,
       title: row?.title ?? "",
       role: own?.role ?? (repository.epoch.topicKey === null ? "reader" : "writer"),
+      membership: repositories.membership(repository),
       documentCount: store.repositories.counts(repository.n).documents,
       memberCount: members.length,
       updatedAt: row?.updatedAt ?? 0,
@@ -325,6 +343,9 @@ export const createCore = (ports: CorePorts): Core => {
     return repository === undefined ? err(contractError("NotebookNotFound")) : work(repository);
   };
 
+  const after = <T>(done: Result<null, ContractError>, show: () => T): Result<T, ContractError> =>
+    done.ok ? ok(show()) : done;
+
   /** Waits for `work`, but not longer than a person waits for a window to close; everything that matters is durable already. */
   const atMost = (work: Promise<void>): Promise<void> =>
     new Promise((resolve) => {
@@ -355,6 +376,25 @@ export const createCore = (ports: CorePorts): Core => {
         return ok(notebookOf(repository));
       }),
     "notebooks.members": ({ notebook }) => withNotebook(notebook, (repository) => ok(membersOf(repository))),
+
+    "notebooks.leave": ({ notebook }) =>
+      withNotebook(notebook, (repository) => after(members.leave(repository), () => notebookOf(repository))),
+    "notebooks.transfer": ({ notebook, member }) =>
+      withNotebook(notebook, (repository) => after(members.transfer(repository, member), () => notebookOf(repository))),
+    "notebooks.changeKeys": ({ notebook }) =>
+      withNotebook(notebook, (repository) => after(members.rotate(repository), () => notebookOf(repository))),
+    "members.setRole": ({ notebook, member, role }) =>
+      withNotebook(notebook, (repository) =>
+        after(members.setRole(repository, member, role), () => membersOf(repository)),
+      ),
+    "members.remove": ({ notebook, members: who, discardAfter }) =>
+      withNotebook(notebook, (repository) =>
+        after(members.remove(repository, who, discardAfter), () => membersOf(repository)),
+      ),
+    "activity.list": ({ notebook, limit, before, member, type }) =>
+      withNotebook(notebook, (repository) =>
+        ok(listActivity(store, repository, { limit: limit ?? 100, before, member, type })),
+      ),
 
     "documents.create": ({ notebook, title, markdown, folder }) =>
       withNotebook(notebook, (repository) => {
@@ -407,8 +447,12 @@ export const createCore = (ports: CorePorts): Core => {
       return ok(null);
     },
 
-    "invites.create": ({ notebook, mode, role }) =>
-      withNotebook(notebook, (repository) => invites.create(repository, mode, role ?? "writer")),
+    "invites.create": ({ notebook, mode, role, maxUses, expiresAt }) =>
+      withNotebook(notebook, (repository) =>
+        invites.create(repository, { mode, role: role ?? "writer", maxUses, expiresAt }),
+      ),
+    "invites.list": ({ notebook }) => withNotebook(notebook, (repository) => ok(invites.list(repository))),
+    "invites.revoke": ({ notebook, id }) => withNotebook(notebook, (repository) => invites.revoke(repository, id)),
     "invites.join": ({ link }) => invites.join(link),
     "invites.pending": async () => ok(invites.pending()),
     "invites.approve": ({ id }) => invites.approve(id),

@@ -35,6 +35,9 @@ const MAX_LINK = 2_000;
 const MAX_CHANGES = 1_024;
 const MAX_CHANGE_BYTES = 4_194_304;
 
+/** Members of a notebook, as the ACL bounds them. */
+const MAX_MEMBERS = 64;
+
 const notebookId = hexOf(16);
 /** Repository id followed by the document id inside it. */
 const documentId = hexOf(32);
@@ -80,6 +83,42 @@ const invitesCreate = object({
   notebook: notebookId,
   mode: oneOf("auto", "ask"),
   role: optional(oneOf("reader", "writer")),
+  /** How many people may use the link. */
+  maxUses: optional(integer(1, MAX_MEMBERS)),
+  /** Unix milliseconds. */
+  expiresAt: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+});
+const inviteRef = object({ notebook: notebookId, id: hexOf(32) });
+const memberRef = object({ notebook: notebookId, member: hexOf(32) });
+const memberRole = object({ notebook: notebookId, member: hexOf(32), role: oneOf("reader", "writer", "admin") });
+const membersRemove = object({
+  notebook: notebookId,
+  members: array(hexOf(32), MAX_MEMBERS),
+  discardAfter: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+});
+const activityList = object({
+  notebook: notebookId,
+  limit: optional(integer(1, 1_000)),
+  before: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+  member: optional(hexOf(32)),
+  type: optional(
+    oneOf(
+      "created",
+      "roleSet",
+      "removed",
+      "left",
+      "joined",
+      "invited",
+      "inviteRevoked",
+      "transferred",
+      "keysChanged",
+      "keysShared",
+      "devicesChanged",
+      "settingsChanged",
+      "sessionFrozen",
+      "edited",
+    ),
+  ),
 });
 const invitesJoin = object({ link: text(1, MAX_LINK) });
 const peersConnect = object({ address: text(1, 300) });
@@ -108,6 +147,12 @@ export const contract = {
   "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),
   "notebooks.rename": command<Input<typeof notebookRename>, T.Notebook>(notebookRename),
   "notebooks.members": query<Input<typeof notebookInput>, readonly T.Member[]>(notebookInput),
+  "notebooks.leave": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
+  "notebooks.transfer": command<Input<typeof memberRef>, T.Notebook>(memberRef),
+  "notebooks.changeKeys": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
+  "members.setRole": command<Input<typeof memberRole>, readonly T.Member[]>(memberRole),
+  "members.remove": command<Input<typeof membersRemove>, readonly T.Member[]>(membersRemove),
+  "activity.list": query<Input<typeof activityList>, readonly T.Activity[]>(activityList),
   "documents.create": command<Input<typeof documentsCreate>, T.DocumentSummary & T.Heads>(documentsCreate),
   "documents.list": query<Input<typeof documentsList>, readonly T.DocumentSummary[]>(documentsList),
   "documents.read": query<Input<typeof documentInput>, T.DocumentContent>(documentInput),
@@ -119,6 +164,8 @@ export const contract = {
   "documents.presence": command<Input<typeof documentsPresence>, null>(documentsPresence),
   "invites.create": command<Input<typeof invitesCreate>, T.InviteCreated>(invitesCreate),
   "invites.join": command<Input<typeof invitesJoin>, T.JoinStarted>(invitesJoin),
+  "invites.list": query<Input<typeof notebookInput>, readonly T.Invite[]>(notebookInput),
+  "invites.revoke": command<Input<typeof inviteRef>, T.Invite>(inviteRef),
   "invites.pending": query<undefined, readonly T.PendingInvite[]>(nothing),
   "invites.approve": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),
   "invites.decline": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),

@@ -13,6 +13,9 @@ export const ERROR_MESSAGES = {
   NotebookNotFound: "There is no notebook with that id.",
   DocumentNotFound: "There is no document with that id.",
   NotAllowed: "Your role in this notebook does not allow that.",
+  MemberNotFound: "There is no such member in this notebook.",
+  KeysMissing:
+    "This device has not received the newest keys of this notebook yet. Connect to another member and try again.",
   OutOfRange: "That position lies outside the text.",
   BadInvite: "That invite link is not complete. Copy it again.",
   InviteExpired: "That invite has expired. Ask for a new one.",

@@ -33,10 +33,15 @@ export interface IdentityCreated extends Identity {
 
 export type Role = "reader" | "writer" | "admin" | "owner";
 
+/** `joining` until the first sync shows the own membership; `removed` and `left` keep a copy that no longer changes. */
+export type Membership = "active" | "joining" | "removed" | "left";
+
 export interface Notebook {
   readonly id: string;
   readonly title: string;
+  /** The own role; the last one held where `membership` is not active. */
   readonly role: Role;
+  readonly membership: Membership;
   readonly documentCount: number;
   readonly memberCount: number;
   readonly updatedAt: number;
@@ -48,6 +53,41 @@ export interface Member {
   readonly role: Role;
   readonly self: boolean;
   readonly online: boolean;
+}
+
+export type ActivityType =
+  | "created"
+  | "roleSet"
+  | "removed"
+  | "left"
+  | "joined"
+  | "invited"
+  | "inviteRevoked"
+  | "transferred"
+  | "keysChanged"
+  | "keysShared"
+  | "devicesChanged"
+  | "settingsChanged"
+  | "sessionFrozen"
+  | "edited";
+
+/** Something a member did. */
+export interface Activity {
+  readonly id: string;
+  /** By the clock of whoever did it, Unix milliseconds. */
+  readonly at: number;
+  readonly type: ActivityType;
+  readonly actor: { readonly id: string; readonly name: string };
+  readonly device: string;
+  /** Whom it concerns. */
+  readonly members: readonly { readonly id: string; readonly name: string }[];
+  /** The role given, where one was. */
+  readonly role: Role | null;
+  readonly document: { readonly id: string; readonly title: string } | null;
+  /** Changes of an edit, 1 otherwise. */
+  readonly count: number;
+  /** `unauthorised`, `overruled`, `void`: it has no effect; `adopted`: it has, because others built on it. */
+  readonly effect: "valid" | "overruled" | "unauthorised" | "pending" | "adopted" | "void";
 }
 
 export interface DocumentSummary {
@@ -83,6 +123,22 @@ export interface InviteCreated {
   readonly mode: "auto" | "ask";
   /** Unix milliseconds. */
   readonly expiresAt: number;
+}
+
+/** An invite link of this identity's making, or of another member's. */
+export interface Invite {
+  readonly id: string;
+  readonly notebook: string;
+  readonly mode: "auto" | "ask";
+  readonly role: "reader" | "writer";
+  readonly state: "open" | "usedUp" | "expired" | "revoked";
+  /** The link again, where this device made it and it still works. */
+  readonly link: string | null;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly uses: number;
+  readonly maxUses: number;
 }
 
 /** One invite in progress, seen from either side. */

@@ -332,7 +332,7 @@ export const createPeerService = (deps: {
     address: connection.link.address,
     state: "connected",
     found: connection.found,
-    notebooks: [...connection.shared.values()].flatMap((topic) => repositoryOf(topic)?.id ?? []),
+    notebooks: [...new Set([...connection.shared.values()].flatMap((topic) => repositoryOf(topic)?.id ?? []))],
     reason: "",
   });
 
@@ -417,20 +417,19 @@ export const createPeerService = (deps: {
       }
       return sent;
     },
-    present: (repository) => {
-      const key = bytesToHex(repository.epoch.topicPk);
-      const out: PresentMember[] = [];
-      for (const connection of connections.values()) {
-        const device = connection.devices.get(key);
-        const member = device === undefined ? undefined : repository.access.memberOfDevice(device);
-        if (device !== undefined && member !== undefined) out.push({ repository, device, idRoot: member.idRoot });
-      }
-      return out;
-    },
-    connectedTo: (repository) => {
-      const key = bytesToHex(repository.epoch.topicPk);
-      return [...connections.values()].filter((connection) => connection.shared.has(key)).length;
-    },
+    present: (repository) =>
+      [...connections.values()].flatMap((connection): PresentMember[] => {
+        for (const [key, topic] of connection.shared) {
+          const device = topic.repository === repository.n ? connection.devices.get(key) : undefined;
+          const member = device === undefined ? undefined : repository.access.memberOfDevice(device);
+          if (device !== undefined && member !== undefined) return [{ repository, device, idRoot: member.idRoot }];
+        }
+        return [];
+      }),
+    connectedTo: (repository) =>
+      [...connections.values()].filter((connection) =>
+        [...connection.shared.values()].some((topic) => topic.repository === repository.n),
+      ).length,
     wake: () => {
       for (const { link } of connections.values()) link.probe();
       discovery?.refresh();

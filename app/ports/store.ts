@@ -30,6 +30,8 @@ export interface StoreError {
 export interface MetaStore {
   readonly get: (key: string) => Uint8Array | undefined;
   readonly set: (key: string, value: Uint8Array) => void;
+  /** Everything whose key starts with `prefix`. */
+  readonly list: (prefix: string) => readonly { readonly key: string; readonly value: Uint8Array }[];
   readonly settings: () => Readonly<Record<string, string>>;
   readonly setSetting: (key: string, value: string) => void;
 }
@@ -92,6 +94,7 @@ export interface RepositoryStore {
     now: number,
   ) => boolean;
   readonly heads: (n: number) => readonly HeadRow[];
+  readonly setHeads: (n: number, heads: readonly HeadRow[]) => void;
   /** Makes `added` a head and its `parents` none. */
   readonly advanceHeads: (n: number, added: HeadRow, parents: readonly Uint8Array[]) => void;
   readonly counts: (n: number) => RepositoryCounts;
@@ -108,13 +111,20 @@ export interface TopicRow {
   readonly n: number;
   readonly pk: Uint8Array;
   readonly repository: number | null;
-  readonly kind: "epoch" | "rendezvous";
+  /** `reply`: where members without the write secret of an epoch speak. */
+  readonly kind: "epoch" | "rendezvous" | "reply";
   readonly readKey: Uint8Array;
   readonly topicSeed: Uint8Array | null;
+  /** `lingering`: was current once, late entries still come; `history`: of before this device came. */
+  readonly state: "current" | "lingering" | "history";
+  /** When it became that, Unix milliseconds. */
+  readonly since: number;
 }
 
 export interface TopicStore {
+  /** Answers the row of the topic; one that is known keeps its state and gains the seed. */
   readonly add: (row: Omit<TopicRow, "n">) => number;
+  readonly setState: (n: number, state: TopicRow["state"], since: number) => void;
   readonly all: () => readonly TopicRow[];
   readonly remove: (n: number) => void;
 }
@@ -159,6 +169,16 @@ export interface InnerRow {
   readonly header: Uint8Array;
 }
 
+/** What the access rules made of a record that is not simply valid. */
+export type Doubt = "adopted" | "void";
+
+/** An accepted record and the item that carried it first. */
+export interface CarriedRecord extends InnerRow {
+  /** Row of the item, in order of arrival. */
+  readonly n: number;
+  readonly arrivedAt: number;
+}
+
 export interface EntryStore {
   /** Row number, or `undefined` when the oid is known already. */
   readonly add: (entry: NewEntry) => number | undefined;
@@ -175,6 +195,17 @@ export interface EntryStore {
   readonly addInner: (repository: number, row: InnerRow) => boolean;
   readonly inner: (iid: Uint8Array) => InnerRow | undefined;
   readonly innerAt: (repository: number, session: Uint8Array, seq: number) => InnerRow | undefined;
+  /** All records of a repository that are linked into their sessions, whatever became of them. */
+  readonly inners: (repository: number) => readonly InnerRow[];
+  /** Records before item `before`, newest first. */
+  readonly carried: (repository: number, before: number, limit: number) => readonly CarriedRecord[];
+  /** An item that carries the record, with its topic's row. */
+  readonly wireOf: (iid: Uint8Array) => { readonly wire: Uint8Array; readonly topic: number } | undefined;
+  readonly doubt: (iid: Uint8Array) => Doubt | undefined;
+  readonly doubts: (repository: number) => readonly { readonly iid: Uint8Array; readonly doubt: Doubt }[];
+  readonly hasDoubts: (repository: number, session: Uint8Array) => boolean;
+  /** `undefined` takes the doubt away; the state of the items that carry the record follows. */
+  readonly setDoubt: (repository: number, session: Uint8Array, iid: Uint8Array, doubt: Doubt | undefined) => void;
 }
 
 export interface DocumentRow {
@@ -247,6 +278,10 @@ export interface DocumentStore {
     n: number,
     from: number,
   ) => { readonly changes: readonly Uint8Array[]; readonly upTo: number };
+  /** Takes the changes of an actor numbered `from` and above out of the document. */
+  readonly truncate: (document: number, actor: Uint8Array, from: number) => void;
+  /** Sets the heads after changes were taken out and forgets the snapshot. */
+  readonly rebuilt: (document: number, heads: readonly Uint8Array[]) => void;
   /** Runs of own sessions not yet sealed into an entry, in the order they were made. */
   readonly drafts: (repository: number, limit: number) => readonly DraftRow[];
   /** Runs of other devices that came live and whose entries have not come. */

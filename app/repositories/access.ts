@@ -1,10 +1,12 @@
 import type { AclState, EntryClaim, EntryRight } from "../../protocol/acl/acl-state.ts";
 import { createAclLog } from "../../protocol/acl/acl-log.ts";
+import type { VerifiedAclOp } from "../../protocol/acl/acl-op.ts";
 import { readAclOp, ROLES } from "../../protocol/acl/acl-op.ts";
+import { DOMAINS } from "../../protocol/codec/domains.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
-import { bytesEqual } from "../../protocol/kernel/bytes.ts";
-import type { Role } from "../contract/types.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
+import type { Membership, Role } from "../contract/types.ts";
 import type { SignedRow } from "../ports/store.ts";
 
 export type AddedOp =
@@ -23,6 +25,8 @@ export interface AccessMember {
 export interface Access {
   readonly add: (op: SignedRow) => AddedOp;
   readonly state: () => AclState;
+  /** Every op taken, those that still wait for their parents included, in order of arrival. */
+  readonly ops: () => readonly VerifiedAclOp[];
   /** What a new record names as its view of the ACL, at most 16 ops. */
   readonly heads: () => readonly Uint8Array[];
   readonly knows: (ids: readonly Uint8Array[]) => boolean;
@@ -31,6 +35,13 @@ export interface Access {
   readonly isWriter: (device: Uint8Array) => boolean;
   readonly members: () => readonly AccessMember[];
   readonly memberOfDevice: (device: Uint8Array) => AccessMember | undefined;
+  /** All devices an identity ever had here, those of former members included. */
+  readonly devicesEver: (idRoot: Uint8Array) => readonly Uint8Array[];
+  /** Whose device it is, or was. */
+  readonly identityOfDevice: (device: Uint8Array) => Uint8Array | undefined;
+  readonly membershipOf: (idRoot: Uint8Array) => Membership;
+  /** Whether since the last call something was added that can change what counts among records already here. */
+  readonly takeRightsChange: () => boolean;
 }
 
 const ROLE_NAMES: Readonly<Record<number, Role>> = {
@@ -40,9 +51,24 @@ const ROLE_NAMES: Readonly<Record<number, Role>> = {
   [ROLES.owner]: "owner",
 };
 const MAX_HEADS = 16;
+/** Ops on which no right to write depends. */
+const WITHOUT_RIGHTS: ReadonlySet<string> = new Set(["epoch", "reseal", "policy", "invite"]);
+
+/** Whether a valid op by itself takes rights from entries that do not know it. */
+const takesRights = ({ body }: VerifiedAclOp): boolean =>
+  body.type === "remove" ||
+  body.type === "leave" ||
+  body.type === "freeze" ||
+  (body.type === "set" && body.role < ROLES.writer) ||
+  ("identityOps" in body && body.identityOps.some((op) => op.body.type === "revokeDevice"));
 
 export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access => {
   const log = createAclLog(crypto, rid);
+  const taken: VerifiedAclOp[] = [];
+  const takenIds = new Set<string>();
+  /** Verdicts at the last look, by op id. */
+  let judged = new Map<string, string | undefined>();
+  let untouched = true;
 
   const state = (): AclState => {
     const current = log.state();
@@ -59,15 +85,21 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
 
   return {
     add: ({ header, signature }) => {
+      const known = bytesToHex(crypto.hash("SHA256", DOMAINS.acl, header));
+      if (takenIds.has(known)) return { type: "known" };
       const op = readAclOp(crypto, header, signature);
       if (!op.ok) return { type: "invalid" };
       const outcome = log.add(op.value);
       if (outcome.type === "known") return { type: "known" };
       if (outcome.type === "refused") return { type: "invalid" };
+      taken.push(op.value);
+      takenIds.add(known);
+      untouched = false;
       return { type: "added", id: op.value.id, gen: op.value.gen };
     },
     state,
-    heads: () => state().heads.slice(0, MAX_HEADS),
+    ops: () => taken,
+    heads: () => state().heads.slice(-MAX_HEADS),
     knows: (ids) => ids.every((id) => log.has(id)),
     covers: log.covers,
     right: (claim) => state().rightOf(claim),
@@ -77,5 +109,48 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
     },
     members,
     memberOfDevice,
+    devicesEver: (idRoot) =>
+      taken.flatMap(({ body }) =>
+        "identityOps" in body
+          ? body.identityOps.flatMap((op) =>
+              op.body.type === "addDevice" && bytesEqual(op.idRoot, idRoot) ? [op.body.devSig] : [],
+            )
+          : [],
+      ),
+    identityOfDevice: (device) => {
+      for (const { body } of taken)
+        for (const op of "identityOps" in body ? body.identityOps : [])
+          if (op.body.type === "addDevice" && bytesEqual(op.body.devSig, device)) return op.idRoot;
+      return undefined;
+    },
+    membershipOf: (idRoot) => {
+      const current = state();
+      if (current.roleOf(idRoot) !== ROLES.none) return "active";
+      const ended = taken.findLast(
+        ({ id, body, idRoot: by }) =>
+          current.verdictOf(id) === "valid" &&
+          ((body.type === "remove" && body.who.some((who) => bytesEqual(who, idRoot))) ||
+            (body.type === "leave" && bytesEqual(by, idRoot))),
+      );
+      if (ended === undefined) return "joining";
+      return ended.body.type === "leave" ? "left" : "removed";
+    },
+    takeRightsChange: () => {
+      if (untouched) return false;
+      untouched = true;
+      const current = state();
+      const before = judged;
+      judged = new Map();
+      let changed = false;
+      for (const op of taken) {
+        if (WITHOUT_RIGHTS.has(op.body.type)) continue;
+        const key = bytesToHex(op.id);
+        const verdict = current.verdictOf(op.id);
+        judged.set(key, verdict);
+        const earlier = before.get(key);
+        if (earlier === undefined ? verdict === "valid" && takesRights(op) : earlier !== verdict) changed = true;
+      }
+      return changed;
+    },
   };
 };

@@ -22,6 +22,7 @@ export interface DocumentIndexer {
     document: number,
     work: () => Promise<Result<T, ContractError>>,
   ) => Promise<Result<T, ContractError>>;
+  /** The engine's copy is not the stored document any more: load it afresh. */
   readonly forget: (document: number) => void;
   /** Writes what lists show of content already at hand. Inside a transaction; once it is committed, `publish` the same. */
   readonly write: (repository: Repository, document: number, facts: NoteFacts) => void;
@@ -88,16 +89,20 @@ export const createDocumentIndexer = (deps: {
   const snapshotDueAt = new Map<number, number>();
   let timer: { readonly due: number; readonly cancel: () => void } | undefined;
   let cancelCheck: (() => void) | undefined;
+  /** How often a document was forgotten: what was loaded before is not what it is now. */
+  const forgotten = new Map<number, number>();
   let stopped = false;
   let working: Promise<void> | undefined;
 
   const load = async (document: number): Promise<Result<null, EngineError>> => {
+    const age = forgotten.get(document);
     const held = loaded.get(document);
     if (held !== undefined) {
       const newer = store.documents.changesAfter(document, held.upTo);
       if (newer.changes.length === 0) return { ok: true, value: null };
       const applied = await engine.apply(document, newer.changes);
       if (applied.ok) {
+        if (forgotten.get(document) !== age) return load(document);
         const changes = held.changes + newer.changes.length;
         loaded.set(document, { upTo: newer.upTo, changes, bytes: held.bytes + sizeOf(newer.changes) });
         return applied;
@@ -113,6 +118,7 @@ export const createDocumentIndexer = (deps: {
       const all = store.documents.changesAfter(document, 0);
       result = await engine.load(document, { snapshot: null, changes: all.changes });
     }
+    if (result.ok && forgotten.get(document) !== age) return load(document);
     if (result.ok) loaded.set(document, { upTo: tail.upTo, changes: tail.changes.length, bytes: sizeOf(tail.changes) });
     return result;
   };
@@ -171,8 +177,9 @@ export const createDocumentIndexer = (deps: {
     const held = loaded.get(document);
     snapshotDueAt.delete(document);
     if (held === undefined) return;
+    const age = forgotten.get(document);
     const snapshot = await engine.snapshot(document);
-    if (!snapshot.ok) return;
+    if (!snapshot.ok || forgotten.get(document) !== age) return;
     const written = store.transaction(() => store.documents.setSnapshot(document, snapshot.value, held.upTo));
     if (written.ok) loaded.set(document, { upTo: held.upTo, changes: 0, bytes: 0 });
     else log.warn("snapshot not stored", { fault: written.error.type });
@@ -269,6 +276,7 @@ export const createDocumentIndexer = (deps: {
     dirty,
     withLoaded,
     forget: (document) => {
+      forgotten.set(document, (forgotten.get(document) ?? 0) + 1);
       loaded.delete(document);
     },
     write,

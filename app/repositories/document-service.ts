@@ -23,6 +23,7 @@ type Emit = (message: Result<OpenDocumentEvent, ContractError>) => void;
 /** An open document: somebody who sees it and, with a session of its own, may write it. */
 interface Lease {
   readonly id: string;
+  readonly release: (() => void) | undefined;
   readonly repository: Repository;
   readonly document: DocumentRow;
   readonly session: SessionRow | undefined;
@@ -50,6 +51,10 @@ export interface DocumentService {
     | undefined;
   /** Shows changes that came from elsewhere to whoever has the document open. */
   readonly show: (document: number, changes: readonly Uint8Array[], except?: string) => void;
+  /** Takes documents that lost changes away from whoever has them open; they open them again. */
+  readonly expire: (documents: ReadonlySet<number>) => void;
+  /** The same for whoever may write now and could not, or could and may not. */
+  readonly expireWritable: (repository: Repository) => void;
   /** Takes changes that a co-editor sent ahead of their entry: shows them at once, then keeps them. */
   readonly takeLive: (
     repository: Repository,
@@ -167,6 +172,15 @@ export const createDocumentService = (deps: {
     }
   };
 
+  const expire = (concerned: (lease: Lease) => boolean): void => {
+    for (const lease of leases.values()) {
+      if (!concerned(lease)) continue;
+      leases.delete(lease.id);
+      lease.release?.();
+      lease.emit(err(contractError("LeaseExpired")));
+    }
+  };
+
   const unixSeconds = (): number => Math.floor(clock.unix() / 1000);
 
   const create: DocumentService["create"] = (repository, document, did = random.bytes(16), along) =>
@@ -257,7 +271,7 @@ export const createDocumentService = (deps: {
       const leaseId = bytesToHex(random.bytes(16));
       const snapshot = store.documents.snapshot(row.n);
       const { changes } = store.documents.changesAfter(row.n, snapshot?.upTo ?? 0);
-      leases.set(leaseId, { id: leaseId, repository, document: row, session, emit });
+      leases.set(leaseId, { id: leaseId, release: leased?.value.release, repository, document: row, session, emit });
       emit(
         ok({
           type: "opened",
@@ -271,8 +285,7 @@ export const createDocumentService = (deps: {
         }),
       );
       return () => {
-        leases.delete(leaseId);
-        leased?.value.release();
+        if (leases.delete(leaseId)) leased?.value.release();
       };
     },
     apply: async (leaseId, changes) => {
@@ -284,6 +297,11 @@ export const createDocumentService = (deps: {
       if (!committed.ok) return committed;
       afterCommit(repository, document, session, changes, "batched", leaseId);
       return ok({ heads: headsOf(store.documents.byNumber(document.n)) });
+    },
+    expire: (documents) => expire(({ document }) => documents.has(document.n)),
+    expireWritable: (repository) => {
+      const writable = repositories.canWrite(repository);
+      expire((lease) => lease.repository === repository && (lease.session !== undefined) !== writable);
     },
     lease: (id) => leases.get(id),
     leasesOf: (document) => [...leases.values()].filter((lease) => lease.document.n === document),

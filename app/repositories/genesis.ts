@@ -47,6 +47,7 @@ export const foundRepository = async (
     title,
     aclOps: [{ header: genesis.headerBytes, signature: genesis.sig }],
     secrets: [epoch.value.secret],
+    topicPk: epoch.value.body.topicPk,
   });
   if (!adopted.ok) return err(storeFailure(adopted.error));
   const repository = adopted.value;

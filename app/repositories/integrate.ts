@@ -4,14 +4,14 @@ import type { CheckedItem } from "../../protocol/entry/item.ts";
 import { openItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import { checkSpans, readParts } from "../../protocol/entry/payload.ts";
-import type { SignedRecord } from "../../protocol/entry/record.ts";
-import { readRecord } from "../../protocol/entry/record.ts";
+import type { RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
+import { readRecord, readRecordHeader } from "../../protocol/entry/record.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
-import type { EntryState, Store } from "../ports/store.ts";
+import type { EntryState, InnerRow, SessionRow, Store } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
 import type { ChangeBatch, ChangeRun } from "./change-batch.ts";
 import { changesOf, cutRun, hashAt, hashesOf, inspectBatch, sliceRun } from "./change-batch.ts";
@@ -23,12 +23,12 @@ export type Opened =
   | { readonly type: "record"; readonly record: SignedRecord; readonly parts: readonly Part[] }
   | { readonly type: "refused"; readonly state: EntryState };
 
-/** Decrypts and verifies an item of the repository's epoch, in the order of data.md section 4.2. */
-export const openEntry = (crypto: CryptoProvider, repository: Repository, item: CheckedItem): Opened => {
-  const plaintext = openItem(crypto, item, repository.epoch.readKey);
+/** Decrypts and verifies an item of a topic with `readKey`, in the order of data.md section 4.2. */
+export const openEntry = (crypto: CryptoProvider, rid: Uint8Array, readKey: Uint8Array, item: CheckedItem): Opened => {
+  const plaintext = openItem(crypto, item, readKey);
   if (!plaintext.ok)
     return { type: "refused", state: plaintext.error.type === "WrongKey" ? ENTRY_STATE.noKey : ENTRY_STATE.malformed };
-  const record = readRecord(crypto, plaintext.value, { rid: repository.rid, gen: item.gen });
+  const record = readRecord(crypto, plaintext.value, { rid, gen: item.gen });
   if (!record.ok) return { type: "refused", state: ENTRY_STATE.malformed };
   const parts = readParts(record.value.payload);
   if (!parts.ok || !checkSpans(record.value.header, parts.value).ok)
@@ -36,24 +36,72 @@ export const openEntry = (crypto: CryptoProvider, repository: Repository, item: 
   return { type: "record", record: record.value, parts: parts.value };
 };
 
+/** New changes by document row, in an order in which dependencies come first. */
+export type DocumentChanges = readonly (readonly [document: number, changes: readonly Uint8Array[]])[];
+
 export interface Integrated {
   readonly state: EntryState;
-  /** New changes by document row; empty unless `state` is valid. */
-  readonly changes: readonly (readonly [document: number, changes: readonly Uint8Array[]])[];
+  /** What became part of documents: the record's changes, and those of records it vouches for. */
+  readonly changes: DocumentChanges;
   readonly accessChanged: boolean;
+  /** The record was linked into its session now; whether it counts is in `state`. */
+  readonly linked: boolean;
+  /** The record contradicts another of its session, which has this iid. */
+  readonly contradicts: Uint8Array | undefined;
+  /** Everything has to be judged again before it is known whether this record counts. */
+  readonly undecided: boolean;
 }
-
-const refused = (state: EntryState): Integrated => ({ state, changes: [], accessChanged: false });
 
 const decodeAclHeads = (encoded: Uint8Array): readonly Uint8Array[] => {
   const value = decodeCbor(encoded);
   return value.ok && Array.isArray(value.value) ? (value.value as Uint8Array[]) : [];
 };
 
+/** Last change number of the session in each document of `record`, from the headers back from `prev`. */
+const lastNumbers = (store: Store, record: SignedRecord, prev: InnerRow): Map<string, number> => {
+  const open = new Set(record.header.parts.map(({ doc }) => bytesToHex(doc)));
+  const last = new Map<string, number>();
+  for (let row: InnerRow | undefined = prev; row !== undefined && open.size > 0;) {
+    const read = readRecordHeader(row.header);
+    if (!read.ok) break;
+    for (const { doc, aseqFrom, n } of read.value.header.parts) {
+      const key = bytesToHex(doc);
+      if (open.delete(key)) last.set(key, aseqFrom + n - 1);
+    }
+    row = read.value.header.seq === 0 ? undefined : store.entries.inner(read.value.header.prev);
+  }
+  return last;
+};
+
+/** The link a record claims to follow, in a session with two branches or with records whose changes were taken out. */
+const stateBehind = (
+  store: Store,
+  repository: Repository,
+  record: SignedRecord,
+): SessionState | "unknown" | undefined => {
+  const { header } = record;
+  if (header.seq === 0) return undefined;
+  const prev = store.entries.inner(header.prev);
+  if (prev === undefined || prev.seq !== header.seq - 1 || !bytesEqual(prev.session, header.sess)) return "unknown";
+  const read = readRecordHeader(prev.header);
+  if (!read.ok) return "unknown";
+  const { acl } = read.value.header;
+  return { devSig: prev.device, seq: prev.seq, iid: prev.iid, acl, lastAseq: lastNumbers(store, record, prev) };
+};
+
 /** Last accepted link of a session, with the change numbers of the documents `record` touches. */
-const sessionState = (store: Store, repository: Repository, record: SignedRecord): SessionState | undefined => {
-  const row = store.repositories.session(repository.n, record.header.sess);
+const sessionState = (
+  store: Store,
+  repository: Repository,
+  row: SessionRow | undefined,
+  record: SignedRecord,
+): SessionState | "unknown" | undefined => {
   if (row === undefined || row.lastSeq < 0) return undefined;
+  if (
+    row.state === FROZEN ||
+    (bytesEqual(record.header.prev, row.lastIid) && store.entries.hasDoubts(repository.n, row.session))
+  )
+    return stateBehind(store, repository, record);
   const lastAseq = new Map<string, number>();
   for (const span of record.header.parts) {
     const document = store.documents.byId(repository.n, span.doc);
@@ -150,75 +198,125 @@ export const storeChanges = (
   return ok(fresh);
 };
 
+/** The changes of a span, when they are what the record's header announces. */
+const announcedBatch = (
+  inspect: ChangeInspector,
+  record: SignedRecord,
+  span: number,
+  changes: readonly Uint8Array[],
+): ChangeBatch | undefined => {
+  const described = record.header.parts[span];
+  const batch = inspectBatch(inspect, changes);
+  if (!batch.ok || described === undefined) return undefined;
+  const facts = { ...batch.value, lastHash: hashAt(batch.value.facts, batch.value.count - 1) };
+  return checkSpanChanges(record.header.sess, described, facts).ok ? batch.value : undefined;
+};
+
+/** Whether the record's change parts are what its header announces, without asking what they build on. */
+const announcedChanges = (inspect: ChangeInspector, record: SignedRecord, parts: readonly Part[]): boolean =>
+  parts
+    .filter((part) => part.type === "changes")
+    .every(({ changes }, span) => announcedBatch(inspect, record, span, changes) !== undefined);
+
+/** Takes the ACL ops of a record. They are signed by themselves and need neither the record's parents nor its right to write. */
+const takeOps = (store: Store, repository: Repository, parts: readonly Part[]): "invalid" | "added" | "known" => {
+  let outcome: "added" | "known" = "known";
+  for (const part of parts) {
+    if (part.type !== "aclOp") continue;
+    const added = repository.access.add({ header: part.header, signature: part.sig });
+    if (added.type === "invalid") return "invalid";
+    if (added.type === "known") continue;
+    store.repositories.addAclOp(repository.n, added.id, added.gen, { header: part.header, signature: part.sig });
+    outcome = "added";
+  }
+  return outcome;
+};
+
 /**
- * Puts an opened record into the repository: session chain, access control, parents, changes. Must run inside a
- * transaction; the caller stores the returned state with the entry.
+ * Puts an opened record into the repository: ACL ops, parents, session chain, access control, changes. What is not allowed
+ * is linked all the same, as void: others may still vouch for it. Must run inside a transaction; the caller stores the
+ * returned state with the entry.
  */
 export const integrateRecord = (
-  deps: { readonly store: Store; readonly crypto: CryptoProvider; readonly inspect: ChangeInspector },
+  deps: {
+    readonly store: Store;
+    readonly crypto: CryptoProvider;
+    readonly inspect: ChangeInspector;
+    /** Makes the void past of a record that counts count as well. */
+    readonly adoptPast: (header: RecordHeader) => DocumentChanges;
+  },
   repository: Repository,
   record: SignedRecord,
   parts: readonly Part[],
   now: number,
 ): Integrated => {
   const { store, inspect } = deps;
+  const { access } = repository;
   const { header, iid } = record;
-  if (store.entries.inner(iid) !== undefined) return refused(ENTRY_STATE.valid);
+  const ops = takeOps(store, repository, parts);
+  const answer = (state: EntryState, more: Partial<Integrated> = {}): Integrated => ({
+    state,
+    changes: [],
+    accessChanged: ops === "added",
+    linked: false,
+    contradicts: undefined,
+    undecided: false,
+    ...more,
+  });
+  if (ops === "invalid") return answer(ENTRY_STATE.malformed);
+  if (store.entries.inner(iid) !== undefined)
+    return answer(store.entries.doubt(iid) === "void" ? ENTRY_STATE.void : ENTRY_STATE.valid);
 
   const gen = expectedGen(header, (parent) => store.entries.inner(parent)?.gen);
-  if (gen === undefined) return refused(ENTRY_STATE.pending);
-  if (gen !== header.gen) return refused(ENTRY_STATE.malformed);
+  if (gen === undefined) return answer(ENTRY_STATE.pending);
+  if (gen !== header.gen) return answer(ENTRY_STATE.malformed);
+  if (!access.knows(header.acl)) return answer(ENTRY_STATE.pending);
 
-  let accessChanged = false;
-  for (const part of parts) {
-    if (part.type !== "aclOp") continue;
-    const added = repository.access.add({ header: part.header, signature: part.sig });
-    if (added.type === "invalid") return refused(ENTRY_STATE.malformed);
-    if (added.type === "added") {
-      store.repositories.addAclOp(repository.n, added.id, added.gen, { header: part.header, signature: part.sig });
-      accessChanged = true;
-    }
-  }
-  const answer = (state: EntryState): Integrated => ({ state, changes: [], accessChanged });
-
-  if (!repository.access.knows(header.acl)) return answer(ENTRY_STATE.pending);
-  const verdict: ChainVerdict = checkLink(sessionState(store, repository, record), record, (later, earlier) =>
-    repository.access.covers(later, earlier),
-  );
-  if (verdict.type === "gap") return answer(ENTRY_STATE.pending);
-  if (verdict.type === "broken") return answer(ENTRY_STATE.malformed);
+  const session = store.repositories.session(repository.n, header.sess);
+  let previous = sessionState(store, repository, session, record);
+  const check = (state: SessionState | undefined): ChainVerdict =>
+    checkLink(state, record, (later, earlier) => access.covers(later, earlier));
+  if (previous === "unknown") return answer(ENTRY_STATE.pending);
+  let verdict = check(previous);
+  let contradicts: Uint8Array | undefined;
   if (verdict.type === "fork") {
-    const other = store.entries.innerAt(repository.n, header.sess, verdict.seq);
-    if (other !== undefined)
-      store.repositories.addEquivocation(repository.n, header.sess, verdict.seq, other.iid, iid, now);
-    return answer(ENTRY_STATE.quarantined);
+    contradicts = store.entries.innerAt(repository.n, header.sess, verdict.seq)?.iid;
+    if (contradicts !== undefined)
+      store.repositories.addEquivocation(repository.n, header.sess, verdict.seq, contradicts, iid, now);
+    previous = stateBehind(store, repository, record);
+    if (previous === "unknown") return answer(ENTRY_STATE.pending);
+    verdict = check(previous);
   }
-  if (repository.access.right(header).type !== "allowed") return answer(ENTRY_STATE.void);
+  if (verdict.type === "gap") return answer(ENTRY_STATE.pending);
+  if (verdict.type !== "extends") return answer(ENTRY_STATE.malformed);
 
+  const past = header.seq === 0 ? header.parents : [header.prev, ...header.parents];
+  const allowed = contradicts === undefined && access.right(header).type === "allowed";
+  const undecided =
+    contradicts !== undefined ||
+    (allowed && access.state().forks.length > 0 && past.some((parent) => store.entries.doubt(parent) === "void"));
+  const counts = allowed && !undecided;
   const stored: (readonly [number, readonly Uint8Array[]])[] = [];
-  const refusal = store.savepoint((): EntryState | undefined => {
-    let span = 0;
-    for (const part of parts) {
-      if (part.type !== "changes") continue;
-      const described = header.parts[span++];
-      const batch = inspectBatch(inspect, part.changes);
-      if (
-        !batch.ok ||
-        described === undefined ||
-        !checkSpanChanges(header.sess, described, {
-          ...batch.value,
-          lastHash: hashAt(batch.value.facts, batch.value.count - 1),
-        }).ok
-      )
-        return ENTRY_STATE.malformed;
-      const document = store.documents.add(repository.n, part.doc, now);
-      const fresh = storeChanges(store, document, batch.value, "entry", now);
-      if (!fresh.ok) return fresh.error === "missingDependency" ? ENTRY_STATE.pending : ENTRY_STATE.malformed;
-      if (fresh.value.length > 0) stored.push([document, fresh.value]);
-    }
-    return undefined;
-  });
-  if (refusal !== undefined) return answer(refusal);
+  if (counts) {
+    const refusal = store.savepoint((): EntryState | undefined => {
+      stored.push(...deps.adoptPast(header));
+      let span = 0;
+      for (const part of parts) {
+        if (part.type !== "changes") continue;
+        const batch = announcedBatch(inspect, record, span++, part.changes);
+        if (batch === undefined) return ENTRY_STATE.malformed;
+        const document = store.documents.add(repository.n, part.doc, now);
+        const fresh = storeChanges(store, document, batch, "entry", now);
+        if (!fresh.ok) return fresh.error === "missingDependency" ? ENTRY_STATE.pending : ENTRY_STATE.malformed;
+        if (fresh.value.length > 0) stored.push([document, fresh.value]);
+      }
+      return undefined;
+    });
+    if (refusal !== undefined) return answer(refusal);
+  } else {
+    if (!announcedChanges(inspect, record, parts)) return answer(ENTRY_STATE.malformed);
+    store.entries.setDoubt(repository.n, header.sess, iid, "void");
+  }
 
   store.entries.addInner(repository.n, {
     iid,
@@ -228,18 +326,25 @@ export const integrateRecord = (
     gen: header.gen,
     header: record.headerBytes,
   });
-  const parents = header.seq === 0 ? header.parents : [header.prev, ...header.parents];
-  store.repositories.advanceHeads(repository.n, { iid, gen: header.gen }, parents);
-  const known = store.repositories.session(repository.n, header.sess);
+  if (counts) store.repositories.advanceHeads(repository.n, { iid, gen: header.gen }, past);
+  const continues = session === undefined || header.seq > session.lastSeq;
   store.repositories.putSession(repository.n, {
     session: header.sess,
     device: header.devSig,
-    lastSeq: header.seq,
-    lastIid: iid,
-    own: known?.own ?? false,
-    state: known?.state ?? 0,
-    startedAt: known?.startedAt ?? now,
-    acl: encodeCbor(header.acl),
+    lastSeq: continues ? header.seq : session.lastSeq,
+    lastIid: continues ? iid : session.lastIid,
+    own: session?.own ?? false,
+    state: contradicts === undefined ? (session?.state ?? 0) : FROZEN,
+    startedAt: session?.startedAt ?? now,
+    acl: continues ? encodeCbor(header.acl) : session.acl,
   });
-  return { state: ENTRY_STATE.valid, changes: stored, accessChanged };
+  return answer(counts ? ENTRY_STATE.valid : ENTRY_STATE.void, {
+    changes: counts ? stored : [],
+    linked: true,
+    contradicts,
+    undecided,
+  });
 };
+
+/** State of a session of which two branches are known. */
+const FROZEN = 2;

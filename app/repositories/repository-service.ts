@@ -1,30 +1,34 @@
 import { ITEM_KINDS, checkTopicSignature, readItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
+import type { AclBody } from "../../protocol/acl/acl-op.ts";
+import type { RecordHeader } from "../../protocol/entry/record.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
 import { deriveTopicKeys, mergeEpochs } from "../../protocol/epoch/epoch-keys.ts";
-import { encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
+import { randomBelow } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import type { PushResult, PushStatus } from "../../protocol/peer/messages.ts";
 import type { Profile } from "../identities/profile.ts";
+import type { Membership } from "../contract/types.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type { EntryRow, SessionRow, SignedRow, Store, StoreError, TopicRow } from "../ports/store.ts";
+import type { EntryRow, EntryState, SessionRow, SignedRow, Store, StoreError, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
 import type { SliceQueue } from "../runtime/slices.ts";
 import { createAccess } from "./access.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
+import type { Sealed, WritableSecret } from "./epoch-keeper.ts";
+import { createEpochKeeper } from "./epoch-keeper.ts";
 import type { Opened } from "./integrate.ts";
 import { integrateRecord, openEntry } from "./integrate.ts";
 import type { Integration, Repository } from "./repository.ts";
-import type { SealDependencies } from "./seal.ts";
-import { appendRecord, sealDrafts } from "./seal.ts";
+import { adoptPast } from "./validity.ts";
 
 /** What the rest of the node does when something was committed. */
 export interface RepositoryObserver {
@@ -44,14 +48,20 @@ export interface RepositoryService {
   readonly topicByPk: (pk: Uint8Array) => TopicRow | undefined;
   /** Reads the topics again after one was added or removed. */
   readonly refreshTopics: () => void;
-  /** Whether this device holds the write key and is, by the ACL known so far, a writer. */
+  /** Where this identity stands in the repository. */
+  readonly membership: (repository: Repository) => Membership;
+  /** Whether this device holds a write key and is, by the ACL known so far, a writer. */
   readonly canWrite: (repository: Repository) => boolean;
+  /** Whether this device can publish ops of its own, as a writer or over the readers' topic. */
+  readonly canSpeak: (repository: Repository) => boolean;
   /** Takes a repository into this node: a new one with its genesis op, or one joined by invite. */
   readonly adopt: (input: {
     readonly rid: Uint8Array;
     readonly title: string;
     readonly aclOps: readonly SignedRow[];
     readonly secrets: readonly EpochSecret[];
+    /** The topic those secrets stand for, which a reader cannot derive. */
+    readonly topicPk: Uint8Array;
   }) => Result<Repository, StoreError>;
   /** Verifies, stores and integrates items of a topic in slices; `done` answers for each wire in order. */
   readonly ingest: (
@@ -68,6 +78,12 @@ export interface RepositoryService {
   ) => Result<{ readonly session: SessionRow; readonly release: () => void }, StoreError>;
   /** Writes one record with these parts in an own session at once. */
   readonly append: (repository: Repository, parts: readonly Part[]) => Result<null, StoreError>;
+  /** Signs an ACL op on everything known and publishes it; `secret` is that of an epoch it founds. Answers the op's id. */
+  readonly author: (repository: Repository, body: AclBody, secret?: EpochSecret) => Result<Uint8Array, StoreError>;
+  /** Seals what is written and says what an epoch on top of the present ones needs; undefined while secrets are missing. */
+  readonly headSecrets: (repository: Repository) => readonly WritableSecret[] | undefined;
+  /** Publishes every ACL op in the current topic, for someone who cannot follow the earlier ones yet. */
+  readonly publishOps: (repository: Repository) => Result<null, StoreError>;
   /** Asks for drafts of the repository to be sealed into entries: at once, or after the batching delay. */
   readonly scheduleSeal: (repository: Repository, urgency: "now" | "live" | "idle", bytes: number) => void;
   readonly sealAll: () => void;
@@ -78,15 +94,33 @@ const IDLE_FLUSH = durationMs(2_000);
 const LATEST_FLUSH = 5_000;
 const LIVE_FLUSH = durationMs(400);
 const FLUSH_BYTES = 32_768;
-/** Sessions live at most 30 days (data.md section 4.3). */
-const SESSION_DAYS_MS = 30 * 24 * 3_600_000;
 /** Opened records kept while they wait for their parents; others are opened again from disk. */
 const MAX_WAITING_IN_MEMORY = 2_000;
+
+/** Late entries are taken from the topics of earlier epochs for this long (data.md section 7). */
+const LINGERING_MS = 30 * 24 * 3_600_000;
+/** ACL ops in one record; leaves room within an entry for the largest op. */
+const OPS_BYTES = 100_000;
+/** Members repair missing seals and announce topics in turn, so that one of them suffices. */
+const UPKEEP_SPREAD_MS = 2_000;
+/** What may come over a reply topic: a few ops of one's own. */
+const MAX_REPLY_BYTES = 8_192;
 
 interface Flush {
   cancel: () => void;
   readonly since: number;
   bytes: number;
+}
+
+/** What one batch of items does to a repository. */
+interface Outcome {
+  readonly changes: Map<number, Uint8Array[]>;
+  readonly contradictions: (readonly [Uint8Array, Uint8Array])[];
+  /** Items made on the way: drafts sealed beforehand, records sealed again, answers. */
+  readonly items: Sealed[];
+  accessChanged: boolean;
+  linked: boolean;
+  undecided: boolean;
 }
 
 interface Candidate {
@@ -114,11 +148,16 @@ export const createRepositoryService = (deps: {
   const leased = new Set<string>();
   const flushes = new Map<number, Flush>();
   const waiting = new Map<string, Opened & { type: "record" }>();
+  const upkeep = new Map<number, () => void>();
 
-  const sealing = (): SealDependencies => {
-    invariant(profile !== undefined, "the profile is open");
-    return { store, crypto, random, device: profile.device, inspect };
-  };
+  const keeper = createEpochKeeper({
+    ...deps,
+    leased,
+    holder: () => {
+      invariant(profile !== undefined, "the profile is open");
+      return profile;
+    },
+  });
 
   const refreshTopics = (): void => {
     topics = store.topics.all();
@@ -127,139 +166,134 @@ export const createRepositoryService = (deps: {
   };
 
   const track = (n: number, rid: Uint8Array): Repository => {
-    const access = createAccess(crypto, rid);
-    for (const op of store.repositories.aclOps(n)) access.add(op);
-    const secrets = store.repositories.epochs(n).map(({ eid, s, w }): EpochSecret => ({ eid, S: s, W: w }));
-    const heads = access.state().epochHeads.map(({ body }) => bytesToHex(body.eid));
-    const held = secrets.filter(({ eid }) => heads.includes(bytesToHex(eid)));
-    const keys = deriveTopicKeys(crypto, mergeEpochs(crypto, held));
-    const topicPk = keys.topicKey?.publicKey ?? access.state().epochHeads[0]?.body.topicPk;
-    invariant(topicPk !== undefined, "an epoch has a topic");
-    const topic = store.topics.all().find((row) => bytesEqual(row.pk, topicPk));
-    invariant(topic !== undefined, "the topic of an epoch is stored with it");
     const repository: Repository = {
       n,
       rid,
       id: bytesToHex(rid),
-      access,
-      epoch: {
-        eid: held[0]?.eid as Uint8Array,
-        readKey: keys.readKey,
-        topicPk,
-        topicKey: keys.topicKey,
-        topic: topic.n,
-      },
+      access: keeper.loadAccess(n, rid),
+      epoch: keeper.storedEpoch(n),
     };
+    const refreshed = store.transaction(() => keeper.refreshKeys(repository));
+    if (!refreshed.ok) observer.fault(refreshed.error);
     repositories.set(repository.id, repository);
     byNumber.set(n, repository);
     return repository;
   };
 
-  const ownSession = (repository: Repository): SessionRow => {
-    invariant(profile !== undefined, "the profile is open");
-    const now = clock.unix();
-    const device = profile.device.publicKey;
-    const free = store.repositories
-      .ownSessions(repository.n)
-      .find(
-        (row) =>
-          row.state === 0 &&
-          bytesEqual(row.device, device) &&
-          now - row.startedAt < SESSION_DAYS_MS &&
-          !leased.has(bytesToHex(row.session)),
-      );
-    if (free !== undefined) return free;
-    const session: SessionRow = {
-      session: random.bytes(16),
-      device,
-      lastSeq: -1,
-      lastIid: new Uint8Array(32),
-      own: true,
-      state: 0,
-      startedAt: now,
-      acl: encodeCbor([]),
-    };
-    store.repositories.putSession(repository.n, session);
-    return session;
+  /** Takes access and keys from the store again, after a transaction that had changed them in memory failed. */
+  const reload = (repository: Repository): void => {
+    repository.access = keeper.loadAccess(repository.n, repository.rid);
+    repository.epoch = keeper.storedEpoch(repository.n);
+    const refreshed = store.transaction(() => keeper.refreshKeys(repository));
+    if (!refreshed.ok) observer.fault(refreshed.error);
   };
 
-  const announce = (repository: Repository, items: readonly CheckedItem[]): void => {
-    const topic = topics.find((row) => row.n === repository.epoch.topic);
-    if (topic !== undefined) for (const item of items) observer.stored(topic, item, undefined);
+  /** Hands committed items on; topics that came with them are followed first. */
+  const announce = (items: readonly Sealed[]): void => {
+    if (items.some(({ topic }) => !topics.some(({ n }) => n === topic))) refreshTopics();
+    for (const { topic: n, item } of items) {
+      const topic = topics.find((row) => row.n === n);
+      if (topic !== undefined) observer.stored(topic, item, undefined);
+    }
   };
 
   const seal = (repository: Repository): void => {
     const flush = flushes.get(repository.n);
     flush?.cancel();
     flushes.delete(repository.n);
-    const sealed = store.transaction(() => sealDrafts(sealing(), repository, clock.unix()));
+    const before = repository.access.ops().length;
+    const sealed = store.transaction(() => keeper.sealAllDrafts(repository));
     if (!sealed.ok) {
+      reload(repository);
       observer.fault(sealed.error);
       return;
     }
-    if (sealed.value.length > 0) {
-      announce(repository, sealed.value);
-      observer.integrated({ repository, changes: new Map(), accessChanged: false });
-    }
+    if (sealed.value.length === 0) return;
+    announce(sealed.value);
+    const accessChanged = repository.access.ops().length > before;
+    observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged });
   };
 
-  /** Tries records that waited for parents until none fits any more; answers the changes that became known. */
-  const retryWaiting = (repository: Repository, topic: TopicRow, changes: Map<number, Uint8Array[]>): boolean => {
-    let accessChanged = false;
+  /** Integrates one opened record and notes what follows from it. Inside a transaction. */
+  const integrate = (
+    repository: Repository,
+    topic: TopicRow,
+    opened: Extract<Opened, { type: "record" }>,
+    n: number,
+    outcome: Outcome,
+  ): EntryState => {
+    const now = clock.unix();
+    const adopt = (header: RecordHeader) => adoptPast({ store, crypto, inspect }, repository, header, now);
+    const { record, parts } = opened;
+    const done = integrateRecord({ ...deps, adoptPast: adopt }, repository, record, parts, now);
+    store.entries.setState(n, done.state, record.iid);
+    for (const [document, list] of done.changes) {
+      const known = outcome.changes.get(document);
+      if (known === undefined) outcome.changes.set(document, [...list]);
+      else known.push(...list);
+    }
+    outcome.accessChanged ||= done.accessChanged;
+    outcome.linked ||= done.linked;
+    outcome.undecided ||= done.undecided;
+    if (done.contradicts !== undefined) outcome.contradictions.push([done.contradicts, record.iid]);
+    if (done.linked) {
+      if (done.state === ENTRY_STATE.valid) for (const part of parts) keeper.noteAnnouncement(repository, part);
+      const again = keeper.rewrap(repository, topic, record, parts, done.state);
+      if (again !== undefined) outcome.items.push(again);
+    }
+    return done.state;
+  };
+
+  /** Tries records that waited for parents until none fits any more. */
+  const retryWaiting = (repository: Repository, outcome: Outcome): void => {
     for (let progress = true; progress;) {
       progress = false;
-      for (const row of store.entries.waiting(topic.n, ENTRY_STATE.pending)) {
-        const opened = waiting.get(bytesToHex(row.oid)) ?? reopen(repository, row);
-        if (opened?.type !== "record") continue;
-        const {
-          state,
-          changes: fresh,
-          accessChanged: access,
-        } = integrateRecord(deps, repository, opened.record, opened.parts, clock.unix());
-        accessChanged ||= access;
-        if (state === ENTRY_STATE.pending) continue;
-        store.entries.setState(row.n, state, opened.record.iid);
-        waiting.delete(bytesToHex(row.oid));
-        collect(changes, fresh);
-        progress = true;
+      for (const topic of store.topics.all()) {
+        if (topic.repository !== repository.n) continue;
+        for (const row of store.entries.waiting(topic.n, ENTRY_STATE.pending)) {
+          const opened = waiting.get(bytesToHex(row.oid)) ?? reopen(repository, topic, row);
+          if (opened?.type !== "record") continue;
+          if (integrate(repository, topic, opened, row.n, outcome) === ENTRY_STATE.pending) continue;
+          waiting.delete(bytesToHex(row.oid));
+          progress = true;
+        }
       }
     }
-    return accessChanged;
   };
 
-  const reopen = (repository: Repository, row: EntryRow): Opened | undefined => {
+  const reopen = (repository: Repository, topic: TopicRow, row: EntryRow): Opened | undefined => {
     const wire = store.entries.wire(row.oid);
     if (wire === undefined) return undefined;
     const item = readItem(crypto, wire);
     // The signature was checked before the item was stored.
-    return item.ok ? openEntry(crypto, repository, item.value as CheckedItem) : undefined;
+    return item.ok ? openEntry(crypto, repository.rid, topic.readKey, item.value as CheckedItem) : undefined;
   };
 
-  const collect = (
-    into: Map<number, Uint8Array[]>,
-    fresh: readonly (readonly [number, readonly Uint8Array[]])[],
-  ): void => {
-    for (const [document, list] of fresh) {
-      const known = into.get(document);
-      if (known === undefined) into.set(document, [...list]);
-      else known.push(...list);
-    }
-  };
+  /** Readers' messages are small and carry nothing but ops and requests for seals. */
+  const fitsReply = (wire: Uint8Array, opened: Opened): boolean =>
+    wire.length <= MAX_REPLY_BYTES &&
+    (opened.type === "refused" ||
+      opened.parts.every(({ type }) => type === "aclOp" || type === "missingEpoch" || type === "receipt"));
 
   const verify = (topic: TopicRow, repository: Repository | undefined, wire: Uint8Array): Candidate | PushResult => {
     const item = readItem(crypto, wire);
     if (!item.ok) return { oid: new Uint8Array(32), status: 2 };
     const { oid, topicPk, kind } = item.value;
     if (store.entries.has(oid)) return { oid, status: 1 };
+    if (topic.state !== "current" && topic.since + LINGERING_MS < clock.unix()) return { oid, status: 2 };
     const expected = topic.kind === "rendezvous" ? ITEM_KINDS.rendezvous : ITEM_KINDS.entry;
     if (!bytesEqual(topicPk, topic.pk) || kind !== expected) return { oid, status: 2 };
     const checked = checkTopicSignature(crypto, item.value);
     if (!checked.ok) return { oid, status: 2 };
-    return {
-      item: checked.value,
-      opened: repository === undefined ? undefined : openEntry(crypto, repository, checked.value),
-    };
+    const opened =
+      repository === undefined ? undefined : openEntry(crypto, repository.rid, topic.readKey, checked.value);
+    if (topic.kind === "reply" && opened !== undefined && !fitsReply(wire, opened)) return { oid, status: 2 };
+    return { item: checked.value, opened };
   };
+
+  /** Whether a batch may take rights away: what is written so far is sealed first, so that others can vouch for what it builds on. */
+  const carriesOps = (candidates: readonly Candidate[]): boolean =>
+    candidates.some(({ opened }) => opened?.type === "record" && opened.parts.some(({ type }) => type === "aclOp"));
 
   /** Stores and integrates verified items in one transaction. */
   const commit = (
@@ -268,11 +302,18 @@ export const createRepositoryService = (deps: {
     candidates: readonly Candidate[],
     source: object | undefined,
   ): PushStatus => {
-    const changes = new Map<number, Uint8Array[]>();
-    let accessChanged = false;
+    const outcome: Outcome = {
+      changes: new Map(),
+      contradictions: [],
+      items: [],
+      accessChanged: false,
+      linked: false,
+      undecided: false,
+    };
     const fresh: CheckedItem[] = [];
-    let integrated = false;
+    let rebuilt: ReadonlySet<number> = new Set();
     const written = store.transaction(() => {
+      if (repository !== undefined && carriesOps(candidates)) outcome.items.push(...keeper.sealAllDrafts(repository));
       for (const { item, opened } of candidates) {
         const n = store.entries.add({
           oid: item.oid,
@@ -288,27 +329,36 @@ export const createRepositoryService = (deps: {
         if (n === undefined) continue;
         fresh.push(item);
         if (repository === undefined || opened?.type !== "record") continue;
-        const outcome = integrateRecord(deps, repository, opened.record, opened.parts, clock.unix());
-        store.entries.setState(n, outcome.state, opened.record.iid);
-        accessChanged ||= outcome.accessChanged;
-        collect(changes, outcome.changes);
-        if (outcome.state === ENTRY_STATE.pending && waiting.size < MAX_WAITING_IN_MEMORY)
+        const state = integrate(repository, topic, opened, n, outcome);
+        if (state === ENTRY_STATE.pending && waiting.size < MAX_WAITING_IN_MEMORY)
           waiting.set(bytesToHex(item.oid), opened);
-        if (outcome.state === ENTRY_STATE.valid) integrated = true;
-        else log.debug("entry not integrated", { state: outcome.state, oid: bytesToHex(item.oid.subarray(0, 4)) });
+        if (state !== ENTRY_STATE.valid)
+          log.debug("entry not integrated", { state, oid: bytesToHex(item.oid.subarray(0, 4)) });
       }
-      if (integrated && repository !== undefined)
-        accessChanged = retryWaiting(repository, topic, changes) || accessChanged;
+      if (repository === undefined) return;
+      if (outcome.linked || outcome.accessChanged) retryWaiting(repository, outcome);
+      const frozen = keeper.freezeSessions(repository, outcome.contradictions);
+      outcome.items.push(...frozen);
+      outcome.accessChanged ||= frozen.length > 0;
+      if (outcome.accessChanged) rebuilt = keeper.settleAccess(repository);
+      if (outcome.undecided && keeper.membership(repository) === "active")
+        rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
     });
     if (!written.ok) {
+      if (repository !== undefined) reload(repository);
       observer.fault(written.error);
       return 4;
     }
+    if (repository !== undefined && outcome.accessChanged) refreshTopics();
     for (const item of fresh) observer.stored(topic, item, source);
-    if (repository !== undefined && (integrated || accessChanged))
-      observer.integrated({ repository, changes, accessChanged });
+    announce(outcome.items);
+    if (repository !== undefined && (outcome.linked || outcome.accessChanged)) {
+      const { changes, accessChanged } = outcome;
+      observer.integrated({ repository, changes, rebuilt, accessChanged });
+      if (accessChanged || topic.kind === "reply") scheduleUpkeep(repository);
+    }
     // An entry of changes that were all seen live brings nothing new and yet frees the drafts that build on them.
-    if (repository !== undefined && integrated && store.documents.drafts(repository.n, 1).length > 0)
+    if (repository !== undefined && outcome.linked && store.documents.drafts(repository.n, 1).length > 0)
       scheduleSeal(repository, "live", 0);
     return 0;
   };
@@ -358,6 +408,36 @@ export const createRepositoryService = (deps: {
     flushes.set(repository.n, { cancel: clock.after(delay, () => seal(repository)), since, bytes: total });
   };
 
+  /** Things every writer would do, done by whoever's turn comes first. */
+  const scheduleUpkeep = (repository: Repository): void => {
+    if (upkeep.has(repository.n)) return;
+    const delay = durationMs(100 + randomBelow(random, UPKEEP_SPREAD_MS));
+    upkeep.set(
+      repository.n,
+      clock.after(delay, () => {
+        upkeep.delete(repository.n);
+        keepUp(repository);
+      }),
+    );
+  };
+
+  const keepUp = (repository: Repository): void => {
+    const parts: Sealed[] = [];
+    const before = repository.access.ops().length;
+    const written = store.transaction(() => {
+      parts.push(...keeper.keepUp(repository));
+      if (repository.access.ops().length > before) keeper.settleAccess(repository);
+    });
+    if (!written.ok) {
+      reload(repository);
+      observer.fault(written.error);
+      return;
+    }
+    if (parts.length > 0) announce(parts);
+    if (repository.access.ops().length > before)
+      observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged: true });
+  };
+
   return {
     open: (opened) => {
       profile = opened;
@@ -372,34 +452,29 @@ export const createRepositoryService = (deps: {
     topics: () => topics,
     topicByPk: (pk) => topicsByPk.get(bytesToHex(pk)),
     refreshTopics,
+    membership: keeper.membership,
     canWrite: (repository) =>
       repository.epoch.topicKey !== null &&
       profile !== undefined &&
       repository.access.isWriter(profile.device.publicKey),
-    adopt: ({ rid, title, aclOps, secrets }) => {
+    canSpeak: (repository) => keeper.speakingTopic(repository) !== undefined,
+    adopt: ({ rid, title, aclOps, secrets, topicPk }) => {
+      const known = repositories.get(bytesToHex(rid));
       const written = store.transaction(() => {
         const n = store.repositories.add(rid, title, clock.unix());
-        const access = createAccess(crypto, rid);
+        const access = known?.access ?? createAccess(crypto, rid);
         for (const row of aclOps) {
           const added = access.add(row);
           if (added.type === "added") store.repositories.addAclOp(n, added.id, added.gen, row);
         }
         for (const secret of secrets) store.repositories.addEpoch(n, { eid: secret.eid, s: secret.S, w: secret.W });
-        const combined = mergeEpochs(crypto, secrets);
-        const keys = deriveTopicKeys(crypto, combined);
-        const pk = keys.topicKey?.publicKey ?? access.state().epochHeads[0]?.body.topicPk;
-        invariant(pk !== undefined, "an adopted repository has an epoch");
-        store.topics.add({
-          pk,
-          repository: n,
-          kind: "epoch",
-          readKey: keys.readKey,
-          topicSeed: keys.topicKey?.seed ?? null,
-        });
+        const keys = deriveTopicKeys(crypto, mergeEpochs(crypto, secrets));
+        keeper.moveTo(n, keys.topicKey?.publicKey ?? topicPk, keys);
         return n;
       });
       if (!written.ok) return written;
-      const repository = repositories.get(bytesToHex(rid)) ?? track(written.value, rid);
+      if (known !== undefined) known.epoch = keeper.storedEpoch(known.n);
+      const repository = known ?? track(written.value, rid);
       refreshTopics();
       return ok(repository);
     },
@@ -423,7 +498,7 @@ export const createRepositoryService = (deps: {
       return ok(null);
     },
     leaseSession: (repository) => {
-      const session = store.transaction(() => ownSession(repository));
+      const session = store.transaction(() => keeper.ownSession(repository));
       if (!session.ok) return session;
       const key = bytesToHex(session.value.session);
       leased.add(key);
@@ -431,25 +506,70 @@ export const createRepositoryService = (deps: {
     },
     append: (repository, parts) => {
       const written = store.transaction(() => {
-        const deps = sealing();
-        const items = [...sealDrafts(deps, repository, clock.unix())];
+        const items = [...keeper.sealAllDrafts(repository)];
         // First, so that the record's own view of the ACL contains the op it carries (a genesis entry has no other).
         for (const part of parts)
-          if (part.type === "aclOp") {
-            const row = { header: part.header, signature: part.sig };
-            const added = repository.access.add(row);
-            if (added.type === "added") store.repositories.addAclOp(repository.n, added.id, added.gen, row);
-          }
-        items.push(appendRecord(deps, repository, ownSession(repository), parts, [], clock.unix()));
+          if (part.type === "aclOp") keeper.takeOp(repository, { header: part.header, signature: part.sig });
+        const into = keeper.speakingTopic(repository);
+        invariant(into !== undefined, "who appends can speak");
+        items.push(keeper.say(repository, parts, into));
+        if (parts.some(({ type }) => type === "aclOp")) keeper.settleAccess(repository);
         return items;
       });
-      if (!written.ok) return written;
-      announce(repository, written.value);
+      if (!written.ok) {
+        reload(repository);
+        return written;
+      }
+      announce(written.value);
       observer.integrated({
         repository,
         changes: new Map(),
+        rebuilt: new Set(),
         accessChanged: parts.some((part) => part.type === "aclOp"),
       });
+      return ok(null);
+    },
+    author: (repository, body, secret) => {
+      let rebuilt: ReadonlySet<number> = new Set();
+      const written = store.transaction(() => {
+        const items = [...keeper.sealAllDrafts(repository)];
+        const topic = keeper.speakingTopic(repository)?.topic;
+        const { id, item } = keeper.authorOp(repository, body, secret);
+        invariant(topic !== undefined, "who authored can speak");
+        items.push({ topic, item });
+        rebuilt = keeper.settleAccess(repository);
+        return { id, items };
+      });
+      if (!written.ok) {
+        reload(repository);
+        return written;
+      }
+      refreshTopics();
+      announce(written.value.items);
+      observer.integrated({ repository, changes: new Map(), rebuilt, accessChanged: true });
+      scheduleUpkeep(repository);
+      return ok(written.value.id);
+    },
+    headSecrets: keeper.headSecrets,
+    publishOps: (repository) => {
+      const written = store.transaction(() => {
+        const into = keeper.speakingTopic(repository);
+        const items: Sealed[] = [];
+        let parts: Part[] = [];
+        let size = 0;
+        const ops = store.repositories.aclOps(repository.n);
+        for (const [index, { header, signature }] of ops.entries()) {
+          parts.push({ type: "aclOp", header, sig: signature });
+          size += header.length + 80;
+          if (into === undefined || (size < OPS_BYTES && index < ops.length - 1)) continue;
+          items.push(keeper.say(repository, parts, into));
+          parts = [];
+          size = 0;
+        }
+        return items;
+      });
+      if (!written.ok) return written;
+      announce(written.value);
       return ok(null);
     },
     scheduleSeal,

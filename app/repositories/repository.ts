@@ -1,14 +1,25 @@
 import type { SigningKey } from "../../protocol/crypto/provider.ts";
 import type { Access } from "./access.ts";
 
-/** Keys of one epoch that this device holds; `topicKey` is null for a reader. */
+/** A topic that records can be sealed into. */
+export interface WritableTopic {
+  readonly readKey: Uint8Array;
+  readonly topicKey: SigningKey;
+  /** Row of the topic in the store. */
+  readonly topic: number;
+}
+
+/** Keys of the epoch (or combination of epochs) that this device writes under; `topicKey` is null for a reader. */
 export interface EpochKeys {
-  readonly eid: Uint8Array;
   readonly readKey: Uint8Array;
   readonly topicPk: Uint8Array;
   readonly topicKey: SigningKey | null;
   /** Row of the topic in the store. */
   readonly topic: number;
+  /** Where members without the write secret speak; unknown while the repository is being joined. */
+  readonly reply: WritableTopic | undefined;
+  /** Head epochs nobody has sealed to this device yet: nothing is sealed until they come. */
+  readonly missing: readonly Uint8Array[];
 }
 
 /** A replicated repository ("notebook" in the window) as the running node holds it. */
@@ -18,7 +29,7 @@ export interface Repository {
   readonly rid: Uint8Array;
   /** `rid` in hex: the notebook id of the contract. */
   readonly id: string;
-  readonly access: Access;
+  access: Access;
   epoch: EpochKeys;
 }
 
@@ -30,5 +41,7 @@ export interface Integration {
   readonly repository: Repository;
   /** New changes by document row, in an order in which dependencies come first. */
   readonly changes: ReadonlyMap<number, readonly Uint8Array[]>;
+  /** Documents that lost changes, or regained some, because rights changed. */
+  readonly rebuilt: ReadonlySet<number>;
   readonly accessChanged: boolean;
 }

@@ -13,7 +13,7 @@ import type { DraftRow, SessionRow, Store } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
 import { changesOf, hashAt, hashesOf, sliceRun } from "./change-batch.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
-import type { Repository } from "./repository.ts";
+import type { Repository, WritableTopic } from "./repository.ts";
 
 export interface SealDependencies {
   readonly store: Store;
@@ -35,6 +35,11 @@ const CHANGE_OVERHEAD = 8;
 const MAX_PARENTS = 16;
 const ZERO_IID = new Uint8Array(32);
 
+const currentTopic = ({ epoch: { topicKey, readKey, topic } }: Repository): WritableTopic => {
+  invariant(topicKey !== null, "a reader does not write");
+  return { topicKey, readKey, topic };
+};
+
 /** Signs, encrypts and stores one record of an own session; `spans` describe its change parts. Inside a transaction. */
 export const appendRecord = (
   deps: SealDependencies,
@@ -43,10 +48,10 @@ export const appendRecord = (
   parts: readonly Part[],
   spans: readonly DocSpan[],
   unixMs: number,
+  into: WritableTopic = currentTopic(repository),
 ): CheckedItem => {
   const { store, crypto, random, device } = deps;
-  const { topicKey, readKey } = repository.epoch;
-  invariant(topicKey !== null, "a reader does not write");
+  const { topicKey, readKey } = into;
   const heads = store.repositories.heads(repository.n);
   const first = session.lastSeq < 0;
   const prev = first ? ZERO_IID : session.lastIid;
@@ -78,9 +83,15 @@ export const appendRecord = (
   );
   invariant(item.ok, "an own entry fits its kind");
   const { iid } = record;
+  const counts = repository.access.right({
+    devSig: device.publicKey,
+    sess: session.session,
+    seq: session.lastSeq + 1,
+    acl,
+  });
   store.entries.add({
     oid: item.value.oid,
-    topic: repository.epoch.topic,
+    topic: into.topic,
     kind: ITEM_KINDS.entry,
     gen,
     wire: item.value.wire,
@@ -97,11 +108,14 @@ export const appendRecord = (
     gen,
     header: record.headerBytes,
   });
-  store.repositories.advanceHeads(
-    repository.n,
-    { iid, gen },
-    first ? record.header.parents : [prev, ...record.header.parents],
-  );
+  // A reader's message, or the farewell of who leaves: linked like everybody's, but nobody builds on it.
+  if (counts.type !== "allowed") store.entries.setDoubt(repository.n, session.session, iid, "void");
+  else
+    store.repositories.advanceHeads(
+      repository.n,
+      { iid, gen },
+      first ? record.header.parents : [prev, ...record.header.parents],
+    );
   store.repositories.putSession(repository.n, {
     ...session,
     lastSeq: record.header.seq,

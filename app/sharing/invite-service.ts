@@ -1,6 +1,6 @@
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
-import type { InviteCreated, JoinStarted, PendingInvite } from "../contract/types.ts";
+import type { Invite, InviteCreated, JoinStarted, PendingInvite } from "../contract/types.ts";
 import { storeFailure } from "../identities/identity-service.ts";
 import type { Profile } from "../identities/profile.ts";
 import type { PeerService } from "../peers/peer-service.ts";
@@ -13,8 +13,7 @@ import { documentId } from "../repositories/document-service.ts";
 import type { Repository } from "../repositories/repository.ts";
 import { NOTEBOOK_DOCUMENT } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
-import type { AclBody } from "../../protocol/acl/acl-op.ts";
-import { signAclOp } from "../../protocol/acl/acl-op.ts";
+import type { AclBody, VerifiedAclOp } from "../../protocol/acl/acl-op.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
@@ -43,16 +42,32 @@ import { decodeInviteRecord, encodeInviteRecord } from "./invite-record.ts";
 
 type Answer<T> = Promise<Result<T, ContractError>>;
 
+export interface InviteTerms {
+  readonly mode: "auto" | "ask";
+  readonly role: "reader" | "writer";
+  readonly maxUses: number | undefined;
+  /** Unix milliseconds. */
+  readonly expiresAt: number | undefined;
+}
+
+type InviteOp = VerifiedAclOp & { readonly body: Extract<AclBody, { type: "invite" }> };
+
 export interface InviteService {
   /** Takes up the invites of earlier runs. */
   readonly open: () => void;
-  readonly create: (repository: Repository, mode: "auto" | "ask", role: "reader" | "writer") => Answer<InviteCreated>;
+  readonly create: (repository: Repository, terms: InviteTerms) => Answer<InviteCreated>;
+  /** Every invite of the notebook, newest first. */
+  readonly list: (repository: Repository) => readonly Invite[];
+  /** Withdraws an invite; where its link gave the keys away, they are changed before anything more is written. */
+  readonly revoke: (repository: Repository, id: string) => Answer<Invite>;
   readonly join: (link: string) => Answer<JoinStarted>;
   readonly pending: () => readonly PendingInvite[];
   readonly approve: (id: string) => Answer<PendingInvite>;
   readonly decline: (id: string) => Answer<PendingInvite>;
   /** An item of a rendezvous topic came from a peer. */
   readonly received: (topic: TopicRow, item: CheckedItem) => void;
+  /** The membership changed: links that were withdrawn elsewhere end here as well. */
+  readonly accessChanged: (repository: Repository) => void;
   /** Puts the own name into a notebook that this device may now write. */
   readonly introduce: (repository: Repository) => void;
   readonly stop: () => void;
@@ -122,6 +137,8 @@ export const createInviteService = (deps: {
         kind: "rendezvous",
         readKey: keys.readKey,
         topicSeed: keys.topicKey.seed,
+        state: "current",
+        since: clock.unix(),
       }),
     );
     if (!added.ok) return err(storeFailure(added.error));
@@ -150,18 +167,8 @@ export const createInviteService = (deps: {
   };
 
   const appendOp = (repository: Repository, body: AclBody): Result<Uint8Array, ContractError> => {
-    const { device, idRoot } = profile;
-    const { heads, nextGen } = repository.access.state();
-    const op = signAclOp(crypto, device, {
-      rid: repository.rid,
-      parents: heads,
-      idRoot,
-      gen: nextGen,
-      ts: Math.floor(clock.unix() / 1000),
-      body,
-    });
-    const written = repositories.append(repository, [{ type: "aclOp", header: op.headerBytes, sig: op.sig }]);
-    return written.ok ? ok(op.id) : err(storeFailure(written.error));
+    const written = repositories.author(repository, body);
+    return written.ok ? written : err(storeFailure(written.error));
   };
 
   /** Secrets of the epochs that count now; W is left out for a reader. */
@@ -173,11 +180,42 @@ export const createInviteService = (deps: {
       .map(({ eid, s, w }) => ({ eid, S: s, W: writer ? w : null }));
   };
 
+  const inviteOps = (repository: Repository): readonly InviteOp[] =>
+    repository.access.ops().filter((op): op is InviteOp => op.body.type === "invite");
+  const termsOf = (repository: Repository, id: Uint8Array): InviteOp["body"] | undefined =>
+    inviteOps(repository).find((op) => bytesEqual(op.id, id))?.body;
+  const isWithdrawn = (repository: Repository, id: Uint8Array): boolean => {
+    const state = repository.access.state();
+    return repository.access
+      .ops()
+      .some(
+        (op) => op.body.type === "uninvite" && bytesEqual(op.body.invite, id) && state.verdictOf(op.id) === "valid",
+      );
+  };
+  const mayInvite = (repository: Repository): boolean => {
+    const role = repository.access.memberOfDevice(profile.device.publicKey)?.role;
+    return role === "owner" || role === "admin";
+  };
+
   const admit = (invite: Incoming, { joiner }: JoinRequest): Result<Welcome, ContractError> => {
     const { repository, record } = invite;
     const writer = record.role === "writer";
     const known = repository.access.members().some(({ idRoot }) => bytesEqual(idRoot, joiner.idRoot));
     if (!known) {
+      if (repositories.headSecrets(repository) === undefined) return err(contractError("KeysMissing"));
+      if (!mayInvite(repository) || isWithdrawn(repository, record.invite)) return err(contractError("NotAllowed"));
+      // The conversation is read again after each start: whoever was let in by it once and removed since stays out.
+      const { access } = repository;
+      const admitted = access
+        .ops()
+        .some(
+          (op) =>
+            op.body.type === "set" && bytesEqual(op.body.who, joiner.idRoot) && access.covers([op.id], [record.invite]),
+        );
+      if (admitted) return err(contractError("NotAllowed"));
+      // Who comes after a change of keys finds the whole membership in the topic it is given.
+      const published = repositories.publishOps(repository);
+      if (!published.ok) return err(storeFailure(published.error));
       const devices = [...evaluateIdentity(joiner.idRoot, joiner.identityOps).devices.values()].filter(
         ({ revoked }) => !revoked,
       );
@@ -265,7 +303,7 @@ export const createInviteService = (deps: {
         crypto,
         secret,
         mode,
-        maxUses: MAX_USES[mode],
+        maxUses: termsOf(repository, record.invite)?.maxUses ?? MAX_USES[mode],
         device: profile.device,
         inviter: party(),
         expires: after(clock.monotonic(), durationMs(Math.max(0, expiresAt - clock.unix()))),
@@ -313,17 +351,20 @@ export const createInviteService = (deps: {
   };
 
   const welcomed = (welcome: Welcome): boolean => {
-    if (repositories.byId(bytesToHex(welcome.rid)) === undefined) {
-      const adopted = repositories.adopt({
-        rid: welcome.rid,
-        title: welcome.title,
-        aclOps: [{ header: welcome.genesis.header, signature: welcome.genesis.sig }],
-        secrets: welcome.epochs,
-      });
-      if (!adopted.ok) {
-        log.error("notebook not joined", { fault: adopted.error.type });
-        return false;
-      }
+    const known = repositories.byId(bytesToHex(welcome.rid));
+    const held = new Set(known && store.repositories.epochs(known.n).map(({ eid }) => bytesToHex(eid)));
+    // Read again after a restart, or a notebook this device has come back to.
+    if (known !== undefined && welcome.epochs.every(({ eid }) => held.has(bytesToHex(eid)))) return true;
+    const adopted = repositories.adopt({
+      rid: welcome.rid,
+      title: welcome.title,
+      aclOps: [{ header: welcome.genesis.header, signature: welcome.genesis.sig }],
+      secrets: welcome.epochs,
+      topicPk: welcome.topicPk,
+    });
+    if (!adopted.ok) {
+      log.error("notebook not joined", { fault: adopted.error.type });
+      return false;
     }
     deps.notebooksChanged();
     return true;
@@ -384,6 +425,55 @@ export const createInviteService = (deps: {
     };
   };
 
+  const linkOf = (repository: Repository, { mode, secret }: InviterRecord): string =>
+    formatInviteLink({
+      mode,
+      secret,
+      proxies: [],
+      addresses: peers.listening().slice(0, MAX_ADDRESSES),
+      label: (store.repositories.all().find(({ n }) => n === repository.n)?.title ?? "").slice(0, MAX_LABEL),
+    });
+
+  const describeInvite = (repository: Repository, { id, idRoot, ts, body }: InviteOp): Invite => {
+    const running = [...incoming.values()].find(({ record }) => bytesEqual(record.invite, id));
+    const state = repository.access.state();
+    const joined = repository.access
+      .ops()
+      .filter((op) => op.body.type === "join" && bytesEqual(op.body.invite, id) && state.verdictOf(op.id) === "valid");
+    const welcomed = [...(running?.requests.keys() ?? [])].filter(
+      (request) => running?.machine.stateOf(request) === "welcomed",
+    );
+    const uses = Math.max(joined.length, welcomed.length);
+    const expiresAt = running?.record.expiresAt ?? body.expires * 1000;
+    const standing = (): Invite["state"] => {
+      if (isWithdrawn(repository, id) || state.verdictOf(id) !== "valid") return "revoked";
+      if (expiresAt <= clock.unix()) return "expired";
+      return uses >= body.maxUses ? "usedUp" : "open";
+    };
+    const current = standing();
+    const creator = bytesToHex(idRoot);
+    return {
+      id: bytesToHex(id),
+      notebook: repository.id,
+      mode: body.mode,
+      role: body.role === 2 ? "writer" : "reader",
+      state: current,
+      link: running === undefined || current !== "open" ? null : linkOf(repository, running.record),
+      createdBy: memberNames(store, repository)[creator] ?? `Member ${creator.slice(0, 8)}`,
+      createdAt: ts * 1000,
+      expiresAt,
+      uses,
+      maxUses: body.maxUses,
+    };
+  };
+
+  /** Ends the conversations of links that somebody has withdrawn. */
+  const endRevoked = (repository: Repository): void => {
+    for (const invite of incoming.values())
+      if (invite.repository === repository && !invite.ended && isWithdrawn(repository, invite.record.invite))
+        runInviter(invite, { type: "revoke" });
+  };
+
   const decide = async (id: string, type: "approve" | "decline"): Answer<PendingInvite> => {
     for (const invite of incoming.values()) {
       const request = invite.requests.get(id);
@@ -410,7 +500,8 @@ export const createInviteService = (deps: {
         if (topic === undefined) continue;
         if (record.type === "inviter") {
           const repository = row.repository === null ? undefined : repositories.byNumber(row.repository);
-          if (repository !== undefined && record.expiresAt > clock.unix()) startInviter(topic, repository, record);
+          const ends = repository === undefined || isWithdrawn(repository, record.invite);
+          if (!ends && record.expiresAt > clock.unix()) startInviter(topic, repository, record);
           else forget(row.id, topic);
         } else if (record.expiresAt < clock.unix()) forget(row.id, topic);
         else {
@@ -422,14 +513,14 @@ export const createInviteService = (deps: {
         }
       }
     },
-    create: async (repository, mode, role) => {
-      const { device } = profile;
-      const member = repository.access.memberOfDevice(device.publicKey);
-      if (member === undefined || (member.role !== "owner" && member.role !== "admin"))
-        return err(contractError("NotAllowed"));
+    create: async (repository, { mode, role, maxUses = MAX_USES[mode], expiresAt = clock.unix() + LIFE_MS }) => {
+      if (!mayInvite(repository))
+        return err(contractError("NotAllowed", "Only admins and the owner can invite somebody."));
+      if (expiresAt <= clock.unix()) return err(contractError("InvalidInput", "expiresAt: expected a time to come."));
+      if (mode === "auto" && repositories.headSecrets(repository) === undefined)
+        return err(contractError("KeysMissing"));
       const secret = createInviteSecret(random);
       const keys = deriveInviteKeys(crypto, secret);
-      const expiresAt = clock.unix() + LIFE_MS;
       const seals =
         mode === "ask"
           ? []
@@ -449,7 +540,7 @@ export const createInviteService = (deps: {
         invPk: keys.signing.publicKey,
         mode,
         role: role === "writer" ? 2 : 1,
-        maxUses: MAX_USES[mode],
+        maxUses,
         expires: Math.floor(expiresAt / 1000),
         rvTopicPk: keys.topicKey.publicKey,
         seals,
@@ -468,17 +559,26 @@ export const createInviteService = (deps: {
       };
       save(topic.value, repository.n, record);
       startInviter(topic.value, repository, record);
-      const title = store.repositories.all().find(({ n }) => n === repository.n)?.title ?? "";
-      const link = formatInviteLink({
-        mode,
-        secret,
-        proxies: [],
-        addresses: peers.listening().slice(0, MAX_ADDRESSES),
-        label: title.slice(0, MAX_LABEL),
-      });
       deps.changed();
-      return ok({ id: idOf(topic.value), link, mode, expiresAt });
+      return ok({ id: bytesToHex(invite.value), link: linkOf(repository, record), mode, expiresAt });
     },
+    list: (repository) =>
+      inviteOps(repository)
+        .map((op) => describeInvite(repository, op))
+        .toReversed(),
+    revoke: async (repository, id) => {
+      const op = inviteOps(repository).find((one) => bytesToHex(one.id) === id);
+      if (op === undefined) return err(contractError("InviteNotFound"));
+      if (!mayInvite(repository))
+        return err(contractError("NotAllowed", "Only admins and the owner can revoke an invite."));
+      if (!isWithdrawn(repository, op.id)) {
+        const withdrawn = appendOp(repository, { type: "uninvite", invite: op.id });
+        if (!withdrawn.ok) return withdrawn;
+      }
+      endRevoked(repository);
+      return ok(describeInvite(repository, op));
+    },
+    accessChanged: endRevoked,
     join: async (link) => {
       const parsed = parseInviteLink(link);
       if (!parsed.ok) return err(contractError("BadInvite"));

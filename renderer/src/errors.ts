@@ -15,6 +15,8 @@ const HEADINGS: Readonly<Record<ErrorType, string>> = {
   NotebookNotFound: "Notebook not found",
   DocumentNotFound: "Note not found",
   NotAllowed: "Not allowed",
+  MemberNotFound: "No such member",
+  KeysMissing: "The newest keys are missing here",
   OutOfRange: "That did not work",
   BadInvite: "Not a valid invite link",
   InviteExpired: "The invite has expired",

@@ -78,6 +78,15 @@ DROP TABLE note_words;
 DROP TABLE note_trigrams;
 DROP TABLE note_text;
 `,
+  `
+-- state: 0 current 1 lingering (was current once) 2 history (of before this device came); since: when it became that
+ALTER TABLE topic ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE topic ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+-- Records that are not simply valid. verdict: 1 adopted 2 void
+CREATE TABLE doubted_record(iid BLOB PRIMARY KEY CHECK(length(iid)=32), repository INTEGER NOT NULL REFERENCES repository(n),
+  session BLOB NOT NULL, verdict INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX doubted_session ON doubted_record(repository, session, verdict);
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

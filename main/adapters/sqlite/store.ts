@@ -1,6 +1,9 @@
 import type { Statement } from "better-sqlite3";
 import type {
+  CarriedRecord,
+  ChangeRunRow,
   DocumentRow,
+  Doubt,
   DraftRow,
   EntryRow,
   EpochRow,
@@ -14,7 +17,8 @@ import type {
   TopicRow,
   AddressRow,
 } from "../../../app/ports/store.ts";
-import { changesOf } from "../../../app/repositories/change-batch.ts";
+import { ENTRY_STATE } from "../../../app/ports/store.ts";
+import { changesOf, sliceRun } from "../../../app/repositories/change-batch.ts";
 import { invariant } from "../../../protocol/kernel/assert.ts";
 import { concatBytes } from "../../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
@@ -29,6 +33,11 @@ const splitHashes = (bytes: Uint8Array): Uint8Array[] => {
   for (let at = 0; at < bytes.length; at += HASH_BYTES) out.push(bytes.subarray(at, at + HASH_BYTES));
   return out;
 };
+
+/** In the order of their numbers in the table. */
+const TOPIC_KINDS: readonly TopicRow["kind"][] = ["epoch", "rendezvous", "reply"];
+const TOPIC_STATES: readonly TopicRow["state"][] = ["current", "lingering", "history"];
+const DOUBTS: readonly (Doubt | undefined)[] = [undefined, "adopted", "void"];
 
 interface RawDocument {
   n: number;
@@ -137,6 +146,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       set: (key, value) => {
         write("INSERT INTO meta(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
       },
+      list: (prefix) => many("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", prefix.length, prefix),
       settings: () =>
         Object.fromEntries(
           many<{ key: string; value: string }>("SELECT key, value FROM setting").map((s) => [s.key, s.value]),
@@ -231,6 +241,11 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         ).changes === 1,
       heads: (n) =>
         many<HeadRow>("SELECT iid, gen FROM repository_head WHERE repository = ? ORDER BY gen DESC, iid", n),
+      setHeads: (n, heads) => {
+        write("DELETE FROM repository_head WHERE repository = ?", n);
+        for (const { iid, gen } of heads)
+          write("INSERT INTO repository_head(repository, iid, gen) VALUES(?, ?, ?)", n, iid, gen);
+      },
       advanceHeads: (n, added, parents) => {
         write(
           "INSERT INTO repository_head(repository, iid, gen) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
@@ -255,19 +270,29 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
     topics: {
       add: (row) => {
         write(
-          "INSERT INTO topic(pk, repository, kind, read_key, topic_seed) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET topic_seed = coalesce(topic.topic_seed, excluded.topic_seed)",
+          `INSERT INTO topic(pk, repository, kind, read_key, topic_seed, state, since) VALUES(?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET topic_seed = coalesce(topic.topic_seed, excluded.topic_seed)`,
           row.pk,
           row.repository,
-          row.kind === "epoch" ? 0 : 1,
+          TOPIC_KINDS.indexOf(row.kind),
           row.readKey,
           row.topicSeed,
+          TOPIC_STATES.indexOf(row.state),
+          row.since,
         );
         return (one<{ n: number }>("SELECT n FROM topic WHERE pk = ?", row.pk) as { n: number }).n;
       },
+      setState: (n, state, since) => {
+        write("UPDATE topic SET state = ?, since = ? WHERE n = ?", TOPIC_STATES.indexOf(state), since, n);
+      },
       all: () =>
-        many<Omit<TopicRow, "kind"> & { kind: number }>(
-          "SELECT n, pk, repository, kind, read_key AS readKey, topic_seed AS topicSeed FROM topic ORDER BY n",
-        ).map((row) => ({ ...row, kind: row.kind === 0 ? "epoch" : "rendezvous" })),
+        many<Omit<TopicRow, "kind" | "state"> & { kind: number; state: number }>(
+          "SELECT n, pk, repository, kind, read_key AS readKey, topic_seed AS topicSeed, state, since FROM topic ORDER BY n",
+        ).map((row) => ({
+          ...row,
+          kind: TOPIC_KINDS[row.kind] as TopicRow["kind"],
+          state: TOPIC_STATES[row.state] as TopicRow["state"],
+        })),
       remove: (n) => {
         write("DELETE FROM entry WHERE topic = ?", n);
         write("DELETE FROM topic WHERE n = ?", n);
@@ -330,6 +355,45 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           session,
           seq,
         ),
+      inners: (repository) =>
+        many<InnerRow>(
+          "SELECT iid, device, session, seq, gen, header FROM inner_record WHERE repository = ? ORDER BY gen, iid",
+          repository,
+        ),
+      carried: (repository, before, limit) =>
+        many<CarriedRecord>(
+          `SELECT entry.n, entry.arrived_at AS arrivedAt, inner_record.iid, device, session, seq, inner_record.gen, header
+           FROM entry JOIN inner_record ON inner_record.iid = entry.iid
+           WHERE inner_record.repository = ? AND entry.n < ? ORDER BY entry.n DESC LIMIT ?`,
+          repository,
+          before,
+          limit,
+        ),
+      wireOf: (iid) =>
+        one<{ wire: Uint8Array; topic: number }>("SELECT wire, topic FROM entry WHERE iid = ? ORDER BY n LIMIT 1", iid),
+      doubt: (iid) =>
+        DOUBTS[one<{ verdict: number }>("SELECT verdict FROM doubted_record WHERE iid = ?", iid)?.verdict ?? 0],
+      doubts: (repository) =>
+        many<{ iid: Uint8Array; verdict: number }>(
+          "SELECT iid, verdict FROM doubted_record WHERE repository = ?",
+          repository,
+        ).map(({ iid, verdict }) => ({ iid, doubt: DOUBTS[verdict] as Doubt })),
+      hasDoubts: (repository, session) =>
+        one("SELECT 1 FROM doubted_record WHERE repository = ? AND session = ? LIMIT 1", repository, session) !==
+        undefined,
+      setDoubt: (repository, session, iid, doubt) => {
+        if (doubt === undefined) write("DELETE FROM doubted_record WHERE iid = ?", iid);
+        else
+          write(
+            `INSERT INTO doubted_record(iid, repository, session, verdict) VALUES(?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET verdict = excluded.verdict`,
+            iid,
+            repository,
+            session,
+            DOUBTS.indexOf(doubt),
+          );
+        write("UPDATE entry SET state = ? WHERE iid = ?", doubt === "void" ? ENTRY_STATE.void : ENTRY_STATE.valid, iid);
+      },
     },
 
     documents: {
@@ -425,6 +489,29 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           from,
         );
         return { changes: rows.flatMap(changesOf), upTo: rows.at(-1)?.n ?? from };
+      },
+      truncate: (document, actor, from) => {
+        write("DELETE FROM change_run WHERE document = ? AND actor = ? AND first_seq >= ?", document, actor, from);
+        for (const { n, drafts, bytes, ...run } of many<ChangeRunRow & { bytes: Uint8Array }>(
+          `SELECT ${RUN_COLUMNS}, change_run.bytes FROM change_run WHERE document = ? AND actor = ? AND last_seq >= ?`,
+          document,
+          actor,
+          from,
+        )) {
+          const kept = sliceRun({ ...run, bytes }, 0, from - run.firstSeq);
+          write(
+            "UPDATE change_run SET last_seq = ?, drafts = ?, facts = ?, bytes = ? WHERE n = ?",
+            from - 1,
+            Math.max(0, drafts - (run.count - kept.count)),
+            kept.facts,
+            kept.bytes,
+            n,
+          );
+        }
+      },
+      rebuilt: (document, heads) => {
+        write("UPDATE document SET heads = ?, indexed = 0 WHERE n = ?", concatBytes(...heads), document);
+        write("DELETE FROM document_snapshot WHERE document = ?", document);
       },
       // CROSS JOIN keeps the order of the tables: few runs are drafts, and the planner would walk all sessions first.
       drafts: (repository, limit) =>

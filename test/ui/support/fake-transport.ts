@@ -5,9 +5,11 @@ import { contractError } from "../../../app/contract/errors.ts";
 import type { Handlers } from "../../../app/contract/handlers.ts";
 import { createContractHost } from "../../../app/contract/handlers.ts";
 import type {
+  Activity,
   AppEvent,
   DocumentSummary,
   Identity,
+  Invite,
   Member,
   Notebook,
   Peer,
@@ -30,6 +32,8 @@ export interface World {
   notebooks: readonly Notebook[];
   members: Readonly<Record<string, readonly Member[]>>;
   documents: readonly DocumentSummary[];
+  activity: Readonly<Record<string, readonly Activity[]>>;
+  links: readonly Invite[];
   invites: readonly PendingInvite[];
   peers: readonly Peer[];
   summary: SyncSummary;
@@ -79,6 +83,8 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   phrase: PHRASE.split(" "),
   notebooks: [],
   members: {},
+  activity: {},
+  links: [],
   documents: [],
   invites: [],
   peers: [],
@@ -146,6 +152,18 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       }));
   };
 
+  const changed = (notebook: string, fields: Partial<Notebook>) => {
+    replaceNotebook(notebook, fields);
+    const after = world.notebooks.find(({ id }) => id === notebook);
+    return after === undefined ? refuse("NotebookNotFound") : answer(after);
+  };
+  const replaceMembers = (notebook: string, change: (member: Member) => Member | undefined): readonly Member[] => {
+    const after = (world.members[notebook] ?? []).flatMap((member) => change(member) ?? []);
+    world.members = { ...world.members, [notebook]: after };
+    emit({ type: "membersChanged", notebook });
+    return after;
+  };
+
   const handlers: Handlers = {
     "app.info": () => answer({ version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" }),
     "vault.status": () => answer({ state: world.vault, protection: world.protection }),
@@ -178,6 +196,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
         id: nextId(16),
         title,
         role: "owner",
+        membership: "active",
         documentCount: 0,
         memberCount: 1,
         updatedAt: Date.now(),
@@ -193,6 +212,20 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return renamed === undefined ? refuse("NotebookNotFound") : answer(renamed);
     },
     "notebooks.members": ({ notebook }) => answer(world.members[notebook] ?? []),
+    "notebooks.leave": ({ notebook }) => changed(notebook, { membership: "left" }),
+    "notebooks.transfer": ({ notebook, member }) => {
+      replaceMembers(notebook, (one) => ({
+        ...one,
+        role: one.id === member ? "owner" : one.role === "owner" ? "admin" : one.role,
+      }));
+      return changed(notebook, { role: "admin" });
+    },
+    "notebooks.changeKeys": ({ notebook }) => changed(notebook, {}),
+    "members.setRole": ({ notebook, member, role }) =>
+      answer(replaceMembers(notebook, (one) => (one.id === member ? { ...one, role } : one))),
+    "members.remove": ({ notebook, members }) =>
+      answer(replaceMembers(notebook, (one) => (members.includes(one.id) ? undefined : one))),
+    "activity.list": ({ notebook }) => answer(world.activity[notebook] ?? []),
     "documents.create": ({ notebook, title, folder }) => {
       const document: DocumentSummary = {
         id: `${notebook}${nextId(16)}`,
@@ -272,6 +305,12 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.invites = [...world.invites, invite];
       emit({ type: "invitesChanged" });
       return answer({ id: invite.id, label: invite.label });
+    },
+    "invites.list": ({ notebook }) => answer(world.links.filter((link) => link.notebook === notebook)),
+    "invites.revoke": ({ id }) => {
+      world.links = world.links.map((link) => (link.id === id ? { ...link, state: "revoked", link: null } : link));
+      const revoked = world.links.find((link) => link.id === id);
+      return revoked === undefined ? refuse("InviteNotFound") : answer(revoked);
     },
     "invites.pending": () => answer(world.invites),
     "invites.approve": ({ id }) => replaceInvite(id, "approved"),

@@ -11,6 +11,7 @@ const notebook = (seed: number, title: string, more: Partial<Notebook> = {}): No
   id: hex(seed, 16),
   title,
   role: "owner",
+  membership: "active",
   documentCount: 0,
   memberCount: 1,
   updatedAt: NOW,

@@ -1,0 +1,518 @@
+import type { AclBody } from "../../protocol/acl/acl-op.ts";
+import { signAclOp } from "../../protocol/acl/acl-op.ts";
+import { encodeCbor } from "../../protocol/codec/cbor.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import { forkProof } from "../../protocol/entry/chain.ts";
+import type { CheckedItem } from "../../protocol/entry/item.ts";
+import { ITEM_KINDS, sealItem } from "../../protocol/entry/item.ts";
+import type { Part } from "../../protocol/entry/payload.ts";
+import type { SignedRecord } from "../../protocol/entry/record.ts";
+import { sealEpoch } from "../../protocol/epoch/epoch-body.ts";
+import type { EpochSecret, TopicKeys } from "../../protocol/epoch/epoch-keys.ts";
+import { invariant } from "../../protocol/kernel/assert.ts";
+import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import type { Membership } from "../contract/types.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { EntryState, SessionRow, SignedRow, Store, TopicRow } from "../ports/store.ts";
+import { ENTRY_STATE } from "../ports/store.ts";
+import type { Access } from "./access.ts";
+import { createAccess } from "./access.ts";
+import type { ChangeInspector } from "./change-inspector.ts";
+import type { KeyHolder } from "./epochs.ts";
+import {
+  combinationOf,
+  combinedKeys,
+  foundEpoch,
+  headKeys,
+  MAX_EPOCH_HEADS,
+  openableSecrets,
+  rewrapSalt,
+  unsealedRecipients,
+} from "./epochs.ts";
+import type { EpochKeys, Repository, WritableTopic } from "./repository.ts";
+import type { SealDependencies } from "./seal.ts";
+import { appendRecord, sealDrafts } from "./seal.ts";
+import { openStored, rejudge } from "./validity.ts";
+
+/** An epoch secret with which new epochs and seals can be made. */
+export type WritableSecret = EpochSecret & { readonly W: Uint8Array };
+
+/** An item this device made, and the topic it stands in. */
+export interface Sealed {
+  readonly topic: number;
+  readonly item: CheckedItem;
+}
+
+/** What rights and keys mean for the repositories of this device. Everything that writes runs inside the caller's transaction. */
+export interface EpochKeeper {
+  readonly loadAccess: (n: number, rid: Uint8Array) => Access;
+  /** The current topic as stored, when the ACL known so far does not tell. */
+  readonly storedEpoch: (n: number) => EpochKeys;
+  readonly membership: (repository: Repository) => Membership;
+  /** Makes a topic the current one; the one before lingers. Answers its row. */
+  readonly moveTo: (n: number, pk: Uint8Array, keys: TopicKeys) => number;
+  /** Brings secrets, topics and the current epoch in line with the ACL. */
+  readonly refreshKeys: (repository: Repository) => void;
+  /** Draws the consequences of new ACL ops; answers the documents that lost or regained changes. */
+  readonly settleAccess: (repository: Repository) => ReadonlySet<number>;
+  readonly judgeAgain: (repository: Repository) => ReadonlySet<number>;
+  /** Where this device may speak: the main topic for writers, the reply topic for everybody else. */
+  readonly speakingTopic: (repository: Repository) => WritableTopic | undefined;
+  /** Signs and takes an ACL op, and links the record that carries it. */
+  readonly authorOp: (
+    repository: Repository,
+    body: AclBody,
+    secret?: EpochSecret,
+  ) => { readonly id: Uint8Array; readonly item: CheckedItem };
+  readonly takeOp: (repository: Repository, row: SignedRow) => void;
+  /** Secrets of the head epochs, undefined while one is missing or may only be read with. */
+  readonly headSecrets: (repository: Repository) => readonly WritableSecret[] | undefined;
+  /** Whether this device may seal content: it is a writer and holds every head epoch. */
+  readonly mayWrite: (repository: Repository) => boolean;
+  /** Seals drafts under the keys that count, after a rotation when one is due. */
+  readonly sealAllDrafts: (repository: Repository) => readonly Sealed[];
+  /** A session of this device nobody else writes with. */
+  readonly ownSession: (repository: Repository) => SessionRow;
+  readonly noteAnnouncement: (repository: Repository, part: Part) => void;
+  /** Seals a late record again for the current topic; undefined when it is not one. */
+  readonly rewrap: (
+    repository: Repository,
+    topic: TopicRow,
+    record: SignedRecord,
+    parts: readonly Part[],
+    state: EntryState,
+  ) => Sealed | undefined;
+  /** Proves equivocations to everybody. */
+  readonly freezeSessions: (
+    repository: Repository,
+    contradictions: readonly (readonly [Uint8Array, Uint8Array])[],
+  ) => readonly Sealed[];
+  /** Links a record with these parts in a given topic. */
+  readonly say: (repository: Repository, parts: readonly Part[], into: WritableTopic) => Sealed;
+  /** Asks for and gives missing seals, and names the topic of combined epochs. */
+  readonly keepUp: (repository: Repository) => readonly Sealed[];
+}
+
+/** Epochs are replaced after this even if nobody left (data.md section 7). */
+const EPOCH_MS = 30 * 24 * 3_600_000;
+/** Sessions live at most 30 days (data.md section 4.3). */
+const SESSION_DAYS_MS = 30 * 24 * 3_600_000;
+
+export const createEpochKeeper = (deps: {
+  readonly store: Store;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly inspect: ChangeInspector;
+  readonly holder: () => KeyHolder;
+  /** Sessions somebody writes with, in hex. */
+  readonly leased: ReadonlySet<string>;
+}): EpochKeeper => {
+  const { store, crypto, random, clock, inspect, holder, leased } = deps;
+  /** Seals that did not open, and epochs asked for, by repository. */
+  const triedSeals = new Map<number, Set<string>>();
+  const askedSeals = new Map<number, Set<string>>();
+  const sealing = (): SealDependencies => ({ store, crypto, random, device: holder().device, inspect });
+  const membership = (repository: Repository): Membership => repository.access.membershipOf(holder().idRoot);
+  const heldSecrets = (n: number): Map<string, EpochSecret> =>
+    new Map(store.repositories.epochs(n).map(({ eid, s, w }) => [bytesToHex(eid), { eid, S: s, W: w }]));
+  const announcedKey = (repository: Repository, combination: string): string =>
+    `merged/${repository.id}/${combination}`;
+  const unjudgedKey = (repository: Repository): string => `unjudged/${repository.id}`;
+
+  const replyTopic = (n: number, keys: TopicKeys, state: TopicRow["state"]): WritableTopic => ({
+    readKey: keys.replyReadKey,
+    topicKey: keys.replyKey,
+    topic: store.topics.add({
+      pk: keys.replyKey.publicKey,
+      repository: n,
+      kind: "reply",
+      readKey: keys.replyReadKey,
+      topicSeed: keys.replyKey.seed,
+      state,
+      since: clock.unix(),
+    }),
+  });
+
+  const epochTopic = (n: number, pk: Uint8Array, keys: TopicKeys, state: TopicRow["state"]): number =>
+    store.topics.add({
+      pk,
+      repository: n,
+      kind: "epoch",
+      readKey: keys.readKey,
+      topicSeed: keys.topicKey !== null && bytesEqual(keys.topicKey.publicKey, pk) ? keys.topicKey.seed : null,
+      state,
+      since: clock.unix(),
+    });
+
+  const moveTo: EpochKeeper["moveTo"] = (n, pk, keys) => {
+    const now = clock.unix();
+    const topic = epochTopic(n, pk, keys, "current");
+    for (const row of store.topics.all()) {
+      if (row.repository !== n || row.kind !== "epoch" || (row.state === "current") === (row.n === topic)) continue;
+      store.topics.setState(row.n, row.n === topic ? "current" : "lingering", now);
+    }
+    return topic;
+  };
+
+  /** The current topic as stored, when the ACL known so far does not tell (while joining, or without the newest secrets). */
+  const storedEpoch = (n: number): EpochKeys => {
+    const row = store.topics
+      .all()
+      .find((topic) => topic.repository === n && topic.kind === "epoch" && topic.state === "current");
+    invariant(row !== undefined, "a repository has a current topic");
+    return {
+      readKey: row.readKey,
+      topicPk: row.pk,
+      topicKey: row.topicSeed === null ? null : crypto.signingKey(row.topicSeed),
+      topic: row.n,
+      reply: undefined,
+      missing: [],
+    };
+  };
+
+  /**
+   * Brings secrets, topics and the current epoch in line with the ACL: opens what is sealed to this device, follows the
+   * topics of earlier epochs and moves to the one that counts now. Inside a transaction.
+   */
+  const refreshKeys = (repository: Repository): void => {
+    const { n, access } = repository;
+    const held = heldSecrets(n);
+    const tried = triedSeals.get(n) ?? new Set<string>();
+    triedSeals.set(n, tried);
+    for (const secret of openableSecrets(crypto, access, holder(), held, tried)) {
+      store.repositories.addEpoch(n, { eid: secret.eid, s: secret.S, w: secret.W });
+      const eid = bytesToHex(secret.eid);
+      held.set(eid, { ...secret, W: secret.W ?? held.get(eid)?.W ?? null });
+    }
+    if (membership(repository) !== "active") return;
+    const state = access.state();
+    for (const { body } of state.epochs) {
+      const keys = combinedKeys(crypto, held, [body.eid]);
+      if (keys === undefined) continue;
+      epochTopic(n, body.topicPk, keys, "history");
+      replyTopic(n, keys, "history");
+    }
+    for (const { eids, topicPk } of announcements(repository)) {
+      const keys = combinedKeys(crypto, held, eids);
+      if (keys !== undefined) epochTopic(n, topicPk, keys, "history");
+    }
+    const head = headKeys(crypto, state, held, (combination) => store.meta.get(announcedKey(repository, combination)));
+    const topicPk = head.type === "held" ? head.topicPk : undefined;
+    if (head.type === "missing" || topicPk === undefined) {
+      repository.epoch = {
+        ...repository.epoch,
+        missing: head.type === "missing" ? head.eids : [],
+        topicKey: head.type === "missing" ? repository.epoch.topicKey : null,
+      };
+      return;
+    }
+    const topic = moveTo(n, topicPk, head.keys);
+    repository.epoch = {
+      readKey: head.keys.readKey,
+      topicPk,
+      topicKey: head.keys.topicKey,
+      topic,
+      reply: replyTopic(n, head.keys, "current"),
+      missing: [],
+    };
+  };
+
+  /** Combinations of epochs whose topic a writer named, for those who cannot derive it. */
+  const announcements = (
+    repository: Repository,
+  ): readonly { readonly eids: readonly Uint8Array[]; readonly topicPk: Uint8Array }[] =>
+    store.meta.list(announcedKey(repository, "")).map(({ key, value }) => {
+      const combination = key.slice(announcedKey(repository, "").length);
+      const eids = combination.match(/.{32}/g) ?? [];
+      return { eids: eids.map((eid) => hexToBytes(eid) as Uint8Array), topicPk: value };
+    });
+
+  const loadAccess = (n: number, rid: Uint8Array): Access => {
+    const access = createAccess(crypto, rid);
+    for (const op of store.repositories.aclOps(n)) access.add(op);
+    // What the ops mean for the records was stored together with them.
+    access.takeRightsChange();
+    return access;
+  };
+
+  const validity = () => ({ store, crypto, inspect });
+
+  /** Draws the consequences of new ACL ops: which records count, which keys. Answers the documents that changed by it. Inside a transaction. */
+  const settleAccess = (repository: Repository): ReadonlySet<number> => {
+    let rebuilt: ReadonlySet<number> = new Set();
+    const changed = repository.access.takeRightsChange();
+    const unjudged = store.meta.get(unjudgedKey(repository))?.[0] === 1;
+    if (changed || unjudged) {
+      // Who is no member any more keeps the copy as it was.
+      const active = membership(repository) === "active";
+      if (active) rebuilt = judgeAgain(repository);
+      if (active === unjudged) store.meta.set(unjudgedKey(repository), Uint8Array.of(active ? 0 : 1));
+    }
+    refreshKeys(repository);
+    return rebuilt;
+  };
+
+  const judgeAgain = (repository: Repository): ReadonlySet<number> => {
+    const { rebuilt, lostSessions } = rejudge(validity(), repository, clock.unix());
+    for (const id of lostSessions) {
+      const session = store.repositories.session(repository.n, id);
+      if (session?.own === true) store.repositories.putSession(repository.n, { ...session, state: 1 });
+    }
+    return rebuilt;
+  };
+
+  /** Where this device may speak: the main topic for writers, the reply topic for everybody else. */
+  const speakingTopic = (repository: Repository): WritableTopic | undefined => {
+    const { topicKey, readKey, topic, reply } = repository.epoch;
+    return topicKey !== null && repository.access.isWriter(holder().device.publicKey)
+      ? { topicKey, readKey, topic }
+      : reply;
+  };
+
+  /** Signs and takes an ACL op, and links the record that carries it. Inside a transaction. */
+  const authorOp = (
+    repository: Repository,
+    body: AclBody,
+    secret?: EpochSecret,
+  ): { readonly id: Uint8Array; readonly item: CheckedItem } => {
+    const { device, idRoot } = holder();
+    const into = speakingTopic(repository);
+    invariant(into !== undefined, "who may author can speak");
+    const { nextGen } = repository.access.state();
+    const op = signAclOp(crypto, device, {
+      rid: repository.rid,
+      parents: repository.access.heads(),
+      idRoot,
+      gen: nextGen,
+      ts: Math.floor(clock.unix() / 1000),
+      body,
+    });
+    takeOp(repository, { header: op.headerBytes, signature: op.sig });
+    const part: Part = { type: "aclOp", header: op.headerBytes, sig: op.sig };
+    const item = appendRecord(sealing(), repository, ownSession(repository), [part], [], clock.unix(), into);
+    if (secret !== undefined) store.repositories.addEpoch(repository.n, { eid: secret.eid, s: secret.S, w: secret.W });
+    return { id: op.id, item };
+  };
+
+  const takeOp = (repository: Repository, row: SignedRow): void => {
+    const added = repository.access.add(row);
+    if (added.type === "added") store.repositories.addAclOp(repository.n, added.id, added.gen, row);
+  };
+
+  const headSecrets: EpochKeeper["headSecrets"] = (repository) => {
+    const held = heldSecrets(repository.n);
+    const secrets = repository.access.state().epochHeads.map(({ body }) => held.get(bytesToHex(body.eid)));
+    const writable = secrets.flatMap((secret) =>
+      secret === undefined || secret.W === null ? [] : [{ ...secret, W: secret.W }],
+    );
+    return writable.length === secrets.length ? writable : undefined;
+  };
+
+  /** Whether new content needs a new epoch first: somebody without rights knows this one, or it has served long enough. */
+  const needsRotation = (repository: Repository): boolean => {
+    const { stale, epochHeads } = repository.access.state();
+    const newest = Math.max(...epochHeads.map(({ op }) => op.ts * 1000));
+    return stale || epochHeads.length > MAX_EPOCH_HEADS || newest + EPOCH_MS < clock.unix();
+  };
+
+  /** Founds a new epoch when one is due. Inside a transaction. */
+  const rotateIfDue = (repository: Repository): readonly CheckedItem[] => {
+    if (!mayWrite(repository) || !needsRotation(repository)) return [];
+    const parents = headSecrets(repository);
+    if (parents === undefined) return [];
+    const { body, secret } = foundEpoch(
+      { crypto, random },
+      repository.rid,
+      parents,
+      repository.access.state().recipients,
+    );
+    const { item } = authorOp(repository, { type: "epoch", epoch: body }, secret);
+    settleAccess(repository);
+    return [item];
+  };
+
+  /** Whether this device may seal content: it is a writer and holds every head epoch. */
+  const mayWrite = (repository: Repository): boolean =>
+    repository.epoch.topicKey !== null &&
+    repository.epoch.missing.length === 0 &&
+    repository.access.isWriter(holder().device.publicKey);
+
+  /** Seals drafts under the keys that count, in a transaction; answers items with their topics. */
+  const sealAllDrafts = (repository: Repository): readonly Sealed[] => {
+    if (!mayWrite(repository) || store.documents.drafts(repository.n, 1).length === 0) return [];
+    const before = repository.epoch.topic;
+    const rotated = rotateIfDue(repository).map((item) => ({ topic: before, item }));
+    const sealed = sealDrafts(sealing(), repository, clock.unix());
+    return [...rotated, ...sealed.map((item) => ({ topic: repository.epoch.topic, item }))];
+  };
+
+  const ownSession = (repository: Repository): SessionRow => {
+    const now = clock.unix();
+    const device = holder().device.publicKey;
+    const free = store.repositories
+      .ownSessions(repository.n)
+      .find(
+        (row) =>
+          row.state === 0 &&
+          bytesEqual(row.device, device) &&
+          now - row.startedAt < SESSION_DAYS_MS &&
+          !store.entries.hasDoubts(repository.n, row.session) &&
+          !leased.has(bytesToHex(row.session)),
+      );
+    if (free !== undefined) return free;
+    const session: SessionRow = {
+      session: random.bytes(16),
+      device,
+      lastSeq: -1,
+      lastIid: new Uint8Array(32),
+      own: true,
+      state: 0,
+      startedAt: now,
+      acl: encodeCbor([]),
+    };
+    store.repositories.putSession(repository.n, session);
+    return session;
+  };
+
+  const noteAnnouncement = (repository: Repository, part: Part): void => {
+    if (part.type !== "mergedTopic") return;
+    const key = announcedKey(repository, combinationOf(part.eids));
+    if (store.meta.get(key) === undefined) store.meta.set(key, part.topicPk);
+  };
+
+  /**
+   * Seals a late record of an earlier epoch, or ACL ops of a reader, into the current topic (data.md section 7). Everyone who does
+   * it makes the same item.
+   */
+  const rewrap = (
+    repository: Repository,
+    topic: TopicRow,
+    record: SignedRecord,
+    parts: readonly Part[],
+    state: EntryState,
+  ): Sealed | undefined => {
+    const late = topic.kind === "epoch" && topic.state === "lingering" && state === ENTRY_STATE.valid;
+    const reply = topic.kind === "reply" && parts.some(({ type }) => type === "aclOp");
+    const { topicKey, readKey, topicPk, topic: into } = repository.epoch;
+    if ((!late && !reply) || topicKey === null || into === topic.n || !mayWrite(repository)) return undefined;
+    const { gen } = record.header;
+    const salt = rewrapSalt(crypto, topicPk, record.bytes);
+    const item = sealItem(crypto, { kind: ITEM_KINDS.entry, topicKey, gen, salt }, readKey, record.bytes);
+    if (!item.ok) return undefined;
+    const { oid, wire } = item.value;
+    const added = store.entries.add({
+      oid,
+      topic: into,
+      kind: ITEM_KINDS.entry,
+      gen,
+      wire,
+      iid: record.iid,
+      state,
+      own: false,
+      arrivedAt: clock.unix(),
+    });
+    return added === undefined ? undefined : { topic: into, item: item.value };
+  };
+
+  /** Proves equivocations to everybody, then judges what depends on it. Inside a transaction. */
+  const freezeSessions = (
+    repository: Repository,
+    contradictions: readonly (readonly [Uint8Array, Uint8Array])[],
+  ): readonly Sealed[] => {
+    const items: Sealed[] = [];
+    for (const [one, two] of contradictions) {
+      const records = [one, two].map((iid) => openStored(validity(), repository, iid)?.record);
+      const [a, b] = records;
+      const proof = a === undefined || b === undefined ? undefined : forkProof(a, b);
+      const known = repository.access
+        .state()
+        .forks.some(({ sess }) => a !== undefined && bytesEqual(sess, a.header.sess));
+      if (proof === undefined || known || a === undefined || speakingTopic(repository) === undefined) continue;
+      const topic = (speakingTopic(repository) as WritableTopic).topic;
+      const { item } = authorOp(repository, { type: "freeze", sess: a.header.sess, proof });
+      items.push({ topic, item });
+    }
+    return items;
+  };
+
+  const say = (repository: Repository, parts: readonly Part[], into: WritableTopic): Sealed => ({
+    topic: into.topic,
+    item: appendRecord(sealing(), repository, ownSession(repository), parts, [], clock.unix(), into),
+  });
+
+  /** Says which head epochs nobody sealed to this device, once each. */
+  const askForSeals = (repository: Repository): readonly Sealed[] => {
+    const into = speakingTopic(repository);
+    const asked = askedSeals.get(repository.n) ?? new Set<string>();
+    askedSeals.set(repository.n, asked);
+    const missing = repository.epoch.missing.filter((eid) => !asked.has(bytesToHex(eid)));
+    if (into === undefined || missing.length === 0 || membership(repository) !== "active") return [];
+    for (const eid of missing) asked.add(bytesToHex(eid));
+    return [
+      say(
+        repository,
+        missing.map((eid): Part => ({ type: "missingEpoch", eid })),
+        into,
+      ),
+    ];
+  };
+
+  /** Gives head epochs to reader devices that joined without knowing of them. */
+  const resealMissing = (repository: Repository): readonly Sealed[] => {
+    const secrets = mayWrite(repository) ? headSecrets(repository) : undefined;
+    if (secrets === undefined) return [];
+    return secrets.flatMap((secret) => {
+      const without = unsealedRecipients(repository.access, secret.eid);
+      const seals = without.length === 0 ? undefined : sealEpoch(crypto, random, repository.rid, secret, without);
+      if (seals === undefined || !seals.ok) return [];
+      const { topic } = repository.epoch;
+      return [{ topic, item: authorOp(repository, { type: "reseal", eid: secret.eid, seals: seals.value }).item }];
+    });
+  };
+
+  /** Names the topic of several concurrent epochs on each one's own, for those who cannot derive it. */
+  const announceCombination = (repository: Repository): readonly Sealed[] => {
+    const { epochHeads } = repository.access.state();
+    if (epochHeads.length < 2 || !mayWrite(repository)) return [];
+    const eids = epochHeads.map(({ body }) => body.eid);
+    const key = announcedKey(repository, combinationOf(eids));
+    if (store.meta.get(key) !== undefined) return [];
+    store.meta.set(key, repository.epoch.topicPk);
+    const held = heldSecrets(repository.n);
+    return epochHeads.flatMap(({ body }) => {
+      const keys = combinedKeys(crypto, held, [body.eid]);
+      if (keys === undefined || keys.topicKey === null) return [];
+      const topic = epochTopic(repository.n, body.topicPk, keys, "lingering");
+      const into = { readKey: keys.readKey, topicKey: keys.topicKey, topic };
+      return [say(repository, [{ type: "mergedTopic", eids, topicPk: repository.epoch.topicPk }], into)];
+    });
+  };
+
+  return {
+    loadAccess,
+    storedEpoch,
+    membership,
+    moveTo,
+    refreshKeys,
+    settleAccess,
+    judgeAgain,
+    speakingTopic,
+    authorOp,
+    takeOp,
+    headSecrets,
+    mayWrite,
+    sealAllDrafts,
+    ownSession,
+    noteAnnouncement,
+    rewrap,
+    freezeSessions,
+    say,
+    keepUp: (repository) => [
+      ...askForSeals(repository),
+      ...resealMissing(repository),
+      ...announceCombination(repository),
+    ],
+  };
+};

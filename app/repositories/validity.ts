@@ -1,0 +1,165 @@
+import type { EntryNode } from "../../protocol/acl/valid-entries.ts";
+import { judgeEntries } from "../../protocol/acl/valid-entries.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import type { CheckedItem } from "../../protocol/entry/item.ts";
+import { readItem } from "../../protocol/entry/item.ts";
+import type { RecordHeader } from "../../protocol/entry/record.ts";
+import { readRecordHeader } from "../../protocol/entry/record.ts";
+import { invariant } from "../../protocol/kernel/assert.ts";
+import { bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
+import type { InnerRow, Store } from "../ports/store.ts";
+import { inspectBatch } from "./change-batch.ts";
+import type { ChangeInspector } from "./change-inspector.ts";
+import type { DocumentChanges, Opened } from "./integrate.ts";
+import { openEntry, storeChanges } from "./integrate.ts";
+import type { Repository } from "./repository.ts";
+
+interface ValidityDependencies {
+  readonly store: Store;
+  readonly crypto: CryptoProvider;
+  readonly inspect: ChangeInspector;
+}
+
+const headerOf = (row: InnerRow): RecordHeader => {
+  const read = readRecordHeader(row.header);
+  invariant(read.ok, "stored headers were checked");
+  return read.value.header;
+};
+
+/** Records a record names directly: its session's previous one and its parents. */
+const pastOf = (header: RecordHeader): readonly Uint8Array[] =>
+  header.seq === 0 ? header.parents : [header.prev, ...header.parents];
+
+/** Opens a stored record again. */
+export const openStored = (
+  { store, crypto }: ValidityDependencies,
+  repository: Repository,
+  iid: Uint8Array,
+): Extract<Opened, { type: "record" }> | undefined => {
+  const carried = store.entries.wireOf(iid);
+  const topic = carried && store.topics.all().find(({ n }) => n === carried.topic);
+  const item = carried && readItem(crypto, carried.wire);
+  if (topic === undefined || item === undefined || !item.ok) return undefined;
+  // The topic signature was checked before the item was stored.
+  const opened = openEntry(crypto, repository.rid, topic.readKey, item.value as CheckedItem);
+  return opened.type === "record" ? opened : undefined;
+};
+
+/** Puts the changes of a record that counts again into their documents; those that do not fit stay out. */
+const apply = (deps: ValidityDependencies, repository: Repository, iid: Uint8Array, now: number): DocumentChanges => {
+  const opened = openStored(deps, repository, iid);
+  const applied: (readonly [number, readonly Uint8Array[]])[] = [];
+  for (const part of opened?.parts ?? []) {
+    if (part.type !== "changes") continue;
+    const document = deps.store.documents.add(repository.n, part.doc, now);
+    const batch = inspectBatch(deps.inspect, part.changes);
+    const fresh = batch.ok ? storeChanges(deps.store, document, batch.value, "entry", now) : batch;
+    if (fresh.ok && fresh.value.length > 0) applied.push([document, fresh.value]);
+  }
+  return applied;
+};
+
+/**
+ * Makes the void records in the past of a record that counts count as well: its author vouches for them (ACL-12).
+ * Answers their changes, oldest first. Inside a transaction.
+ */
+export const adoptPast = (
+  deps: ValidityDependencies,
+  repository: Repository,
+  header: RecordHeader,
+  now: number,
+): DocumentChanges => {
+  const { store } = deps;
+  const adopted = new Map<string, InnerRow>();
+  const open = [...pastOf(header)];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const key = bytesToHex(next);
+    if (adopted.has(key) || store.entries.doubt(next) !== "void") continue;
+    const row = store.entries.inner(next);
+    invariant(row !== undefined, "the past of an accepted record is here");
+    adopted.set(key, row);
+    open.push(...pastOf(headerOf(row)));
+  }
+  return [...adopted.values()]
+    .toSorted((a, b) => a.gen - b.gen)
+    .flatMap(({ iid, session }) => {
+      store.entries.setDoubt(repository.n, session, iid, "adopted");
+      return apply(deps, repository, iid, now);
+    });
+};
+
+export interface Rejudged {
+  /** Documents that lost or regained changes. */
+  readonly rebuilt: ReadonlySet<number>;
+  /** Own sessions in which something no longer counts: nothing more may be written in them. */
+  readonly lostSessions: readonly Uint8Array[];
+}
+
+/** Drops changes whose dependencies are gone, recomputes the heads and forgets the snapshot. */
+const rebuildDocument = ({ store, inspect }: ValidityDependencies, document: number): void => {
+  const kept = new Set<string>();
+  const heads = new Map<string, Uint8Array>();
+  for (const bytes of store.documents.changesAfter(document, 0).changes) {
+    const change = inspect(bytes);
+    invariant(change.ok, "stored changes were inspected");
+    if (change.value.dependencies.some((hash) => !kept.has(bytesToHex(hash)))) {
+      // Everything this actor made after it builds on it.
+      store.documents.truncate(document, change.value.actor, change.value.seq);
+      continue;
+    }
+    for (const hash of change.value.dependencies) heads.delete(bytesToHex(hash));
+    heads.set(bytesToHex(change.value.hash), change.value.hash);
+    kept.add(bytesToHex(change.value.hash));
+  }
+  store.documents.rebuilt(document, [...heads.values()].toSorted(compareBytes));
+};
+
+/**
+ * Judges every record of the repository again after rights changed, takes what is void now out of the documents and puts
+ * back what counts again, so that each document is the replay of its valid records (I17). Inside a transaction.
+ */
+export const rejudge = (deps: ValidityDependencies, repository: Repository, now: number): Rejudged => {
+  const { store } = deps;
+  const rows = store.entries.inners(repository.n);
+  const headers = new Map<string, RecordHeader>();
+  const nodes = rows.map((row): EntryNode => {
+    const header = headerOf(row);
+    headers.set(bytesToHex(row.iid), header);
+    return { iid: row.iid, devSig: row.device, sess: row.session, seq: row.seq, acl: header.acl, past: pastOf(header) };
+  });
+  const verdicts = judgeEntries(repository.access.state(), nodes);
+  const before = new Map(store.entries.doubts(repository.n).map(({ iid, doubt }) => [bytesToHex(iid), doubt]));
+  const rebuilt = new Set<number>();
+  const returning: InnerRow[] = [];
+  const lost = new Map<string, Uint8Array>();
+  for (const row of rows) {
+    const key = bytesToHex(row.iid);
+    const verdict = verdicts.get(key);
+    const doubt = verdict === "valid" ? undefined : verdict;
+    if (doubt === before.get(key)) continue;
+    store.entries.setDoubt(repository.n, row.session, row.iid, doubt);
+    if (doubt === "void") {
+      lost.set(bytesToHex(row.session), row.session);
+      for (const span of headers.get(key)?.parts ?? []) {
+        const document = store.documents.byId(repository.n, span.doc);
+        if (document === undefined) continue;
+        store.documents.truncate(document.n, row.session, span.aseqFrom);
+        rebuilt.add(document.n);
+      }
+    } else if (before.get(key) === "void") returning.push(row);
+  }
+  for (const document of rebuilt) rebuildDocument(deps, document);
+  for (const { iid } of returning.toSorted((a, b) => a.gen - b.gen))
+    for (const [document] of apply(deps, repository, iid, now)) rebuilt.add(document);
+  if (lost.size > 0 || returning.length > 0) {
+    const counting = rows.filter(({ iid }) => verdicts.get(bytesToHex(iid)) !== "void");
+    const named = new Set(
+      counting.flatMap(({ iid }) => pastOf(headers.get(bytesToHex(iid)) as RecordHeader).map(bytesToHex)),
+    );
+    store.repositories.setHeads(
+      repository.n,
+      counting.filter(({ iid }) => !named.has(bytesToHex(iid))).map(({ iid, gen }) => ({ iid, gen })),
+    );
+  }
+  return { rebuilt, lostSessions: [...lost.values()] };
+};

@@ -33,6 +33,9 @@ export interface BlipNoise {
   readonly firstSlot: number;
   /** Refuse to publish beyond this loss of an unchanged topic. */
   readonly lifetimeEpsilon: number;
+  /** Invented topics that stand in the filter beside the followed ones, and the share of them replaced at each slot. */
+  readonly decoys: number;
+  readonly decoyTurnover: number;
 }
 
 /**
@@ -40,6 +43,12 @@ export interface BlipNoise {
  * against the best attacker of `test/simulation/interest-inference.test.ts` (SPEC.md, parameters).
  */
 export const DEFAULT_REDRAW = 1 / 64;
+/**
+ * Twelve decoys, one of them replaced each week: a bit that appears may be a decoy's, so that interests which change
+ * every week stay below the bound too (SPEC.md, parameters).
+ */
+export const DEFAULT_DECOYS = 12;
+export const DEFAULT_DECOY_TURNOVER = 1 / 12;
 /** A year of weekly slots costs 1.8 epsilon; two epsilon are the end of a pseudonym. */
 const LIFETIME_DRAWS = 2;
 /** Thousandths; the user may choose 1000, 2000 or 3000. */
@@ -56,6 +65,8 @@ export const createBlipNoise = (
   redraw: DEFAULT_REDRAW,
   firstSlot,
   lifetimeEpsilon: (LIFETIME_DRAWS * epsilonMilli) / 1000,
+  decoys: DEFAULT_DECOYS,
+  decoyTurnover: DEFAULT_DECOY_TURNOVER,
 });
 
 /** What was published, and what it cost; persisted before the profile is sent. */
@@ -63,7 +74,7 @@ export interface LedgerEntry {
   readonly slot: number;
   /** Loss of a topic that was in the profile all the time, this slot alone (expected value). */
   readonly epsilon: number;
-  /** Bits of the exact filter that differ from the slot before: each tells with `eventEpsilon` that it changed. */
+  /** Bits of the followed topics that differ from the slot before: each tells with `eventEpsilon` that it changed. */
   readonly changedBits: number;
 }
 
@@ -71,9 +82,13 @@ export interface PublisherState {
   readonly noise: BlipNoise;
   /** Per bit the last slot, counted from `firstSlot`, in which its noise was drawn; as of `drawnAt`. */
   readonly draws: Uint32Array;
+  /** Per decoy the last slot in which it was replaced, counted and dated alike. */
+  readonly decoyDraws: Uint32Array;
   readonly drawnAt: number;
   readonly ledger: readonly LedgerEntry[];
-  readonly published: { readonly filter: BlippedFilter; readonly exact: Uint8Array } | undefined;
+  /** `exact` is the filter of the followed topics, `padded` the same with the decoys of its slot. */
+  readonly published:
+    { readonly filter: BlippedFilter; readonly exact: Uint8Array; readonly padded: Uint8Array } | undefined;
 }
 
 export type PublishRefused =
@@ -89,6 +104,10 @@ export interface Publication {
 
 const REDRAW_DOMAIN = ascii("blip/redraw");
 const FLIP_DOMAIN = ascii("blip/flip");
+const DECOY_DOMAIN = ascii("blip/decoy");
+const DECOY_TURN_DOMAIN = ascii("blip/decoy-turn");
+/** More would fill the filter that policies bound by `MAXIMUM_PROFILE_TOPICS`. */
+const MAXIMUM_DECOYS = 64;
 
 const u32le = (value: number): Uint8Array => Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 
@@ -102,8 +121,11 @@ export const createPublisherState = (noise: BlipNoise): PublisherState => {
     "epsilon out of range",
   );
   invariant(noise.redraw >= 0 && noise.redraw <= 1, "redraw is a share");
+  invariant(noise.decoys >= 0 && noise.decoys <= MAXIMUM_DECOYS, "decoys out of range");
+  invariant(noise.decoyTurnover >= 0 && noise.decoyTurnover <= 1, "turnover is a share");
   const draws = new Uint32Array(profileParameters[noise.parametersId].bits);
-  return { noise, draws, drawnAt: 0, ledger: [], published: undefined };
+  const decoyDraws = new Uint32Array(noise.decoys);
+  return { noise, draws, decoyDraws, drawnAt: 0, ledger: [], published: undefined };
 };
 
 /** Loss so far of a topic that never changed. */
@@ -152,17 +174,29 @@ export const advanceDraws = (
   draws: Uint32Array,
   from: number,
   to: number,
+  domain: Uint8Array = REDRAW_DOMAIN,
 ): Uint32Array => {
   const limit = Math.floor(redraw * 2 ** 32);
   const next = Uint32Array.from(draws);
   for (let index = 0; index < next.length; index++) {
     for (let slot = to; slot > from; slot--) {
-      if (firstWord(crypto.hmac("SHA256", key, REDRAW_DOMAIN, u32le(index), u32le(slot))) >= limit) continue;
+      if (firstWord(crypto.hmac("SHA256", key, domain, u32le(index), u32le(slot))) >= limit) continue;
       next[index] = slot;
       break;
     }
   }
   return next;
+};
+
+/** The exact filter with the decoys of their draws. */
+const withDecoys = (crypto: CryptoProvider, key: Uint8Array, exact: Uint8Array, draws: Uint32Array): Uint8Array => {
+  const padded = Uint8Array.from(exact);
+  draws.forEach((draw, decoy) => {
+    const word = firstWord(crypto.hmac("SHA256", key, DECOY_DOMAIN, u32le(decoy), u32le(draw)));
+    const index = Math.floor((word * 8 * exact.length) / 2 ** 32);
+    padded[index >> 3] = (padded[index >> 3] as number) | (1 << (index & 7));
+  });
+  return padded;
 };
 
 const changedBitCount = (a: Uint8Array, b: Uint8Array): number => {
@@ -197,20 +231,32 @@ export const publishProfile = (
   }
   const age = slot - noise.firstSlot;
   const draws = advanceDraws(crypto, noise, state.draws, state.drawnAt, age);
+  const turning = { key: noise.key, redraw: noise.decoyTurnover };
+  const decoyDraws = advanceDraws(crypto, turning, state.decoyDraws, state.drawnAt, age, DECOY_TURN_DOMAIN);
   const exact = profile.exact.bytes;
+  const padded = withDecoys(crypto, noise.key, exact, decoyDraws);
   const known =
-    published === undefined ? undefined : { exact: published.exact, draws: state.draws, bytes: published.filter.bytes };
+    published === undefined
+      ? undefined
+      : { exact: published.padded, draws: state.draws, bytes: published.filter.bytes };
   const changedBits = published === undefined ? 0 : changedBitCount(published.exact, exact);
   const filter = {
     parametersId: noise.parametersId,
     epsilonMilli: noise.epsilonMilli,
     slot,
     version: (published?.filter.version ?? 0) + 1,
-    bytes: blipBits(crypto, noise.key, flipThreshold(epsilon, parameters.hashes), exact, draws, known),
+    bytes: blipBits(crypto, noise.key, flipThreshold(epsilon, parameters.hashes), padded, draws, known),
   } as BlippedFilter;
   const entry: LedgerEntry = { slot, epsilon: cost, changedBits };
   return ok({
     filter,
-    state: { noise, draws, drawnAt: age, ledger: [...state.ledger, entry], published: { filter, exact } },
+    state: {
+      noise,
+      draws,
+      decoyDraws,
+      drawnAt: age,
+      ledger: [...state.ledger, entry],
+      published: { filter, exact, padded },
+    },
   });
 };

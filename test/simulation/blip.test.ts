@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { popcount } from "../../protocol/bloom/bloom-filter.ts";
 import { estimateOverlap, estimateOverlapNoisy, estimateTopics } from "../../protocol/blip/estimator.ts";
 import { flipProbability, type ProfileParametersId, profileParameters } from "../../protocol/blip/parameters.ts";
+import { DEFAULT_DECOYS } from "../../protocol/blip/publisher.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { blipWith, profileOfBits } from "../support/blip-profiles.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
@@ -78,7 +79,8 @@ describe("[BLP-9] quality of the ten chosen neighbours among 400, relative to th
     epsilon: number,
     measure: "ownExact" | "bothNoisy" | "cosine",
     parametersId: ProfileParametersId = 1,
-  ): number => runBlipUtility({ seed, nodes: 400, parametersId, epsilon, measure });
+    decoys = 0,
+  ): number => runBlipUtility({ seed, nodes: 400, parametersId, epsilon, measure, decoys });
 
   test.each([
     [1, 0.227],
@@ -100,13 +102,17 @@ describe("[BLP-9] quality of the ten chosen neighbours among 400, relative to th
     expect(quality(2, "ownExact", 3)).toBeGreaterThan(0.45);
   });
 
+  test("[BLP-12] decoys cost little of it", () => {
+    expect(quality(2, "ownExact", 3, DEFAULT_DECOYS)).toBeGreaterThan(0.43);
+  });
+
   test("the filter of ocaml-blip with its cosine at epsilon 3 is no better than chance", () => {
     expect(quality(3, "cosine", 2)).toBeLessThan(0.09);
   });
 });
 
 test("[BLP-9] dialling by profile at epsilon 2 needs at most a quarter of the intersections of dialling at random", () => {
-  const population = { seed, nodes: 400, parametersId: 3, epsilon: 2 } as const;
+  const population = { seed, nodes: 400, parametersId: 3, epsilon: 2, decoys: DEFAULT_DECOYS } as const;
   const blip = runDialEconomy(population, "blip");
   expect(blip).toBeLessThan(runDialEconomy(population, "random") / 4);
   expect(blip).toBeGreaterThan(runDialEconomy(population, "exact"));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { DEFAULT_PROFILE_PARAMETERS_ID } from "../../protocol/blip/parameters.ts";
-import { DEFAULT_REDRAW } from "../../protocol/blip/publisher.ts";
+import { DEFAULT_DECOY_TURNOVER, DEFAULT_DECOYS, DEFAULT_REDRAW } from "../../protocol/blip/publisher.ts";
 import { type InterestInferenceScenario, runInterestInference } from "./scenarios/interest-inference.ts";
 
 /** 1 is the short version; the nightly run sets ten times as many victims. */
@@ -15,7 +15,11 @@ const one: InterestInferenceScenario = {
   redraw: DEFAULT_REDRAW,
   slots: 1,
   changesPerSlot: 0,
+  decoys: DEFAULT_DECOYS,
+  decoyTurnover: DEFAULT_DECOY_TURNOVER,
 };
+/** The scheme without this project's additions. */
+const naive = { redraw: 1, decoys: 0 };
 const year: InterestInferenceScenario = { ...one, victims: 12 * scale, slots: 52 };
 
 test("[BLP-11] one publication at epsilon 2: precision at most 0.06, AUC at most 0.88", () => {
@@ -32,8 +36,14 @@ test("[BLP-11] a year of weekly slots, interests changing every fourth week: pre
   expect(figures.spent).toBeLessThan(4);
 });
 
+test("[BLP-11] the same with a topic replaced every week", () => {
+  const figures = runInterestInference({ ...year, victims: 20 * scale, changesPerSlot: 0.99 });
+  expect(figures.precision).toBeLessThanOrEqual(0.1);
+  expect(figures.spent).toBeLessThan(4);
+});
+
 test("[BLP-11] control: fresh noise every week shows the exact filter", () => {
-  const figures = runInterestInference({ ...year, victims: 4 * scale, redraw: 1 });
+  const figures = runInterestInference({ ...year, victims: 4 * scale, ...naive });
   expect(figures.bitsRight).toBeGreaterThan(0.999);
   expect(figures.onesRight).toBeGreaterThan(0.98);
   expect(figures.auc).toBeGreaterThan(0.98);
@@ -42,6 +52,6 @@ test("[BLP-11] control: fresh noise every week shows the exact filter", () => {
 });
 
 test("[BLP-11] control: the filter of ocaml-blip with fresh noise is read topic by topic", () => {
-  const figures = runInterestInference({ ...year, slots: 26, victims: scale, parametersId: 2, epsilon: 3, redraw: 1 });
+  const figures = runInterestInference({ ...year, slots: 26, victims: scale, parametersId: 2, epsilon: 3, ...naive });
   expect(figures.precision).toBeGreaterThan(0.95);
 });

@@ -70,7 +70,7 @@ describe("publishing", () => {
 
   test("[BLP-3] the next slots differ from the first by the redrawn share only", () => {
     const redraw = 0.1;
-    let state = createPublisherState({ ...noise, redraw, lifetimeEpsilon: 100 });
+    let state = createPublisherState({ ...noise, redraw, lifetimeEpsilon: 100, decoys: 0 });
     let total = 0;
     const slots = 12;
     let before: BlippedFilter | undefined;
@@ -92,6 +92,27 @@ describe("publishing", () => {
     state = publish(state, profileOf(20), 2905).state;
     const direct = publish(createPublisherState(noise), profileOf(20), 2905);
     expect(direct.filter.bytes).toEqual(state.published?.filter.bytes);
+  });
+
+  test("[BLP-12] decoys stand beside the topics, one in twelve is another each slot, and the ledger does not count them", () => {
+    let state = createPublisherState({ ...noise, lifetimeEpsilon: 100 });
+    let appeared = 0;
+    let before: Uint8Array | undefined;
+    const slots = 200;
+    for (let slot = 2900; slot <= 2900 + slots; slot++) {
+      state = publish(state, profileOf(20), slot).state;
+      const { padded, exact } = state.published!;
+      for (const [i, byte] of exact.entries()) expect(byte & (padded[i] as number)).toBe(byte);
+      const decoys = padded.map((byte, i) => byte & ~(exact[i] as number));
+      expect(popcount(decoys)).toBeGreaterThan(4);
+      expect(popcount(decoys)).toBeLessThanOrEqual(12);
+      if (before !== undefined)
+        appeared += popcount(decoys.map((byte, i) => byte & ~((before as Uint8Array)[i] as number)));
+      before = decoys;
+    }
+    expect(Math.abs(appeared / slots - 0.95)).toBeLessThan(0.3);
+    expect(state.ledger.every(({ changedBits }) => changedBits === 0)).toBe(true);
+    expect(() => createPublisherState({ ...noise, decoys: 65 })).toThrow("decoys");
   });
 
   test("[BLP-4] the ledger charges epsilon once, the redrawn share later, and stops at the limit", () => {

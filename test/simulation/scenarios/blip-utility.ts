@@ -1,4 +1,4 @@
-import { bloomIndices } from "../../../protocol/bloom/bloom-filter.ts";
+import { bitAt, bloomIndices } from "../../../protocol/bloom/bloom-filter.ts";
 import type { BlippedFilter } from "../../../protocol/blip/blipped-filter.ts";
 import { cosineSimilarity, estimateOverlap, estimateOverlapNoisy, rankPeer } from "../../../protocol/blip/estimator.ts";
 import { type ProfileParametersId, profileParameters } from "../../../protocol/blip/parameters.ts";
@@ -14,6 +14,8 @@ export interface BlipUtilityScenario {
   readonly parametersId: ProfileParametersId;
   readonly epsilon: number;
   readonly measure: "ownExact" | "bothNoisy" | "cosine";
+  /** Decoys in every published profile. */
+  readonly decoys?: number;
 }
 
 const COMMUNITIES = 20;
@@ -55,13 +57,13 @@ const LINKS_WANTED = 5;
 
 /** Mean number of intersections a node runs for each of its first five useful links, dialling peers in the given order. */
 export const runDialEconomy = (
-  { seed, nodes, parametersId, epsilon }: Omit<BlipUtilityScenario, "measure">,
+  { seed, nodes, parametersId, epsilon, decoys = 0 }: Omit<BlipUtilityScenario, "measure">,
   order: DialOrder,
 ): number => {
   const random = createSeededRandom(seed);
   const { interests, exact } = createPopulation(random, nodes, parametersId);
   const noise = random.fork("noise");
-  const noisy = exact.map((profile) => blipWith(noise, profile, epsilon, parametersId));
+  const noisy = exact.map((profile) => blipWith(noise, withDecoys(noise, profile, decoys), epsilon, parametersId));
   const dice = random.fork("dice");
   let runs = 0;
   let links = 0;
@@ -107,12 +109,22 @@ const createPopulation = (random: RandomSource, nodes: number, parametersId: Pro
   return { interests, exact };
 };
 
+const withDecoys = (random: RandomSource, profile: SubscriptionProfile, decoys: number): SubscriptionProfile => {
+  const { parameters, bytes } = profile.exact;
+  const ones = Array.from({ length: parameters.bits }, (_, index) => index).filter(
+    (index) => bitAt(bytes, index) === 1,
+  );
+  const invented = Array.from({ length: decoys }, () => randomBelow(random, parameters.bits));
+  return profileOfBits(parameters, new Set([...ones, ...invented]));
+};
+
 /** Overlap with the ten peers a node chooses by profile, relative to the ten best; random choice gives about 0.06. */
-export const runBlipUtility = ({ seed, nodes, parametersId, epsilon, measure }: BlipUtilityScenario): number => {
+export const runBlipUtility = (scenario: BlipUtilityScenario): number => {
+  const { seed, nodes, parametersId, epsilon, measure, decoys = 0 } = scenario;
   const random = createSeededRandom(seed);
   const { interests, exact } = createPopulation(random, nodes, parametersId);
   const noise = random.fork("noise");
-  const noisy = exact.map((profile) => blipWith(noise, profile, epsilon, parametersId));
+  const noisy = exact.map((profile) => blipWith(noise, withDecoys(noise, profile, decoys), epsilon, parametersId));
   const similarity = (node: number, peer: number): number => {
     const theirs = noisy[peer] as BlippedFilter;
     if (measure === "ownExact") return estimateOverlap(exact[node] as SubscriptionProfile, theirs).bits;

@@ -26,6 +26,9 @@ export interface InterestInferenceScenario {
   readonly changesPerSlot: number;
   /** Slots after which the victim starts over with a new key, which the attacker links to the old one. */
   readonly keySlots?: number;
+  /** Invented topics beside the followed ones, and the share of them replaced at each slot. */
+  readonly decoys: number;
+  readonly decoyTurnover: number;
 }
 
 export interface InterestInferenceFigures {
@@ -33,9 +36,9 @@ export interface InterestInferenceFigures {
   readonly precision: number;
   /** Probability that a followed topic is ranked above one that is not. */
   readonly auc: number;
-  /** Share of the bits of the exact filter that the attacker's posterior gets right. */
+  /** Share of the bits before the noise, decoys included, that the attacker gets right. */
   readonly bitsRight: number;
-  /** Same, of the bits that are one. */
+  /** The same, of the bits that are one. */
   readonly onesRight: number;
   /** Loss of an unchanged topic by the ledger at the end, of the last key. */
   readonly spent: number;
@@ -45,48 +48,71 @@ const crypto = createNobleProvider();
 const VICTIMS_PER_WORLD = 8;
 
 /**
- * Log-odds of every exact bit after a sequence of published filters. The attacker knows epsilon, the redraw share and how
- * often interests change: a forward pass over the two states of each bit. Given no change of the bit, the published value
- * is the previous one unless its noise was redrawn; a changed bit uses independent noise.
+ * Belief about every bit after a sequence of published filters. The attacker knows epsilon, the redraw share, how often
+ * interests and decoys change and how many there are: a forward pass over three states of each bit (off, on for a decoy
+ * only, on for a followed topic). Given no change of the bit, the published value is the previous one unless its noise was
+ * redrawn; a changed bit uses independent noise.
  */
-const createObserver = ({ epsilon, redraw, parametersId, changesPerSlot, followed }: InterestInferenceScenario) => {
+const createObserver = (scenario: InterestInferenceScenario) => {
+  const { epsilon, redraw, parametersId, changesPerSlot, followed, decoys, decoyTurnover } = scenario;
   const { bits, hashes } = profileParameters[parametersId];
   const p = flipProbability(epsilon, hashes);
-  const prior = (hashes * followed) / bits;
-  const onToOff = changesPerSlot / followed;
-  const offToOn = (hashes * changesPerSlot) / bits;
-  const posterior = new Float64Array(bits).fill(prior);
+  const ofTopic = (hashes * followed) / bits;
+  const ofDecoy = decoys / bits;
+  const topicEnds = changesPerSlot / followed;
+  const topicBegins = (hashes * changesPerSlot) / bits;
+  const decoyBegins = (decoyTurnover * decoys) / bits;
+  const off = new Float64Array(bits).fill((1 - ofTopic) * (1 - ofDecoy));
+  const decoy = new Float64Array(bits).fill((1 - ofTopic) * ofDecoy);
+  const topic = new Float64Array(bits).fill(ofTopic);
   let previous: Uint8Array | undefined;
 
   return {
     observe: (published: Uint8Array): void => {
       for (let index = 0; index < bits; index++) {
         const seen = bitAt(published, index);
-        const ifOne = seen === 1 ? 1 - p : p;
-        const ifZero = seen === 1 ? p : 1 - p;
-        const one = posterior[index] as number;
-        const zero = 1 - one;
-        let likeOne: number;
-        let likeZero: number;
-        if (previous === undefined) {
-          likeOne = one * ifOne;
-          likeZero = zero * ifZero;
-        } else {
+        const ifOn = seen === 1 ? 1 - p : p;
+        const ifOff = seen === 1 ? p : 1 - p;
+        const wasOff = off[index] as number;
+        const wasDecoy = decoy[index] as number;
+        const wasTopic = topic[index] as number;
+        let nowOff = wasOff * ifOff;
+        let nowDecoy = wasDecoy * ifOn;
+        let nowTopic = wasTopic * ifOn;
+        if (previous !== undefined) {
           const kept = bitAt(previous, index) === seen ? 1 - redraw : 0;
-          likeOne = one * (1 - onToOff) * (kept + redraw * ifOne) + zero * offToOn * ifOne;
-          likeZero = zero * (1 - offToOn) * (kept + redraw * ifZero) + one * onToOff * ifZero;
+          const stayedOff = kept + redraw * ifOff;
+          const stayedOn = kept + redraw * ifOn;
+          nowOff =
+            wasOff * (1 - topicBegins - decoyBegins) * stayedOff +
+            (wasDecoy * decoyTurnover + wasTopic * topicEnds * (1 - ofDecoy)) * ifOff;
+          nowDecoy =
+            (wasDecoy * (1 - decoyTurnover - topicBegins) + wasTopic * topicEnds * ofDecoy) * stayedOn +
+            wasOff * decoyBegins * ifOn;
+          nowTopic = (wasTopic * (1 - topicEnds) + wasDecoy * topicBegins) * stayedOn + wasOff * topicBegins * ifOn;
         }
-        posterior[index] = likeOne / (likeOne + likeZero);
+        const sum = nowOff + nowDecoy + nowTopic;
+        off[index] = nowOff / sum;
+        decoy[index] = nowDecoy / sum;
+        topic[index] = nowTopic / sum;
       }
       previous = published;
     },
     newKey: (): void => {
       previous = undefined;
+      for (let index = 0; index < bits; index++) {
+        const noTopic = 1 - (topic[index] as number);
+        off[index] = noTopic * (1 - ofDecoy);
+        decoy[index] = noTopic * ofDecoy;
+      }
     },
+    /** Log-odds that a followed topic stands behind the bit. */
     logOdds: (index: number): number => {
-      const one = Math.min(Math.max(posterior[index] as number, 1e-15), 1 - 1e-15);
+      const one = Math.min(Math.max(topic[index] as number, 1e-15), 1 - 1e-15);
       return Math.log(one / (1 - one));
     },
+    /** Whether the bit is on, whatever stands behind it. */
+    isOn: (index: number): boolean => (off[index] as number) < 0.5,
   };
 };
 
@@ -122,7 +148,8 @@ const attackOne = (
   scenario: InterestInferenceScenario,
   { context, elements, indices }: ReturnType<typeof createWorld>,
 ): InterestInferenceFigures => {
-  const { followed, parametersId, epsilon, redraw, slots, changesPerSlot, keySlots = slots } = scenario;
+  const { followed, parametersId, epsilon, redraw, slots, changesPerSlot, decoys, decoyTurnover } = scenario;
+  const { keySlots = slots } = scenario;
   const parameters = profileParameters[parametersId];
   const topics = elements.map((_, topic) => topic);
   const interests = new Set(sample(random, topics, followed));
@@ -136,6 +163,8 @@ const attackOne = (
       redraw,
       firstSlot,
       lifetimeEpsilon: Number.POSITIVE_INFINITY,
+      decoys,
+      decoyTurnover,
     };
     return createPublisherState(noise);
   };
@@ -169,11 +198,12 @@ const attackOne = (
   const ranking = [...topics].sort(
     (a, b) => (scores[b] as number) - (scores[a] as number) || (tieBreak[a] as number) - (tieBreak[b] as number),
   );
-  const exact = new Uint8Array(parameters.bits);
-  for (const topic of interests) for (const index of indices[topic] ?? []) exact[index] = 1;
-  const guessed = exact.map((_, index) => (observer.logOdds(index) > 0 ? 1 : 0));
-  const right = exact.filter((bit, index) => bit === guessed[index]).length;
-  const onesRight = exact.filter((bit, index) => bit === 1 && guessed[index] === 1).length;
+  const padded = state.published?.padded;
+  if (padded === undefined) throw new Error("at least one slot is published");
+  const bits = Array.from({ length: parameters.bits }, (_, index) => bitAt(padded, index) === 1);
+  const ones = bits.filter((isOne) => isOne).length;
+  const onesFound = bits.filter((isOne, index) => isOne && observer.isOn(index)).length;
+  const right = bits.filter((isOne, index) => isOne === observer.isOn(index)).length;
   return {
     precision: ranking.slice(0, followed).filter((topic) => interests.has(topic)).length / followed,
     auc: areaUnderCurve(
@@ -181,7 +211,7 @@ const attackOne = (
       scores.filter((_, topic) => !interests.has(topic)),
     ),
     bitsRight: right / parameters.bits,
-    onesRight: onesRight / exact.reduce((sum, bit) => sum + bit, 0),
+    onesRight: onesFound / ones,
     spent: spentEpsilon(state),
   };
 };

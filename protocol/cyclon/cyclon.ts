@@ -22,6 +22,10 @@ export interface CyclonOptions {
   /** The newest own descriptor. */
   readonly self: () => VerifiedDescriptor;
   readonly book: LivenessBook;
+  /** Whether a node that is not in the view may enter it; what `protocol/urps` finds too loud may not. */
+  readonly admits?: ((newcomer: VerifiedDescriptor, isPartner: boolean) => boolean) | undefined;
+  /** A partner from outside the view for every fourth exchange, such as an anchor of `protocol/urps`: a way out of a view that was taken over. */
+  readonly outsider?: (() => VerifiedDescriptor | undefined) | undefined;
   readonly random: RandomSource;
   readonly startAt: MonotonicMs;
 }
@@ -36,13 +40,22 @@ interface Exchange {
 
 /** A joiner asks this many contacts at once, so that one silent or hostile introducer does not decide its view. */
 const JOIN_CONTACTS = 3;
+const OUTSIDER_EVERY = 4;
+/** Requests whose descriptors are taken in per period; all are answered. More than four come by chance once in 270 periods (Poisson). */
+const REQUESTS_PER_PERIOD = 4;
+/** Peers spoken to that may enter the view as such in one period: an honest node hears from one in the mean. */
+const PARTNERS_PER_PERIOD = 2;
 const MAXIMUM_WALK_STEPS = 16;
 
-export const createCyclon = ({ config, self, book, random, startAt }: CyclonOptions): Cyclon => {
+export const createCyclon = (options: CyclonOptions): Cyclon => {
+  const { config, self, book, admits, outsider, random, startAt } = options;
   const ownId = self().id;
   const view = createView(ownId, config.viewLength);
   let exchange: Exchange | undefined;
   let nextShuffle = after(startAt, durationMs(config.jitter === 0 ? 0 : randomUnit(random) * config.gossipPeriodMs));
+  let periods = 0;
+  let partnersAdmitted = 0;
+  let requestsMerged = 0;
   let burst = 0;
   let giftsExpected = 0;
   let joinExchange = 0;
@@ -69,8 +82,13 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
     }
   };
 
+  const partnerOf = (attempt: number): Neighbor | undefined => {
+    const stranger = attempt > 1 || periods % OUTSIDER_EVERY !== 0 ? undefined : outsider?.();
+    return stranger === undefined ? view.oldest(random) : { descriptor: stranger, age: 0 };
+  };
+
   const initiate = (now: MonotonicMs, attempt: number, effects: CyclonEffect[]): void => {
-    const partner = view.oldest(random);
+    const partner = partnerOf(attempt);
     if (partner === undefined) {
       if (attempt === 1) effects.push({ type: "contactsNeeded" });
       return;
@@ -93,7 +111,7 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
     });
   };
 
-  const merge = (received: readonly Neighbor[], sent: readonly Neighbor[], now: MonotonicMs): void => {
+  const merge = (from: NodeId, received: readonly Neighbor[], sent: readonly Neighbor[], now: MonotonicMs): void => {
     const newcomers: Neighbor[] = [];
     for (const neighbor of received) {
       const { descriptor, age } = neighbor;
@@ -103,6 +121,11 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
     }
     let next = 0;
     for (const { descriptor, age } of newcomers) {
+      if (admits !== undefined) {
+        const isPartner = descriptor.id === from && partnersAdmitted < PARTNERS_PER_PERIOD;
+        if (!admits(descriptor, isPartner)) continue;
+        if (isPartner) partnersAdmitted++;
+      }
       if (view.put(descriptor, age)) continue;
       while (next < sent.length && !view.replace((sent[next] as Neighbor).descriptor, descriptor, age)) next++;
       if (next >= sent.length) return;
@@ -118,6 +141,9 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
   const tick = (now: MonotonicMs, effects: CyclonEffect[]): void => {
     if (exchange !== undefined) giveUp(exchange);
     scheduleShuffle(now);
+    periods++;
+    partnersAdmitted = 0;
+    requestsMerged = 0;
     refill(now);
     view.growOlder();
     initiate(now, 1, effects);
@@ -142,7 +168,8 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
       message: { type: "shuffleResponse", exchange: message.exchange, neighbors: answer },
     });
     effects.push({ type: "descriptorsHeard", from, neighbors: message.neighbors });
-    merge(message.neighbors, answer, now);
+    if (admits !== undefined && requestsMerged++ >= REQUESTS_PER_PERIOD) return;
+    merge(from, message.neighbors, answer, now);
   };
 
   const acceptResponse = (
@@ -158,7 +185,7 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
     exchange = undefined;
     book.sawAlive(partner.descriptor);
     effects.push({ type: "descriptorsHeard", from, neighbors: message.neighbors });
-    merge(message.neighbors, sent, now);
+    merge(from, message.neighbors, sent, now);
     if (config.readdPartner) view.put(partner.descriptor, 0);
   };
 
@@ -251,7 +278,7 @@ export const createCyclon = ({ config, self, book, random, startAt }: CyclonOpti
         else {
           giftsExpected--;
           effects.push({ type: "descriptorsHeard", from, neighbors: [message.gift] });
-          merge([message.gift], [], now);
+          merge(from, [message.gift], [], now);
         }
         return effects;
       default:

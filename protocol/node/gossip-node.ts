@@ -4,7 +4,7 @@ import type { VerifiedDescriptor } from "../identity/verified.ts";
 import { exhaustive } from "../kernel/assert.ts";
 import { bytesToHex } from "../kernel/bytes.ts";
 import type { Machine } from "../kernel/machine.ts";
-import { randomBelow, type RandomSource } from "../kernel/random.ts";
+import { pick, randomBelow, type RandomSource } from "../kernel/random.ts";
 import { after, type DurationMs, durationMs, earliest, type MonotonicMs } from "../kernel/time.ts";
 import { defaultPolderCastConfig, type PolderCastConfig } from "../poldercast/config.ts";
 import type { PolderCastEffect, PolderCastEvent } from "../poldercast/messages.ts";
@@ -78,6 +78,8 @@ interface Offender {
   blockedUntil: MonotonicMs | undefined;
 }
 
+/** Neighbors of one network (/24, /64) in CYCLON's view; a LAN has no such bound. */
+const MAXIMUM_OF_NETWORK = 3;
 const MAXIMUM_OFFENDERS = 4_096;
 const MAXIMUM_INTERSECTED = 4_096;
 
@@ -102,6 +104,7 @@ export const createGossipNode = (options: GossipNodeOptions): GossipNode => {
     config.urps,
     restored?.urps,
   );
+  const dice = random.fork("outsider");
   const polderCast = createPolderCast({
     config: config.polderCast,
     self: () => self,
@@ -109,10 +112,19 @@ export const createGossipNode = (options: GossipNodeOptions): GossipNode => {
     addSamples: (candidates) => {
       for (const descriptor of urps.sample(config.samples)) candidates.add(descriptor, 0);
     },
+    admits: (newcomer, isPartner) => (isPartner || urps.tolerates(newcomer.id)) && hasRoomFor(newcomer),
+    outsider: () => pick(dice, urps.anchors()),
     isAuthentic,
     random: random.fork("poldercast"),
     startAt,
   });
+  const hasRoomFor = (newcomer: VerifiedDescriptor): boolean => {
+    const network = networkOf(newcomer);
+    if (network === undefined) return true;
+    let neighbors = 0;
+    for (const held of polderCast.cyclon.view.descriptors()) if (networkOf(held) === network) neighbors++;
+    return neighbors < MAXIMUM_OF_NETWORK;
+  };
   for (const descriptor of restored?.addresses ?? []) polderCast.book.remember(descriptor);
 
   const violate = (peer: NodeId, rule: string, now: MonotonicMs, effects: GossipNodeEffect[]): void => {

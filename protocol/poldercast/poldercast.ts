@@ -1,5 +1,5 @@
 // PolderCast: Setty, van Steen, Vitenberg, Voulgaris (2012): CYCLON, VICINITY and RINGS over one set of descriptors, RingCast above.
-import { createCyclon, type Cyclon } from "../cyclon/cyclon.ts";
+import { createCyclon, type Cyclon, type CyclonOptions } from "../cyclon/cyclon.ts";
 import type { CyclonEffect } from "../cyclon/messages.ts";
 import type { VerifiedDescriptor } from "../identity/verified.ts";
 import { exhaustive } from "../kernel/assert.ts";
@@ -35,6 +35,9 @@ export interface PolderCastOptions {
   readonly interests: Interests;
   /** Adds uniform samples (`protocol/urps`) to the random layer that feeds VICINITY. */
   readonly addSamples: (candidates: Candidates) => void;
+  /** Whether CYCLON may take in a node it does not hold (`Urps.tolerates`). */
+  readonly admits?: CyclonOptions["admits"];
+  readonly outsider?: CyclonOptions["outsider"];
   readonly isAuthentic: (topic: TopicTag, id: MessageId, payload: Uint8Array) => boolean;
   readonly random: RandomSource;
   readonly startAt: MonotonicMs;
@@ -58,7 +61,15 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
   const caughtUpAt = new Map<TopicTag, MonotonicMs>();
   let known = new Map<TopicTag, RingLinks>();
 
-  const cyclon = createCyclon({ config: config.cyclon, self, book, random: random.fork("cyclon"), startAt });
+  const cyclon = createCyclon({
+    config: config.cyclon,
+    self,
+    book,
+    admits: options.admits,
+    outsider: options.outsider,
+    random: random.fork("cyclon"),
+    startAt,
+  });
 
   /** Paper section 3.2: candidates for topics whose ring is incomplete come first, then the number of common topics. */
   const proximity: Proximity = (reference) => {

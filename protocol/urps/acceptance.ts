@@ -39,6 +39,8 @@ export interface Acceptance {
   readonly observe: (id: string) => void;
   readonly probability: (id: string) => number;
   readonly estimate: (id: string) => number;
+  /** How often a usual id was heard: the lesser of mean and median; 0 when unknown. */
+  readonly typical: () => number;
   /** Copy of the counters, to persist; empty for the omniscient strategy. */
   readonly counters: () => Uint32Array;
 }
@@ -56,6 +58,7 @@ export const createAcceptance = (
         observe: () => undefined,
         probability: (id) => strategy.leastShare / strategy.shareOf(id),
         estimate: strategy.shareOf,
+        typical: () => 0,
         counters: () => new Uint32Array(0),
       };
     case "paper": {
@@ -65,6 +68,7 @@ export const createAcceptance = (
         observe: sketch.add,
         probability: (id) => sketch.minimum(strategy.minimum) / Math.max(1, sketch.estimate(id)),
         estimate: sketch.estimate,
+        typical: () => 0,
         counters: () => Uint32Array.from(sketch.counters),
       };
     }
@@ -79,16 +83,20 @@ export const createAcceptance = (
       );
       let added = 0;
       let threshold = sketch.quantile(quantile);
+      let median = sketch.quantile(0.5);
       return {
         observe: (id) => {
           sketch.add(id);
           added += 1;
           const decays = added % decayEvery === 0;
           if (decays) sketch.halve();
-          if (decays || added === 1 || added % refreshEvery === 0) threshold = sketch.quantile(quantile);
+          if (!decays && added !== 1 && added % refreshEvery !== 0) return;
+          threshold = sketch.quantile(quantile);
+          median = sketch.quantile(0.5);
         },
         probability: (id) => Math.min(1, threshold / Math.max(1, sketch.estimate(id))),
         estimate: sketch.estimate,
+        typical: () => Math.min(sketch.mean(), Math.max(1, median)),
         counters: () => Uint32Array.from(sketch.counters),
       };
     }

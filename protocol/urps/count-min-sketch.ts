@@ -17,6 +17,8 @@ export interface CountMinSketch {
   readonly minimum: (which: "all" | "nonZero") => number;
   /** The floor(quantile * z)-th smallest of the z non-zero counters of the first row; 0 when all are zero. */
   readonly quantile: (quantile: number) => number;
+  /** Mean of the non-zero counters of the first row, that is of how often an id was heard; 0 when all are zero. */
+  readonly mean: () => number;
   /** Halves every counter, so that the past weighs less. */
   readonly halve: () => void;
   /** Live counters, row after row. */
@@ -39,6 +41,18 @@ export const createCountMinSketch = (
   invariant(initial === undefined || initial.length === rows * columns, "counters fit the shape");
   const counters = initial === undefined ? new Uint32Array(rows * columns) : Uint32Array.from(initial);
   const cellsById = new Map<string, Uint32Array>();
+  let sum = 0;
+  let filled = 0;
+  const measureFirstRow = (): void => {
+    sum = 0;
+    filled = 0;
+    for (let cell = 0; cell < columns; cell++) {
+      const count = counters[cell] as number;
+      sum += count;
+      if (count > 0) filled++;
+    }
+  };
+  measureFirstRow();
 
   const cellsOf = (id: string): Uint32Array => {
     const known = cellsById.get(id);
@@ -78,7 +92,11 @@ export const createCountMinSketch = (
       const ceiling = update === "plain" ? 0xffffffff : lowest(cells) + 1;
       for (const cell of cells) {
         const count = counters[cell] as number;
-        if (count < ceiling) counters[cell] = count + 1;
+        if (count >= ceiling) continue;
+        counters[cell] = count + 1;
+        if (cell >= columns) continue;
+        sum++;
+        if (count === 0) filled++;
       }
     },
     estimate: (id) => lowest(cellsOf(id)),
@@ -88,12 +106,14 @@ export const createCountMinSketch = (
       return least === Number.POSITIVE_INFINITY ? 0 : least;
     },
     quantile: (quantile) => {
-      const filled = counters.subarray(0, columns).filter((count) => count > 0);
-      filled.sort();
-      return filled[Math.floor(quantile * filled.length)] ?? 0;
+      const counts = counters.subarray(0, columns).filter((count) => count > 0);
+      counts.sort();
+      return counts[Math.floor(quantile * counts.length)] ?? 0;
     },
+    mean: () => (filled === 0 ? 0 : sum / filled),
     halve: () => {
       for (let cell = 0; cell < counters.length; cell++) counters[cell] = (counters[cell] as number) >>> 1;
+      measureFirstRow();
     },
     counters,
   };

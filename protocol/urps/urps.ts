@@ -3,7 +3,7 @@
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { exhaustive } from "../kernel/assert.ts";
 import type { DeadlineReached, Machine } from "../kernel/machine.ts";
-import type { RandomSource } from "../kernel/random.ts";
+import { randomUnit, type RandomSource } from "../kernel/random.ts";
 import { after, type MonotonicMs } from "../kernel/time.ts";
 import { type Acceptance, createAcceptance } from "./acceptance.ts";
 import { createAdmissionGate } from "./admission-gate.ts";
@@ -61,9 +61,16 @@ export interface Urps<Entry> extends Machine<UrpsEvent<Entry>, UrpsEffect> {
   /** Up to 16 entries that no flood displaces, for rejoining. */
   readonly anchors: () => readonly Entry[];
   readonly size: () => number;
+  /**
+   * False, at random, for an id heard more often than others: with probability 1 - 2 typical / count. What asks this before
+   * it takes an id in cannot be filled by those who name each other without end.
+   */
+  readonly tolerates: (id: string) => boolean;
   readonly snapshot: () => UrpsSnapshot<Entry>;
 }
 
+/** Times the typical count from which an id is loud: honest counts seldom reach it (Poisson). */
+const LOUDNESS = 2;
 const KEY_BYTES = 32;
 const NO_EFFECTS: readonly UrpsEffect[] = [];
 /** A fresh sketch takes over after this many arrivals per slot. */
@@ -95,6 +102,7 @@ export const createUrps = <Entry>(
     },
     probability: (id) => sketch.probability(id),
     estimate: (id) => sketch.estimate(id),
+    typical: () => sketch.typical(),
     counters: () => sketch.counters(),
   };
 
@@ -147,6 +155,11 @@ export const createUrps = <Entry>(
     sample: (count) => sampler.sample(count).map((member) => member.entry),
     anchors: anchors.entries,
     size: sampler.size,
+    tolerates: (id) => {
+      const limit = LOUDNESS * acceptance.typical();
+      const count = acceptance.estimate(id);
+      return limit === 0 || count <= limit || randomUnit(random) * count < limit;
+    },
     snapshot: () => ({
       sketchKey,
       counters: acceptance.counters(),

@@ -1,12 +1,18 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
 import { defaultLazyScenario, runLazy } from "./lazy.ts";
+import { defaultPollutionScenario, runPollution } from "./pollution.ts";
 import { runPolderCast } from "./poldercast.ts";
 import { defaultRingCastScenario, runRingCast } from "./ringcast.ts";
 import { runInterestInference } from "./interest-inference.ts";
 import { runUrps, type StreamLaw } from "./urps.ts";
 import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
-import { DEFAULT_EPSILON_MILLI, DEFAULT_REDRAW } from "../../../protocol/blip/publisher.ts";
+import {
+  DEFAULT_DECOY_TURNOVER,
+  DEFAULT_DECOYS,
+  DEFAULT_EPSILON_MILLI,
+  DEFAULT_REDRAW,
+} from "../../../protocol/blip/publisher.ts";
 import type { Workload } from "../kernel/workloads.ts";
 import { paperStrategy, urps2Strategy } from "../../../protocol/urps/config.ts";
 
@@ -31,6 +37,12 @@ export const commonFlags = {
 export const viewFlag: FlagSpec = { type: "integer", minimum: 2, maximum: 100, initial: 20 };
 export const exchangeFlag: FlagSpec = { type: "integer", minimum: 1, maximum: 16, initial: 8 };
 export const startFlag: FlagSpec = { type: "choice", choices: ["random", "chain", "star"], initial: "random" };
+/** The share of the nodes that is the adversary's, and its exchanges per period; an honest node makes one. */
+const adversaryFlags: Readonly<Record<string, FlagSpec>> = {
+  adversaries: { type: "number", minimum: 0, maximum: 60, initial: 10 },
+  "attack-rate": { type: "integer", minimum: 1, maximum: 100, initial: 1 },
+  "attack-at": { type: "integer", minimum: 1, maximum: 10_000, initial: 10 },
+};
 /** Shares are written in per cent, as in the papers. */
 export const shareFlag: FlagSpec = { type: "number", minimum: 0, maximum: 99, initial: 0 };
 
@@ -46,26 +58,48 @@ const cyclon: ScenarioEntry = {
     loss: shareFlag,
     "graph-every": { type: "integer", minimum: 1, maximum: 10_000, initial: 1 },
     removal: { type: "switch" },
+    adversary: { type: "choice", choices: ["none", "hub", "sybil", "eclipse"], initial: "none" },
+    ...adversaryFlags,
+    "no-guard": { type: "switch" },
   },
-  run: (values) =>
-    runCyclon({
-      ...defaultCyclonScenario,
-      nodes: numberOf(values, "nodes"),
-      cycles: numberOf(values, "cycles"),
-      seed: numberOf(values, "seed"),
-      view: numberOf(values, "view"),
-      exchange: numberOf(values, "exchange"),
-      start: textOf(values, "start") as Start,
-      variant: textOf(values, "variant") === "paper" ? "paper" : "product",
-      failures: numberOf(values, "failures") / 100,
-      failAt: Math.min(numberOf(values, "fail-at"), Math.max(1, Math.floor(numberOf(values, "cycles") / 2))),
-      churn: numberOf(values, "churn") / 100,
-      loss: numberOf(values, "loss") / 100,
-      throughBytes: isSet(values, "wire"),
-      graphEvery: numberOf(values, "graph-every"),
-      removal: isSet(values, "removal"),
-    }),
+  run: (values) => (textOf(values, "adversary") === "none" ? honestCyclon(values) : pollutedCyclon(values)),
 };
+
+const pollutedCyclon = (values: FlagValues): object =>
+  runPollution({
+    ...defaultPollutionScenario,
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    view: numberOf(values, "view"),
+    exchange: numberOf(values, "exchange"),
+    variant: textOf(values, "variant") === "paper" ? "paper" : "product",
+    adversary: textOf(values, "adversary") as "hub" | "sybil" | "eclipse",
+    adversaries: numberOf(values, "adversaries") / 100,
+    attackRate: numberOf(values, "attack-rate"),
+    attackAt: numberOf(values, "attack-at"),
+    guarded: !isSet(values, "no-guard") && textOf(values, "variant") === "product",
+    throughBytes: isSet(values, "wire"),
+  });
+
+const honestCyclon = (values: FlagValues): object =>
+  runCyclon({
+    ...defaultCyclonScenario,
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    view: numberOf(values, "view"),
+    exchange: numberOf(values, "exchange"),
+    start: textOf(values, "start") as Start,
+    variant: textOf(values, "variant") === "paper" ? "paper" : "product",
+    failures: numberOf(values, "failures") / 100,
+    failAt: Math.min(numberOf(values, "fail-at"), Math.max(1, Math.floor(numberOf(values, "cycles") / 2))),
+    churn: numberOf(values, "churn") / 100,
+    loss: numberOf(values, "loss") / 100,
+    throughBytes: isSet(values, "wire"),
+    graphEvery: numberOf(values, "graph-every"),
+    removal: isSet(values, "removal"),
+  });
 
 const vicinity: ScenarioEntry = {
   flags: {
@@ -220,6 +254,7 @@ const blip: ScenarioEntry = {
     epsilon: { type: "number", minimum: 0.5, maximum: 5, initial: DEFAULT_EPSILON_MILLI / 1000 },
     redraw: { type: "number", minimum: 0, maximum: 100, initial: 100 * DEFAULT_REDRAW },
     changes: shareFlag,
+    decoys: { type: "integer", minimum: 0, maximum: 64, initial: DEFAULT_DECOYS },
     "key-slots": { type: "integer", minimum: 1, maximum: 10_000, initial: 10_000 },
     topics: { type: "integer", minimum: 100, maximum: 100_000, initial: 2000 },
     followed: { type: "integer", minimum: 1, maximum: 100, initial: 20 },
@@ -239,6 +274,8 @@ const blip: ScenarioEntry = {
       slots: numberOf(values, "cycles"),
       changesPerSlot: numberOf(values, "changes") / 100,
       keySlots: numberOf(values, "key-slots"),
+      decoys: numberOf(values, "decoys"),
+      decoyTurnover: DEFAULT_DECOY_TURNOVER,
     }),
 };
 

@@ -4,7 +4,7 @@ import { createCyclon, type Cyclon } from "../../../protocol/cyclon/cyclon.ts";
 import type { CyclonEffect, CyclonEvent, CyclonMessage } from "../../../protocol/cyclon/messages.ts";
 import { type NodeId, nodeIdToBytes } from "../../../protocol/identity/node-id.ts";
 import type { VerifiedDescriptor } from "../../../protocol/identity/verified.ts";
-import { pick, randomBelow, sample } from "../../../protocol/kernel/random.ts";
+import { pick, sample } from "../../../protocol/kernel/random.ts";
 import { durationMs, monotonicMs } from "../../../protocol/kernel/time.ts";
 import { defaultUrpsConfig } from "../../../protocol/urps/config.ts";
 import { createUrps, type Urps } from "../../../protocol/urps/urps.ts";

@@ -347,11 +347,14 @@ export const createCore = (ports: CorePorts): Core => {
     done.ok ? ok(show()) : done;
 
   /** Waits for `work`, but not longer than a person waits for a window to close; everything that matters is durable already. */
-  const atMost = (work: Promise<void>): Promise<void> =>
+  const atMost = (part: string, work: Promise<void>): Promise<void> =>
     new Promise((resolve) => {
-      const cancel = clock.after(STOP_STEP, resolve);
+      const cancel = clock.after(STOP_STEP, () => {
+        log.warn("still stopping", { part });
+        resolve();
+      });
       void work
-        .catch((cause: unknown) => log.error("not stopped cleanly", { cause: String(cause) }))
+        .catch((cause: unknown) => log.error("not stopped cleanly", { part, cause: String(cause) }))
         .finally(() => {
           cancel();
           resolve();
@@ -506,10 +509,12 @@ export const createCore = (ports: CorePorts): Core => {
       repositories.sealAll();
       slices.stop();
       invites.stop();
-      await atMost(peers.stop());
-      await atMost(indexer.stop());
-      await atMost(engine.stop());
-      await atMost(ports.search.stop());
+      const indexing = indexer.stop();
+      await atMost("peers", peers.stop());
+      // Before waiting for the indexer: it may be waiting for an engine that typing has only just started.
+      await atMost("engine", engine.stop());
+      await atMost("indexer", indexing);
+      await atMost("search", ports.search.stop());
     },
   };
 };

@@ -128,6 +128,7 @@ export const createDocumentIndexer = (deps: {
       for (let attempt = 0; ; attempt++) {
         const ready = await load(document);
         if (ready.ok) return work();
+        if (stopped) return err(contractError("Stopping"));
         if (ready.error.type !== "NotLoaded" || attempt === 2) {
           log.warn("document not materialised", { fault: ready.error.type, document });
           return err(contractError("EngineFailed"));
@@ -196,7 +197,7 @@ export const createDocumentIndexer = (deps: {
     void (await withLoaded(document, async () => {
       const facts = await engine.facts(document);
       if (!facts.ok) {
-        log.warn("document not read", { fault: facts.error.type, document });
+        if (!stopped) log.warn("document not read", { fault: facts.error.type, document });
         return { ok: true, value: null };
       }
       const written = store.transaction(() => write(repository, document, facts.value));

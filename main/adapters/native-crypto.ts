@@ -24,6 +24,7 @@ import { failingPrimitives, type Primitive } from "../../protocol/crypto/self-te
 import { keyBytes, nonceBytes, signatureBytes, tagBytes } from "../../protocol/crypto/sizes.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { concatBytes } from "../../protocol/kernel/bytes.ts";
+import { oneShotHash } from "./one-shot-hash.ts";
 
 const hashNames: Readonly<Record<HashName, string>> = {
   SHA256: "sha256",
@@ -53,6 +54,9 @@ const joinUpToBytes = 4096;
  */
 
 const hash = (name: HashName, ...parts: readonly Uint8Array[]): Uint8Array => {
+  const [only] = parts;
+  if (only !== undefined && (parts.length === 1 || totalLength(parts) <= joinUpToBytes))
+    return oneShotHash(hashNames[name], parts.length === 1 ? only : concatBytes(...parts));
   const state = createHash(hashNames[name]);
   for (const part of parts) state.update(part);
   return plain(state.digest());

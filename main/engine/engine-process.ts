@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { inflateRawSync } from "node:zlib";
 import * as Automerge from "@automerge/automerge";
+import { oneShotHash } from "../adapters/one-shot-hash.ts";
 import { createEngineCore } from "./engine-core.ts";
 import type { FromEngine, ToEngine } from "./engine-messages.ts";
 
@@ -11,7 +11,7 @@ interface ParentPort {
 }
 
 const core = createEngineCore({
-  sha256: (bytes) => new Uint8Array(createHash("sha256").update(bytes).digest()),
+  sha256: (bytes) => oneShotHash("sha256", bytes),
   inflateRaw: (bytes, maxOutput) => {
     try {
       return new Uint8Array(inflateRawSync(bytes, { maxOutputLength: maxOutput }));

@@ -5,9 +5,11 @@ import { expect, test } from "vitest";
 import { ACTION, type ChangeOp } from "../../protocol/automerge-format/change.ts";
 import { changeMeta, decodeChange } from "../../protocol/automerge-format/decode.ts";
 import { encodeChange } from "../../protocol/automerge-format/encode.ts";
+import { inspectChange } from "../../protocol/automerge-format/inspect.ts";
 import { FORMAT_LIMITS } from "../../protocol/automerge-format/limits.ts";
 import { preflight } from "../../protocol/automerge-format/preflight.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
+import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { automergeDependencies } from "../support/automerge-dependencies.ts";
 import { fuzzRound } from "../support/replica-fuzz.ts";
@@ -114,6 +116,37 @@ test("AMF-3 what is accepted after mutation is canonical; everything else is ref
     expect(Buffer.from(again).toString("hex"), `round ${i}`).toBe(Buffer.from(bytes).toString("hex"));
   }
   expect(accepted).toBeGreaterThan(rounds / 1000);
+});
+
+test("AMF-6 inspecting in one pass agrees with preflight and meta on honest, deflated and mutated changes", () => {
+  const rounds = Number(process.env["FORMAT_MUTATIONS"] ?? 20_000);
+  const random = createSeededRandom("inspected");
+  const honest = honestChanges("inspected", 80);
+  const trusting = { ...automergeDependencies, sha256: () => new Uint8Array(32) };
+  const agree = (bytes: Uint8Array, dependencies: typeof automergeDependencies, what: string): boolean => {
+    const inspected = inspectChange(bytes, dependencies);
+    const counted = preflight(bytes, dependencies);
+    const meta = changeMeta(bytes, dependencies);
+    expect(inspected.ok, what).toBe(counted.ok && meta.ok);
+    if (!inspected.ok || !meta.ok) return false;
+    const { hash, actor, dependencies: links, ...numbers } = inspected.value;
+    const { opCount, ...expected } = meta.value;
+    const hex = { hash: bytesToHex(hash), actor: bytesToHex(actor), dependencies: links.map(bytesToHex) };
+    expect({ ...numbers, ...hex }, what).toEqual(expected);
+    expect(opCount).toBe(numbers.maxOp - numbers.startOp + 1);
+    return true;
+  };
+  for (const bytes of honest) for (const form of [bytes, deflated(bytes)]) agree(form, automergeDependencies, "honest");
+  let accepted = 0;
+  for (let i = 0; i < rounds; i++) {
+    let bytes = Uint8Array.from(honest[randomBelow(random, honest.length)] as Uint8Array);
+    bytes.fill(0, 4, 8);
+    for (let k = randomBelow(random, 3); k >= 0; k--)
+      bytes[9 + randomBelow(random, bytes.length - 9)] = randomBelow(random, 256);
+    if (randomBelow(random, 8) === 0) bytes = bytes.subarray(0, randomBelow(random, bytes.length));
+    if (agree(bytes, trusting, `round ${i}`)) accepted++;
+  }
+  expect(accepted).toBeGreaterThan(rounds / 100);
 });
 
 test("AMF-4 I39 a kilobyte never costs more than 50 ms before it is refused or counted", () => {

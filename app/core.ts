@@ -139,7 +139,7 @@ export const createCore = (ports: CorePorts): Core => {
         if (rebuilt.size > 0) documents.expire(rebuilt);
         for (const [document, list] of changes) {
           documents.show(document, list);
-          indexer.dirty(document);
+          indexer.dirtyByEntry(document);
         }
         if (accessChanged) {
           documents.expireWritable(repository);

@@ -3,13 +3,18 @@ import type { Result } from "../../protocol/kernel/result.ts";
 /**
  * The durable state of one identity.
  * P-STORE-1 `transaction` runs `work` atomically; when it returns ok the effects survive a crash or power cut.
+ * P-STORE-6 With durability `soon` they survive a crash of the process at once; a power cut may undo them, the latest first, until
+ * `flush` or the next other transaction returns ok.
  * P-STORE-2 A failed transaction leaves no trace and reports the fault by name.
  * P-STORE-3 Writes outside `transaction` are a bug and throw.
  * P-STORE-4 Inserting what is already there changes nothing and says so.
  * P-STORE-5 Reads see everything committed before.
  */
 export interface Store {
-  readonly transaction: <T>(work: () => T) => Result<T, StoreError>;
+  /** `soon` does not wait for the disk; inside another transaction its own durability counts. */
+  readonly transaction: <T>(work: () => T, durability?: "now" | "soon") => Result<T, StoreError>;
+  /** Makes what was committed `soon` survive a power cut. */
+  readonly flush: () => Result<unknown, StoreError>;
   /** Inside a transaction: undoes what `refusable` wrote when it answers something other than `undefined`. */
   readonly savepoint: <T>(refusable: () => T | undefined) => T | undefined;
   readonly meta: MetaStore;

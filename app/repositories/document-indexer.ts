@@ -17,6 +17,8 @@ import { createSearchFeed } from "./search-feed.ts";
 export interface DocumentIndexer {
   /** The document has new changes: index it soon. */
   readonly dirty: (document: number) => void;
+  /** The document has new changes out of entries: index it when no more come, since a thousand may be on their way. */
+  readonly dirtyByEntry: (document: number) => void;
   /** Runs `work` while the engine holds the document with everything stored so far; one at a time per document. */
   readonly withLoaded: <T>(
     document: number,
@@ -36,6 +38,8 @@ export interface DocumentIndexer {
 
 /** Edits become findable well within a second, without reading a note on each keystroke. */
 const INDEX_DELAY_MS = 250;
+/** A pull has the computer to itself, but lists do not stay without titles for longer than this. */
+const LONGEST_PULL_MS = 3_000;
 /** Indexing a document takes at most one part in this many of the time, so that a long note typed in is read every few seconds. */
 const PAUSE_PER_COST = 20;
 const LONGEST_DELAY_MS = 10_000;
@@ -87,6 +91,11 @@ export const createDocumentIndexer = (deps: {
   const revisionOf = (document: number): number => revisions.get(document) ?? 0;
   const notBefore = new Map<number, number>();
   const snapshotDueAt = new Map<number, number>();
+  /** Documents with new changes out of entries, since when, and when the last of them came. */
+  const pulled = new Set<number>();
+  let pulledSince = 0;
+  let pulledLast = 0;
+  let cancelPulled: (() => void) | undefined;
   let timer: { readonly due: number; readonly cancel: () => void } | undefined;
   let cancelCheck: (() => void) | undefined;
   /** How often a document was forgotten: what was loaded before is not what it is now. */
@@ -181,7 +190,7 @@ export const createDocumentIndexer = (deps: {
     const age = forgotten.get(document);
     const snapshot = await engine.snapshot(document);
     if (!snapshot.ok || forgotten.get(document) !== age) return;
-    const written = store.transaction(() => store.documents.setSnapshot(document, snapshot.value, held.upTo));
+    const written = store.transaction(() => store.documents.setSnapshot(document, snapshot.value, held.upTo), "soon");
     if (written.ok) loaded.set(document, { upTo: held.upTo, changes: 0, bytes: 0 });
     else log.warn("snapshot not stored", { fault: written.error.type });
   };
@@ -200,7 +209,7 @@ export const createDocumentIndexer = (deps: {
         if (!stopped) log.warn("document not read", { fault: facts.error.type, document });
         return { ok: true, value: null };
       }
-      const written = store.transaction(() => write(repository, document, facts.value));
+      const written = store.transaction(() => write(repository, document, facts.value), "soon");
       if (!written.ok) log.warn("lists not written", { fault: written.error.type });
       else handToSearch(repository, document, facts.value, revision);
       isLong = facts.value.text.length >= LONG_TEXT;
@@ -273,8 +282,33 @@ export const createDocumentIndexer = (deps: {
     schedule(due);
   };
 
+  const takePulled = (): void => {
+    const now = clock.monotonic();
+    const due = Math.min(pulledLast + INDEX_DELAY_MS, pulledSince + LONGEST_PULL_MS);
+    if (due > now) {
+      cancelPulled = clock.after(durationMs(due - now), takePulled);
+      return;
+    }
+    cancelPulled = undefined;
+    for (const document of pulled)
+      if (!dueAt.has(document)) dueAt.set(document, Math.max(now, notBefore.get(document) ?? 0));
+    pulled.clear();
+    schedule(now);
+  };
+
+  const dirtyByEntry: DocumentIndexer["dirtyByEntry"] = (document) => {
+    if (stopped) return;
+    revisions.set(document, revisionOf(document) + 1);
+    pulledLast = clock.monotonic();
+    pulled.add(document);
+    if (cancelPulled !== undefined) return;
+    pulledSince = pulledLast;
+    cancelPulled = clock.after(durationMs(INDEX_DELAY_MS), takePulled);
+  };
+
   return {
     dirty,
+    dirtyByEntry,
     withLoaded,
     forget: (document) => {
       forgotten.set(document, (forgotten.get(document) ?? 0) + 1);
@@ -289,6 +323,7 @@ export const createDocumentIndexer = (deps: {
     stop: async () => {
       stopped = true;
       timer?.cancel();
+      cancelPulled?.();
       cancelCheck?.();
       await working;
       await feed.stop();

@@ -79,7 +79,7 @@ export const createSearchFeed = (deps: {
         continue;
       }
       const done = batch.filter(({ isCurrent }) => isCurrent()).map(({ note }) => note.document);
-      const written = store.transaction(() => store.documents.markIndexed(done));
+      const written = store.transaction(() => store.documents.markIndexed(done), "soon");
       if (!written.ok) log.warn("index not noted", { fault: written.error.type });
     }
   };

@@ -79,13 +79,20 @@ type RawSession = Omit<SessionRow, "own"> & { own: number };
 const SESSION_COLUMNS =
   "session, device, last_seq AS lastSeq, last_iid AS lastIid, own, state, started_at AS startedAt, acl";
 
-/** Rows written between two calls of `written`: a megabyte or two of log. */
-const ROWS_PER_CALL = 512;
+/** Bytes of log between two calls of `written`; a row dirties some pages besides its blobs. */
+const BYTES_PER_CALL = 2 << 20;
+const BYTES_PER_ROW = 4_096;
+const FLUSH_KEY = "flushed";
 
 /** Implements the store port on the writer connection of `profile.db`; `written` is called now and then after commits. */
 export const createStore = (database: SqliteDatabase, written: () => void): Store => {
   let inTransaction = false;
-  let rows = 0;
+  let bytesWritten = 0;
+  let isRelaxed = false;
+  /** The transaction under way changed something; a commit of nothing does not reach the disk. */
+  let hasChanged = false;
+  /** Something was committed that a power cut may still take away. */
+  let isOwed = false;
   const prepared = new Map<string, Statement>();
   const statement = (sql: string): Statement => {
     let found = prepared.get(sql);
@@ -97,8 +104,11 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
   };
   const write = (sql: string, ...values: unknown[]) => {
     invariant(inTransaction, "write outside a transaction");
-    rows++;
-    return statement(sql).run(...values);
+    bytesWritten += BYTES_PER_ROW;
+    for (const value of values) if (value instanceof Uint8Array) bytesWritten += value.length;
+    const result = statement(sql).run(...values);
+    hasChanged ||= result.changes > 0;
+    return result;
   };
   const one = <T>(sql: string, ...values: unknown[]): T | undefined => statement(sql).get(...values) as T | undefined;
   const many = <T>(sql: string, ...values: unknown[]): T[] => statement(sql).all(...values) as T[];
@@ -109,28 +119,43 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
   const rollbackTo = database.prepare("ROLLBACK TO refusable");
   const release = database.prepare("RELEASE refusable");
 
-  return {
-    transaction: (work) => {
-      if (inTransaction) return ok(work());
-      try {
-        begin.run();
-        inTransaction = true;
-        const value = work();
-        commit.run();
-        if (rows >= ROWS_PER_CALL) {
-          rows = 0;
-          written();
-        }
-        return ok(value);
-      } catch (cause) {
-        if (database.inTransaction) rollback.run();
-        const fault = storageErrorOf(cause);
-        if (fault === undefined) throw cause;
-        return err(fault);
-      } finally {
-        inTransaction = false;
+  /** NORMAL writes the log without waiting for the disk; the next commit in FULL, or a checkpoint, waits for all before it. */
+  const relax = (wanted: boolean): void => {
+    if (wanted !== isRelaxed) database.pragma(`synchronous = ${wanted ? "NORMAL" : "FULL"}`);
+    isRelaxed = wanted;
+  };
+
+  const transaction: Store["transaction"] = (work, durability) => {
+    if (inTransaction) return ok(work());
+    try {
+      relax(durability === "soon");
+      begin.run();
+      inTransaction = true;
+      hasChanged = false;
+      const value = work();
+      commit.run();
+      if (hasChanged) isOwed = isRelaxed;
+      if (bytesWritten >= BYTES_PER_CALL) {
+        bytesWritten = 0;
+        written();
       }
-    },
+      return ok(value);
+    } catch (cause) {
+      if (database.inTransaction) rollback.run();
+      const fault = storageErrorOf(cause);
+      if (fault === undefined) throw cause;
+      return err(fault);
+    } finally {
+      inTransaction = false;
+    }
+  };
+
+  return {
+    transaction,
+    flush: () =>
+      isOwed
+        ? transaction(() => write("INSERT OR REPLACE INTO meta(key, value) VALUES(?, x'')", FLUSH_KEY))
+        : ok(undefined),
 
     savepoint: (refusable) => {
       invariant(inTransaction, "savepoint outside a transaction");

@@ -2,6 +2,9 @@ import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
 import type { AppEvent, Member, Notebook, Presence, SyncStatus, SyncSummary } from "./contract/types.ts";
+import { createAuthors } from "./history/authors.ts";
+import { createHistoryService } from "./history/history-service.ts";
+import { createMergeNotices } from "./history/merge-notices.ts";
 import type { Profile } from "./identities/profile.ts";
 import { storeFailure } from "./identities/identity-service.ts";
 import type { Listening } from "./peers/peer-service.ts";
@@ -10,6 +13,7 @@ import type { Clock } from "./ports/clock.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine, NoteEdit } from "./ports/engine.ts";
 import type { FolderReader, FolderWriter } from "./ports/folder.ts";
+import type { HistoryReader } from "./ports/history-reader.ts";
 import type { Link, Links } from "./ports/links.ts";
 import type { Log } from "./ports/log.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
@@ -42,6 +46,7 @@ export interface CorePorts {
   readonly store: Store;
   readonly engine: Engine;
   readonly search: SearchIndex;
+  readonly history: HistoryReader;
   readonly links: Links;
   /** Absent: the node announces nothing and finds nobody by itself. */
   readonly discovery: Discovery | undefined;
@@ -131,9 +136,11 @@ export const createCore = (ports: CorePorts): Core => {
     inspect,
     slices,
     observer: {
-      integrated: ({ repository, changes, rebuilt, accessChanged }) => {
+      integrated: (integration) => {
+        const { repository, changes, rebuilt, accessChanged } = integration;
         for (const document of rebuilt) {
           indexer.forget(document);
+          ports.history.forget(document);
           indexer.dirty(document);
         }
         if (rebuilt.size > 0) documents.expire(rebuilt);
@@ -141,6 +148,7 @@ export const createCore = (ports: CorePorts): Core => {
           documents.show(document, list);
           indexer.dirtyByEntry(document);
         }
+        merges.integrated(integration);
         if (accessChanged) {
           documents.expireWritable(repository);
           invites.accessChanged(repository);
@@ -237,6 +245,17 @@ export const createCore = (ports: CorePorts): Core => {
     profile,
     changed: () => emit({ type: "invitesChanged" }),
     notebooksChanged: () => emit({ type: "notebooksChanged" }),
+  });
+
+  const authorOf = createAuthors(store, profile);
+  const history = createHistoryService({ store, clock, reader: ports.history, documents, authorOf });
+  const merges = createMergeNotices({
+    store,
+    clock,
+    log,
+    inspect,
+    authorOf,
+    merged: (repository, row) => emit({ type: "documentMerged", document: documentId(repository, row.did) }),
   });
 
   const members = createMemberService({
@@ -450,6 +469,25 @@ export const createCore = (ports: CorePorts): Core => {
       return ok(null);
     },
 
+    "history.list": ({ document, before, limit }) => history.list(document, before ?? null, limit ?? 50),
+    "history.read": ({ document, heads }) => history.read(document, heads),
+    "history.diff": ({ document, from, to }) => history.diff(document, from, to),
+    "history.restore": ({ document, heads, base }) => history.restore(document, heads, base),
+    "history.merged": async ({ document }) => {
+      const found = documents.find(document);
+      return found === undefined ? err(contractError("DocumentNotFound")) : ok(merges.of(found.repository, found.row));
+    },
+    "history.seen": async ({ document }) => {
+      const found = documents.find(document);
+      if (found === undefined) return err(contractError("DocumentNotFound"));
+      merges.seen(found.row);
+      emit({ type: "documentMerged", document });
+      return ok(null);
+    },
+    "versions.list": ({ document }) => history.versions(document),
+    "versions.name": ({ document, name, heads }) => history.name(document, name, heads),
+    "versions.remove": ({ document, heads }) => history.unname(document, heads),
+
     "invites.create": ({ notebook, mode, role, maxUses, expiresAt }) =>
       withNotebook(notebook, (repository) =>
         invites.create(repository, { mode, role: role ?? "writer", maxUses, expiresAt }),
@@ -515,6 +553,7 @@ export const createCore = (ports: CorePorts): Core => {
       await atMost("engine", engine.stop());
       await atMost("indexer", indexing);
       await atMost("search", ports.search.stop());
+      await atMost("history", ports.history.stop());
     },
   };
 };

@@ -13,6 +13,7 @@ import { linkFailure } from "./peers/peer-service.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine } from "./ports/engine.ts";
 import type { KeyVault } from "./ports/key-vault.ts";
+import type { HistoryReader } from "./ports/history-reader.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
 import type { Store } from "./ports/store.ts";
 import type { Result } from "../protocol/kernel/result.ts";
@@ -22,6 +23,7 @@ import { err, ok } from "../protocol/kernel/result.ts";
 export interface ProfileStorage {
   readonly store: Store;
   readonly search: SearchIndex;
+  readonly history: HistoryReader;
   /** What was found damaged and worked around. */
   readonly problems: readonly ContractError[];
   readonly close: () => void;
@@ -96,6 +98,7 @@ export const createNode = (ports: NodePorts): Node => {
       profile,
       store: storage.value.store,
       search: storage.value.search,
+      history: storage.value.history,
       engine: ports.createEngine(),
       discovery: ports.createDiscovery?.(),
       listening,

@@ -13,6 +13,7 @@ import type { CryptoProvider } from "../protocol/crypto/provider.ts";
 import { createNobleProvider } from "../protocol/crypto/noble-provider.ts";
 import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
+import { createHistoryHost } from "./adapters/history-host.ts";
 import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
 import { createChangeInspector } from "./adapters/inspect-change.ts";
 import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
@@ -42,6 +43,7 @@ export interface NodeConfig {
   readonly vault: KeyVault;
   readonly log: Log;
   readonly readerScript: URL;
+  readonly historyScript: URL;
   readonly createEngine: () => Engine;
   readonly shell: ShellHandlers;
   /** Called once when somebody asked the node to stop. */
@@ -71,7 +73,7 @@ const storageFailure = ({ type, message }: StorageError): ContractError =>
 
 /** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
 const openStorage = async (
-  { dataDirectory, log, readerScript }: NodeConfig,
+  { dataDirectory, log, readerScript, historyScript }: NodeConfig,
   key: Uint8Array,
 ): Promise<Result<ProfileStorage, ContractError>> => {
   const file = path.join(dataDirectory, DATABASE);
@@ -101,6 +103,7 @@ const openStorage = async (
   return ok({
     store: createStore(opened, reader.checkpoint),
     search: reader,
+    history: createHistoryHost(historyScript, { file, key }, log),
     problems,
     close: () => {
       opened.close();

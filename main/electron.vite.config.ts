@@ -11,6 +11,7 @@ const mainEntries = {
   main: at("main", "main.ts"),
   "engine-process": at("main", "engine", "engine-process.ts"),
   "reader-worker": at("main", "adapters", "reader-worker.ts"),
+  "history-worker": at("main", "adapters", "history-worker.ts"),
 };
 
 /** Native code and WebAssembly stay packages; everything else is bundled, which makes start-up quick. */

@@ -96,6 +96,7 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     vault,
     log,
     readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
+    historyScript: new URL("./adapters/history-worker.ts", import.meta.url),
     createEngine: () => createEngineHost(log),
     shell: { "shell.pickFolder": unsupported, "shell.openExternal": unsupported, "shell.copyText": unsupported },
     requestStop: () => {

@@ -133,6 +133,18 @@ const search = object({
   scope: optional(oneOf("everything", "titles")),
 });
 const settingsSet = object({ key: text(1, 100), value: text(0, 10_000) });
+/** Heads of a state: more than a handful of concurrent writers at one moment would be new. */
+const heads = array(hexOf(32), 64);
+const historyList = object({
+  document: documentId,
+  before: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+  limit: optional(integer(1, 500)),
+});
+const historyRead = object({ document: documentId, heads });
+const historyDiff = object({ document: documentId, from: heads, to: heads });
+const historyRestore = object({ document: documentId, heads, base: optional(heads) });
+const versionsName = object({ document: documentId, name, heads: optional(heads) });
+const versionsRemove = object({ document: documentId, heads });
 const openExternal = object({ url: text(1, 2_000) });
 
 export const contract = {
@@ -162,6 +174,15 @@ export const contract = {
   "documents.open": stream<Input<typeof documentInput>, T.OpenDocumentEvent>(documentInput),
   "documents.apply": command<Input<typeof documentsApply>, T.Heads>(documentsApply),
   "documents.presence": command<Input<typeof documentsPresence>, null>(documentsPresence),
+  "history.list": query<Input<typeof historyList>, T.HistoryPage>(historyList),
+  "history.read": query<Input<typeof historyRead>, T.PastNote>(historyRead),
+  "history.diff": query<Input<typeof historyDiff>, T.NoteDiff>(historyDiff),
+  "history.restore": command<Input<typeof historyRestore>, T.Restored>(historyRestore),
+  "history.merged": query<Input<typeof documentInput>, T.MergeNotice | null>(documentInput),
+  "history.seen": command<Input<typeof documentInput>, null>(documentInput),
+  "versions.list": query<Input<typeof documentInput>, readonly T.NamedVersion[]>(documentInput),
+  "versions.name": command<Input<typeof versionsName>, T.NamedVersion>(versionsName),
+  "versions.remove": command<Input<typeof versionsRemove>, null>(versionsRemove),
   "invites.create": command<Input<typeof invitesCreate>, T.InviteCreated>(invitesCreate),
   "invites.join": command<Input<typeof invitesJoin>, T.JoinStarted>(invitesJoin),
   "invites.list": query<Input<typeof notebookInput>, readonly T.Invite[]>(notebookInput),

@@ -12,6 +12,7 @@ export const ERROR_MESSAGES = {
   WrongPhrase: "Those words are not the ones of your recovery phrase.",
   NotebookNotFound: "There is no notebook with that id.",
   DocumentNotFound: "There is no document with that id.",
+  VersionNotFound: "This device does not have that version of the note.",
   NotAllowed: "Your role in this notebook does not allow that.",
   MemberNotFound: "There is no such member in this notebook.",
   KeysMissing:

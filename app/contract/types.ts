@@ -117,6 +117,113 @@ export interface Heads {
   readonly heads: readonly string[];
 }
 
+/** One run of rich text with equal marks, or one block marker (an embed stands inside the text of a block). */
+export type RichSpan =
+  | { readonly type: "text"; readonly value: string; readonly marks?: RichMarks }
+  | { readonly type: "block"; readonly value: RichBlock };
+export interface RichMarks {
+  /** JSON of `{href, title?}`. */
+  readonly link?: string | true;
+  readonly strong?: string | true;
+  readonly em?: string | true;
+  readonly strike?: string | true;
+  readonly code?: string | true;
+}
+export interface RichBlock {
+  readonly type: string;
+  readonly parents: readonly string[];
+  readonly attrs: Readonly<Record<string, string | number | boolean>>;
+  readonly isEmbed: boolean;
+}
+
+/**
+ * One step from an earlier rich text to a later one. `same`, `removed` and the `before` of `restyled` give the earlier,
+ * `same`, `added` and the `after` of `restyled` the later. `restyled`: the same text with other marks, or the same block of another kind.
+ */
+export type NoteDiffPart =
+  | { readonly type: "same" | "added" | "removed"; readonly span: RichSpan }
+  | { readonly type: "restyled"; readonly before: RichSpan; readonly after: RichSpan };
+
+/** What one person did in a session of editing, on one device. */
+export interface Contribution {
+  /** Identity id; null while the entry that says who signed has not come. */
+  readonly member: string | null;
+  readonly name: string;
+  readonly self: boolean;
+  /** Device key, 64 hex digits. */
+  readonly device: string | null;
+  readonly changes: number;
+  /** Characters and block markers. */
+  readonly added: number;
+  readonly removed: number;
+}
+
+/** A state of a note that somebody gave a name; every member sees it. */
+export interface NamedVersion {
+  readonly heads: readonly string[];
+  readonly name: string;
+  /** When it was named, by the clock of who did. Unix milliseconds. */
+  readonly at: number;
+  /** Who named it. */
+  readonly by: string;
+}
+
+/** Changes made close together in time: one row of a note's timeline. Times are those of the authors' clocks. */
+export interface HistorySession {
+  /** Number of changes up to and with this session's last, in the order of the timeline. */
+  readonly position: number;
+  /** Unix milliseconds. */
+  readonly from: number;
+  readonly to: number;
+  /** State of the note before the session ([] before the first) and after it. */
+  readonly before: readonly string[];
+  readonly heads: readonly string[];
+  readonly people: readonly Contribution[];
+  /** Named versions that stand at its end. */
+  readonly versions: readonly NamedVersion[];
+}
+
+export interface HistoryPage {
+  /** Newest first. */
+  readonly sessions: readonly HistorySession[];
+  /** Changes of the whole note. */
+  readonly changes: number;
+  /** `before` of the next page; null at the end. */
+  readonly next: number | null;
+}
+
+/** A note as it was. */
+export interface PastNote {
+  readonly heads: readonly string[];
+  readonly title: string;
+  readonly text: string;
+  readonly markdown: string;
+  readonly spans: readonly RichSpan[];
+}
+
+export interface NoteDiff {
+  readonly title: { readonly from: string; readonly to: string };
+  readonly parts: readonly NoteDiffPart[];
+  /** Characters and block markers. */
+  readonly added: number;
+  readonly removed: number;
+}
+
+export interface Restored {
+  /** State before, on which `base` of a second restore takes this one back. */
+  readonly before: readonly string[];
+  readonly heads: readonly string[];
+}
+
+/** Changes others made while this device was away and edited the same note itself. */
+export interface MergeNotice {
+  /** State of the note here before they came, and with the last of them. */
+  readonly before: readonly string[];
+  readonly heads: readonly string[];
+  readonly changes: number;
+  readonly people: readonly { readonly member: string | null; readonly name: string; readonly self: boolean }[];
+}
+
 export interface InviteCreated {
   readonly id: string;
   readonly link: string;
@@ -258,6 +365,7 @@ export type AppEvent =
   | { readonly type: "identityChanged" }
   | { readonly type: "notebooksChanged" }
   | { readonly type: "documentsChanged"; readonly notebook: string }
+  | { readonly type: "documentMerged"; readonly document: string }
   | { readonly type: "membersChanged"; readonly notebook: string }
   | { readonly type: "peersChanged" }
   | { readonly type: "syncChanged"; readonly summary: SyncSummary }

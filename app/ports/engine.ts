@@ -1,4 +1,5 @@
 import type { Result } from "../../protocol/kernel/result.ts";
+import type { StoredVersion } from "../history/named-versions.ts";
 import type { Converted, ConvertInput } from "../portability/markdown-import.ts";
 import type { NoteSpan } from "../repositories/note-schema.ts";
 
@@ -20,6 +21,8 @@ export interface NoteFacts {
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
   readonly deleted: boolean;
+  /** `notebook` only: names of states of its notes. */
+  readonly versions: readonly StoredVersion[];
   /** `notebook` only: names members gave themselves, by identity id. */
   readonly names: Readonly<Record<string, string>>;
 }
@@ -37,11 +40,15 @@ export type NoteEdit =
   | { readonly type: "replaceMarkdown"; readonly markdown: string }
   | { readonly type: "insert"; readonly at: number; readonly text: string }
   | { readonly type: "delete"; readonly at: number; readonly count: number }
+  /** Title and text become these by the smallest edits found, so that what others write meanwhile stays. */
+  | { readonly type: "setContent"; readonly title: string; readonly spans: readonly NoteSpan[] }
   | { readonly type: "setTitle"; readonly title: string }
   | { readonly type: "setFolder"; readonly folder: string }
   | { readonly type: "setTags"; readonly tags: readonly string[] }
   /** null takes the note out of the trash. */
   | { readonly type: "setDeleted"; readonly at: number | null }
+  /** A key and value of `app/history/named-versions.ts`; null takes the name away. */
+  | { readonly type: "setVersion"; readonly key: string; readonly value: string | null }
   | { readonly type: "setName"; readonly identity: string; readonly name: string };
 
 /** A document made from nothing. */

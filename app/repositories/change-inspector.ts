@@ -8,6 +8,8 @@ export interface InspectedChange {
   readonly startOp: number;
   /** Counter of the change's last operation; startOp - 1 when it has none. */
   readonly maxOp: number;
+  /** Seconds since 1970 by the author's clock. */
+  readonly time: number;
   readonly dependencies: readonly Uint8Array[];
 }
 

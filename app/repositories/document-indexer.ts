@@ -9,6 +9,7 @@ import type { Store } from "../ports/store.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { err } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
+import { storeVersions } from "../history/named-versions.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
 import { createSearchFeed } from "./search-feed.ts";
@@ -164,6 +165,7 @@ export const createDocumentIndexer = (deps: {
     if (type === "notebook") {
       if (title !== "") store.repositories.setTitle(repository.n, title);
       store.meta.set(memberNamesKey(repository), encodeUtf8(JSON.stringify(facts.names)));
+      storeVersions(store, repository.id, facts.versions);
     }
   };
 

@@ -42,6 +42,11 @@ export interface DocumentService {
   readonly list: (repository: Repository, deleted: "include" | "only" | "exclude") => readonly DocumentSummary[];
   readonly read: (id: string) => Answer<DocumentContent>;
   readonly edit: (id: string, edits: readonly NoteEdit[]) => Answer<Heads>;
+  /** Commits changes that `make` computes in the name of the session it is given. */
+  readonly write: (
+    id: string,
+    make: (session: SessionRow) => Promise<Result<readonly Uint8Array[], ContractError>>,
+  ) => Answer<Heads>;
   readonly open: (id: string, emit: Emit) => () => void;
   readonly apply: (lease: string, changes: readonly Uint8Array[]) => Answer<Heads>;
   readonly lease: (
@@ -232,10 +237,27 @@ export const createDocumentService = (deps: {
     );
   };
 
+  const write: DocumentService["write"] = async (id, make) => {
+    const found = find(id);
+    if (found === undefined) return err(contractError("DocumentNotFound"));
+    const { repository, row } = found;
+    return withSession(repository, async (session) => {
+      const made = await make(session);
+      if (!made.ok) return made;
+      if (made.value.length > 0) {
+        const committed = commitLocal(repository, row.n, session, made.value);
+        if (!committed.ok) return committed;
+        afterCommit(repository, row, session, made.value, "now");
+      }
+      return ok({ heads: headsOf(store.documents.byNumber(row.n)) });
+    });
+  };
+
   return {
     find,
     create,
     edit,
+    write,
     show,
     list: (repository, deleted) =>
       store.documents
@@ -246,9 +268,9 @@ export const createDocumentService = (deps: {
       const found = find(id);
       if (found === undefined) return err(contractError("DocumentNotFound"));
       const { repository, row } = found;
+      // Heads before loading: what is read contains at least them, and a change that comes meanwhile is read again.
+      const heads = headsOf(row);
       return indexer.withLoaded(row.n, async () => {
-        // Heads first: what is read afterwards contains at least them, and a change that comes meanwhile is read again.
-        const heads = headsOf(store.documents.byNumber(row.n));
         const content = await engine.read(row.n);
         if (!content.ok) return err(engineFailure(content.error));
         const { title, text, markdown } = content.value satisfies NoteContent;

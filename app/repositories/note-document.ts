@@ -8,12 +8,22 @@ import {
   timestamp,
   type Transaction,
 } from "../../protocol/replica/types.ts";
+import { readVersions } from "../history/named-versions.ts";
+import { diffSpans } from "../history/rich-diff.ts";
 import { markdownToSpans } from "../markdown/markdown-to-spans.ts";
 import { spansToMarkdown } from "../markdown/spans-to-markdown.ts";
 import { spansToText } from "../markdown/spans-to-text.ts";
 import type { EngineError, NewDocument, NoteContent, NoteEdit, NoteFacts } from "../ports/engine.ts";
 import { applyMarkEdit, BLOCK_UNIT, type FlatText, flattenSpans, markEdits } from "./note-marks.ts";
-import { NOTE_KEYS, NOTE_TYPE, NOTEBOOK_TYPE, type NoteSpan, readSpans, textBlock } from "./note-schema.ts";
+import {
+  NOTE_KEYS,
+  NOTE_TYPE,
+  NOTEBOOK_TYPE,
+  type NoteBlock,
+  type NoteSpan,
+  readSpans,
+  textBlock,
+} from "./note-schema.ts";
 
 const ROOT: ObjectId = "_root";
 
@@ -58,18 +68,28 @@ const spansOf = (replica: Replica): readonly NoteSpan[] => {
   return text === undefined ? [] : readSpans(replica.spans(text));
 };
 
+const titleOf = (replica: Replica): string =>
+  textOf(replica, NOTE_KEYS.title).replaceAll(BLOCK_UNIT, "").replace(/\s+/gu, " ").trim();
+
+/** Title and rich text alone, of a document whoever wrote it. */
+export const readRichText = (replica: Replica): { readonly title: string; readonly spans: readonly NoteSpan[] } => ({
+  title: titleOf(replica),
+  spans: spansOf(replica),
+});
+
 const factsOf = (replica: Replica, spans: readonly NoteSpan[]): NoteFacts => {
   const type = replica.get(ROOT, NOTE_KEYS.type);
   const folder = replica.get(ROOT, NOTE_KEYS.folder);
   return {
     type: type === NOTE_TYPE || type === NOTEBOOK_TYPE ? type : "",
-    title: textOf(replica, NOTE_KEYS.title).replaceAll(BLOCK_UNIT, "").replace(/\s+/gu, " ").trim(),
+    title: titleOf(replica),
     text: spansToText(spans),
     folder: typeof folder === "string" ? folder : "",
     tags: listOf(replica.get(ROOT, NOTE_KEYS.tags)),
     createdAt: timeOf(replica.get(ROOT, NOTE_KEYS.createdAt)),
     updatedAt: timeOf(replica.get(ROOT, NOTE_KEYS.updatedAt)),
     deleted: replica.get(ROOT, NOTE_KEYS.deletedAt) !== undefined,
+    versions: type === NOTEBOOK_TYPE ? readVersions(replica) : [],
     names: stringsOf(replica.get(ROOT, NOTE_KEYS.names)),
   };
 };
@@ -194,6 +214,49 @@ const replaceText = (writer: Writer, replica: Replica, object: ObjectId, wanted:
   alignMarks(writer, replica, object, wanted);
 };
 
+/** Sets what differs on the marker that is there: replacing it would leave two where two people restyle one block. */
+const restyleBlock = (
+  replica: Replica,
+  transaction: Transaction,
+  key: string,
+  at: number,
+  before: NoteBlock,
+  after: NoteBlock,
+): void => {
+  const object = replica.objectAt([key, at]);
+  if (object === undefined) return;
+  if (before.type !== after.type) transaction.put(object, "type", after.type);
+  if (before.parents.join() !== after.parents.join()) transaction.putObject(object, "parents", after.parents);
+  if (JSON.stringify(before.attrs) !== JSON.stringify(after.attrs)) transaction.putObject(object, "attrs", after.attrs);
+};
+
+const widthOf = (span: NoteSpan): number => (span.type === "text" ? span.value.length : 1);
+
+/** Changes a text to `wanted` by what differs, word by word, so that edits of others in between stay where they are. */
+const mergeText = (writer: Writer, replica: Replica, key: string, wanted: readonly NoteSpan[]): void => {
+  const object = ensureText(writer, replica, key);
+  const flat = flattenSpans(wanted);
+  let place = 0;
+  for (const part of diffSpans(readSpans(replica.spans(object)), wanted)) {
+    const at = place;
+    if (part.type === "removed") {
+      removeUnits(writer, object, at, widthOf(part.span));
+      continue;
+    }
+    const width = widthOf(part.type === "restyled" ? part.after : part.span);
+    if (part.type === "added") insertUnits(writer, object, at, flat, at, at + width);
+    else if (part.type === "restyled" && part.before.type === "block" && part.after.type === "block") {
+      const { value: before } = part.before;
+      const { value: after } = part.after;
+      writer.step(1 / MAX_CHANGE_BLOCKS, (transaction) => {
+        restyleBlock(replica, transaction, key, at, before, after);
+      });
+    }
+    place += width;
+  }
+  alignMarks(writer, replica, object, flat);
+};
+
 const ensureText = (writer: Writer, replica: Replica, key: string): ObjectId => {
   const existing = textAt(replica, key);
   if (existing !== undefined) return existing;
@@ -231,6 +294,15 @@ const setKey = (writer: Writer, key: string, value: Scalar): void => {
   writer.step(0, (transaction) => {
     transaction.put(ROOT, key, value);
   });
+};
+
+const setVersion = (writer: Writer, replica: Replica, key: string, value: string | null): void => {
+  if (value !== null) setKey(writer, key, value);
+  else if (replica.get(ROOT, key) !== undefined) {
+    writer.step(0, (transaction) => {
+      transaction.remove(ROOT, key);
+    });
+  }
 };
 
 const setName = (writer: Writer, replica: Replica, identity: string, name: string): void => {
@@ -288,6 +360,10 @@ const applyEdit = (writer: Writer, replica: Replica, edit: NoteEdit): Result<nul
       removeUnits(writer, object, at, edit.count);
       break;
     }
+    case "setContent":
+      mergeText(writer, replica, NOTE_KEYS.title, [{ type: "text", value: edit.title }]);
+      mergeText(writer, replica, NOTE_KEYS.text, edit.spans);
+      break;
     case "setTitle":
       setTitle(writer, replica, edit.title);
       break;
@@ -304,6 +380,9 @@ const applyEdit = (writer: Writer, replica: Replica, edit: NoteEdit): Result<nul
           transaction.remove(ROOT, NOTE_KEYS.deletedAt);
         });
       }
+      break;
+    case "setVersion":
+      setVersion(writer, replica, edit.key, edit.value);
       break;
     case "setName":
       setName(writer, replica, edit.identity, edit.name);

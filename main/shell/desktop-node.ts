@@ -36,6 +36,7 @@ export const startDesktopNode = (shell: ShellHandlers, requestStop: () => void):
       vault: await chooseVault(path.join(dataDirectory, "vault.json")),
       log,
       readerScript: pathToFileURL(path.join(import.meta.dirname, "reader-worker.js")),
+      historyScript: pathToFileURL(path.join(import.meta.dirname, "history-worker.js")),
       createEngine: () => createEngineHost(log, spawnUtilityProcess(utilityProcess)),
       shell,
       requestStop,

@@ -51,7 +51,8 @@ test("quitting right after typing does not wait for an engine that has not answe
     vault: createFileVault(`${folder}/vault.json`),
     log,
     readerScript: new URL("../../main/adapters/reader-worker.ts", import.meta.url),
-    engine,
+    historyScript: new URL("../../main/adapters/history-worker.ts", import.meta.url),
+    createEngine: () => engine,
     shell: { "shell.pickFolder": unsupported, "shell.openExternal": unsupported, "shell.copyText": unsupported },
     requestStop: () => undefined,
   });

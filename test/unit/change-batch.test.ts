@@ -13,7 +13,7 @@ const inspector =
     const name = bytes[0] as number;
     const given = facts[name];
     if (given === undefined) return err({ type: "DecodeError" });
-    return ok({ hash: hash(name), actor: ACTOR, seq: name, startOp: 1, maxOp: 1, dependencies: [], ...given });
+    return ok({ hash: hash(name), actor: ACTOR, seq: name, startOp: 1, maxOp: 1, time: 0, dependencies: [], ...given });
   };
 const change = (name: number, length = 1): Uint8Array => new Uint8Array(length).fill(name);
 

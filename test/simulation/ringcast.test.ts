@@ -29,6 +29,16 @@ test("with 5 % dead the ring misses at least ten times less than random links, a
   expect(guarded.missRatio).toBeLessThanOrEqual(plain.missRatio / 10);
 });
 
+test("under churn misses concentrate on the young, and fail-over removes them", () => {
+  const churning = { ...small, nodes: 300, cycles: 45, churn: 0.01, fanout: 2 };
+  const aged = freezeOverlay(churning);
+  const plain = disseminate(aged, churning);
+  expect(aged.young.size).toBeGreaterThan(0);
+  expect(plain.missRatio).toBeGreaterThan(0);
+  expect(plain.missRatioSettled!).toBeLessThan(plain.missRatio);
+  expect(disseminate(aged, { ...churning, failOver: true }).missRatio).toBeLessThan(plain.missRatio);
+});
+
 test("the same seed gives the same run, through bytes as well", () => {
   const scenario = { ...small, nodes: 120, cycles: 8, messages: 4 };
   expect(JSON.stringify(runRingCast({ ...scenario, throughBytes: true }))).toBe(JSON.stringify(runRingCast(scenario)));

@@ -28,6 +28,8 @@ export interface PolderCastScenario {
   readonly subscriptions: number;
   readonly workload: Workload["kind"];
   readonly fanout: number;
+  /** Further fan-outs, each measured once on the overlay as it is before the failure, or at the end. */
+  readonly sweep: readonly number[];
   readonly start: Start;
   /** The three layers as published, or with walks, probes, tombstones, fail-over and repair. */
   readonly variant: "product" | "paper";
@@ -41,6 +43,8 @@ export interface PolderCastScenario {
   /** Share of nodes dying at once in cycle `failAt`. */
   readonly failures: number;
   readonly failAt: number;
+  /** After the failure the run goes on for a minute of virtual time, in which neighbors announce what was missed; then it ends. */
+  readonly repair: boolean;
   readonly churn: number;
   readonly churnModel: "artificial" | "sessions";
   /** Every how many cycles one message per topic is sent and counted. */
@@ -58,6 +62,7 @@ export const defaultPolderCastScenario: PolderCastScenario = {
   subscriptions: 7.5,
   workload: "zipf",
   fanout: 2,
+  sweep: [],
   start: "random",
   variant: "product",
   walks: true,
@@ -67,6 +72,7 @@ export const defaultPolderCastScenario: PolderCastScenario = {
   subscribeAt: 1,
   failures: 0,
   failAt: 20,
+  repair: false,
   churn: 0,
   churnModel: "artificial",
   hitEvery: 10,
@@ -98,11 +104,28 @@ export interface PolderCastFigures {
   /** Walk and probe messages per subscription during the walks; 0 when there are none. */
   readonly messagesPerSubscription: number;
   readonly bytesPerNodePerCycle: number;
+  /** With `repair`: share of live subscribers that hold the messages sent right after the failure, a minute later. */
+  readonly repairedRatio?: number;
+  /** With `sweep`: figures of the further fan-outs. */
+  readonly byFanout?: readonly FanoutFigures[];
   readonly series: readonly PolderCastCycle[];
 }
 
+export interface FanoutFigures {
+  readonly fanout: number;
+  readonly hitRatio: number;
+  readonly duplicateRatio: number;
+  readonly hopsMean: number;
+  readonly hopsLast: number;
+}
+
 const PERIOD_MS = 10_000;
+/** Churn starts when the rings stand. */
+const WARM_UP_CYCLES = 10;
+const REPAIR_MS = 60_000;
 const PAYLOAD = new Uint8Array(256);
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const configOf = (scenario: PolderCastScenario): PolderCastConfig => {
   const base = scenario.variant === "paper" ? paperPolderCastConfig : defaultPolderCastConfig;
@@ -135,7 +158,10 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
   const experiment = random.fork("experiment");
   const population = createPopulation(random.fork("population"));
   const profiles = createClearProfiles(population);
-  const config = configOf(scenario);
+  const configured = configOf(scenario);
+  // Fan-out and heartbeat change between measurements on one overlay.
+  const cast: Mutable<PolderCastConfig["cast"]> = { ...configured.cast };
+  const config: PolderCastConfig = { ...configured, cast };
   const workload = {
     kind: scenario.workload,
     nodes: scenario.nodes,
@@ -204,7 +230,7 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
   );
 
   const churnRandom = random.fork("churn");
-  const churnFrom = scenario.subscribeAt + 30;
+  const churnFrom = scenario.subscribeAt + WARM_UP_CYCLES;
   const churn: Churn =
     scenario.churn === 0
       ? noChurn
@@ -212,6 +238,7 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
         ? artificialChurn(scenario.churn, churnFrom, churnRandom)
         : sessionChurn(1 / scenario.churn, churnFrom, churnRandom);
 
+  const sent = new Map<MessageId, number>();
   const liveSubscribers = (): number[][] => {
     const members: number[][] = Array.from({ length: topicCount }, () => []);
     for (const index of world.alive()) for (const topic of profiles.topicsOf[index]!) members[topic]!.push(index);
@@ -240,7 +267,9 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
     return total === 0 ? 1 : correct / total;
   };
 
-  const disseminate = (members: readonly number[][]) => {
+  const disseminate = (members: readonly number[][], fanout = scenario.fanout) => {
+    cast.fanout = fanout;
+    sent.clear();
     const busy = members.flatMap((subscribers, topic) => (subscribers.length >= 2 ? [topic] : []));
     const order = sample(experiment, busy, busy.length);
     const count = scenario.messages === 0 || busy.length === 0 ? busy.length : scenario.messages;
@@ -252,6 +281,7 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
       reached = copiesToLive = hops = hopsLast = 0;
       const id = bytesToBase64url(experiment.bytes(32)) as MessageId;
       current = id;
+      sent.set(id, topic);
       world.command(source, { type: "publish", topic: profiles.tagOf(topic), id, payload: PAYLOAD });
       const hit = reached / (subscribers.length - 1);
       sums.hit += hit;
@@ -264,16 +294,45 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
     return { ...sums, hitRatio: chosen.length === 0 ? 1 : sums.hit / chosen.length };
   };
 
+  let last: ReturnType<typeof disseminate> | undefined;
+  /** A minute of heartbeats after the last messages, and who holds them then. */
+  const repaired = (): number => {
+    cast.heartbeatMs = defaultPolderCastConfig.cast.heartbeatMs;
+    last = disseminate(liveSubscribers());
+    world.runUntil(world.now() + REPAIR_MS);
+    const members = liveSubscribers();
+    let held = 0;
+    let wanted = 0;
+    for (const [id, topic] of sent)
+      for (const index of members[topic]!) {
+        wanted++;
+        if (machines[index]!.cast.history.hasSeen(id)) held++;
+      }
+    return wanted === 0 ? 1 : held / wanted;
+  };
+
   const series: PolderCastCycle[] = [];
+  const byFanout: FanoutFigures[] = [];
+  let repairedRatio: number | undefined;
   let overlayBytes = 0;
   let messagesPerSubscription = 0;
-  let last: ReturnType<typeof disseminate> | undefined;
   for (let cycle = 1; cycle <= scenario.cycles; cycle++) {
     const bytesBefore = world.bytesSent();
     if (cycle === scenario.subscribeAt) {
       const order = sample(experiment, world.alive(), scenario.nodes);
       for (const index of order) subscribeAll(index);
     }
+    if (cycle === (scenario.failures > 0 ? scenario.failAt : scenario.cycles))
+      for (const fanout of scenario.sweep) {
+        const figures = disseminate(liveSubscribers(), fanout);
+        byFanout.push({
+          fanout,
+          hitRatio: figures.hitRatio,
+          duplicateRatio: figures.duplicates / Math.max(1, figures.deliveries),
+          hopsMean: figures.hops / Math.max(1, figures.deliveries),
+          hopsLast: figures.last,
+        });
+      }
     if (scenario.failures > 0 && cycle === scenario.failAt)
       for (const victim of sample(experiment, world.alive(), Math.round(scenario.failures * world.aliveCount())))
         world.kill(victim);
@@ -289,6 +348,13 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
     }
     // The cycle of the failure itself is measured before anybody could repair: t + 0.
     const isFailure = scenario.failures > 0 && cycle === scenario.failAt;
+    if (isFailure && scenario.repair) {
+      const members = liveSubscribers();
+      const linksAtFailure = ringLinksCorrect(members);
+      repairedRatio = repaired();
+      series.push({ cycle, ringLinksCorrect: linksAtFailure, hitRatio: last!.hitRatio });
+      break;
+    }
     if (!isFailure) world.runCycle();
     overlayBytes += world.bytesSent() - bytesBefore;
     if (cycle === Math.min(scenario.cycles, scenario.subscribeAt + 3)) {
@@ -328,6 +394,8 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
     relays,
     messagesPerSubscription,
     bytesPerNodePerCycle: overlayBytes / scenario.nodes / scenario.cycles,
+    ...(repairedRatio === undefined ? {} : { repairedRatio }),
+    ...(byFanout.length === 0 ? {} : { byFanout }),
     series,
   };
 };

@@ -3,7 +3,7 @@ import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
 import { defaultLazyScenario, runLazy } from "./lazy.ts";
 import { defaultPollutionScenario, runPollution } from "./pollution.ts";
 import { runPolderCast } from "./poldercast.ts";
-import { defaultRingCastScenario, runRingCast } from "./ringcast.ts";
+import { defaultRingCastScenario, type RingCastScenario, runRingCast, sweepRingCast } from "./ringcast.ts";
 import { runInterestInference } from "./interest-inference.ts";
 import { runUrps, type StreamLaw } from "./urps.ts";
 import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
@@ -129,29 +129,35 @@ const ringcast: ScenarioEntry = {
     "fail-over": { type: "switch" },
     /** With latencies, in virtual time, beside a flooded mesh: the lazy tree, or plain pushing on the same network. */
     lazy: { type: "switch" },
+    /** Every fan-out, share of failures and kind of dissemination on one frozen overlay; `table` holds the cells. */
+    sweep: { type: "switch" },
     timed: { type: "switch" },
     "tree-links": { type: "integer", minimum: 0, maximum: 10, initial: defaultLazyScenario.treeLinks },
     failures: shareFlag,
     churn: shareFlag,
     messages: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
   },
-  run: (values) => (isSet(values, "lazy") || isSet(values, "timed") ? timedRingCast(values) : countedRingCast(values)),
+  run: (values) => {
+    if (isSet(values, "sweep")) return sweepRingCast(ringCastScenario(values));
+    return isSet(values, "lazy") || isSet(values, "timed")
+      ? timedRingCast(values)
+      : runRingCast(ringCastScenario(values));
+  },
 };
 
-const countedRingCast = (values: FlagValues): object =>
-  runRingCast({
-    ...defaultRingCastScenario,
-    nodes: numberOf(values, "nodes"),
-    cycles: numberOf(values, "cycles"),
-    seed: numberOf(values, "seed"),
-    fanout: numberOf(values, "fanout"),
-    randomOnly: isSet(values, "random-only"),
-    failOver: isSet(values, "fail-over"),
-    failures: numberOf(values, "failures") / 100,
-    churn: numberOf(values, "churn") / 100,
-    messages: numberOf(values, "messages"),
-    throughBytes: isSet(values, "wire"),
-  });
+const ringCastScenario = (values: FlagValues): RingCastScenario => ({
+  ...defaultRingCastScenario,
+  nodes: numberOf(values, "nodes"),
+  cycles: numberOf(values, "cycles"),
+  seed: numberOf(values, "seed"),
+  fanout: numberOf(values, "fanout"),
+  randomOnly: isSet(values, "random-only"),
+  failOver: isSet(values, "fail-over"),
+  failures: numberOf(values, "failures") / 100,
+  churn: numberOf(values, "churn") / 100,
+  messages: numberOf(values, "messages"),
+  throughBytes: isSet(values, "wire"),
+});
 
 const timedRingCast = (values: FlagValues): object =>
   runLazy({
@@ -183,6 +189,8 @@ const poldercast: ScenarioEntry = {
     "fail-at": { type: "integer", minimum: 1, maximum: 10_000, initial: 40 },
     churn: shareFlag,
     "churn-model": { type: "choice", choices: ["artificial", "sessions"], initial: "artificial" },
+    repair: { type: "switch" },
+    sweep: { type: "switch" },
     "hit-every": { type: "integer", minimum: 1, maximum: 10_000, initial: 10 },
     messages: { type: "integer", minimum: 0, maximum: 100_000, initial: 0 },
   },
@@ -206,6 +214,8 @@ const poldercast: ScenarioEntry = {
       failAt: numberOf(values, "fail-at"),
       churn: numberOf(values, "churn") / 100,
       churnModel: textOf(values, "churn-model") === "sessions" ? "sessions" : "artificial",
+      repair: isSet(values, "repair"),
+      sweep: isSet(values, "sweep") ? [2, 3, 4] : [],
       hitEvery: numberOf(values, "hit-every"),
       messages: numberOf(values, "messages"),
       throughBytes: isSet(values, "wire"),

@@ -54,6 +54,9 @@ export const defaultRingCastScenario: RingCastScenario = {
 
 export interface RingCastFigures {
   readonly missRatio: number;
+  /** Under churn: among nodes that joined more than twenty cycles ago. */
+  readonly missRatioSettled?: number;
+  readonly correctLinks: number;
   readonly completeShare: number;
   readonly messagesPerNode: number;
   readonly duplicatesPerNode: number;
@@ -66,6 +69,8 @@ export interface RingCastFigures {
 const PERIOD_MS = 10_000;
 const MESSAGES_PER_FAILURE = 10;
 const PAYLOAD = new Uint8Array(1024);
+/** Misses under churn concentrate on nodes younger than this. */
+const SETTLED_CYCLES = 20;
 /** Churn starts when the overlay has formed. */
 const WARM_UP_CYCLES = 30;
 
@@ -74,6 +79,10 @@ export interface FrozenOverlay {
   readonly population: Population;
   readonly nodes: readonly OverlayNode[];
   readonly alive: readonly number[];
+  /** Nodes that joined in the last `SETTLED_CYCLES` cycles. */
+  readonly young: ReadonlySet<number>;
+  /** Share of successor and predecessor links that are the true ones. */
+  readonly correctLinks: number;
   readonly bytesPerNodePerCycle: number;
 }
 
@@ -116,6 +125,7 @@ export const freezeOverlay = (
     (index, neighbor) => nodes[index]!.cyclon.view.put(neighbor, 0),
     start,
   );
+  const young = new Set<number>();
   const churn = artificialChurn(scenario.churn, WARM_UP_CYCLES + 1, random.fork("churn"));
   for (let cycle = 1; cycle <= scenario.cycles; cycle++) {
     const victims = scenario.churn > 0 ? churn.victims(world.alive(), cycle) : [];
@@ -124,16 +134,33 @@ export const freezeOverlay = (
       const contact = population.descriptors[pick(experiment, world.alive())!]!;
       const index = population.descriptors.length;
       addNode(index);
+      if (cycle > scenario.cycles - SETTLED_CYCLES) young.add(index);
       world.command(index, { type: "join", contacts: [contact] });
     }
     world.runCycle();
   }
+  const alive = world.alive();
   return {
     population,
     nodes,
-    alive: world.alive(),
+    alive,
+    young,
+    correctLinks: correctLinks(population, nodes, alive),
     bytesPerNodePerCycle: world.bytesSent() / scenario.nodes / scenario.cycles,
   };
+};
+
+const correctLinks = (population: Population, nodes: readonly OverlayNode[], alive: readonly number[]): number => {
+  const ring = [...alive].sort(
+    (a, b) => ringPosition(population.descriptors[a]!) - ringPosition(population.descriptors[b]!),
+  );
+  let correct = 0;
+  ring.forEach((index, rank) => {
+    const { successors, predecessors } = nodes[index]!.links();
+    if (successors[0] === population.descriptors[ring[(rank + 1) % ring.length]!]) correct++;
+    if (predecessors[0] === population.descriptors[ring[(rank + ring.length - 1) % ring.length]!]) correct++;
+  });
+  return correct / (2 * ring.length);
 };
 
 /** Sends messages over a frozen overlay, by fresh RingCast machines of the wanted kind. */
@@ -153,6 +180,7 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
   let reached = 0;
   let hopsSum = 0;
   let hopsMax = 0;
+  let reachedYoung = 0;
   let current: MessageId | undefined;
   const world = createWorld<RingCastMessage, RingCastEvent, RingCastEffect>({
     population,
@@ -166,9 +194,10 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
       copies++;
       if (world.isAlive(to)) copiesToLive++;
     },
-    onEffect: (_, effect) => {
+    onEffect: (index, effect) => {
       if (effect.type !== "deliver" || effect.id !== current) return;
       reached++;
+      if (overlay.young.has(index)) reachedYoung++;
       hopsSum += effect.hops;
       hopsMax = Math.max(hopsMax, effect.hops);
     },
@@ -188,7 +217,7 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
   }
 
   const series: { message: number; missRatio: number; hopsLast: number }[] = [];
-  const sums = { miss: 0, complete: 0, copies: 0, duplicates: 0, hops: 0, deliveries: 0, last: 0 };
+  const sums = { settled: 0, miss: 0, complete: 0, copies: 0, duplicates: 0, hops: 0, deliveries: 0, last: 0 };
   let down: readonly number[] = [];
   for (let message = 1; message <= scenario.messages; message++) {
     if (scenario.failures > 0 && (message - 1) % MESSAGES_PER_FAILURE === 0) {
@@ -197,13 +226,18 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
       for (const index of down) world.suspend(index);
     }
     const live = world.alive();
-    copies = copiesToLive = reached = hopsSum = hopsMax = 0;
+    copies = copiesToLive = reached = reachedYoung = hopsSum = hopsMax = 0;
     const source = live[randomBelow(experiment, live.length)]!;
     const id = bytesToBase64url(experiment.bytes(32)) as MessageId;
     current = id;
     world.command(source, { type: "publish", topic: GROUP, id, payload: PAYLOAD });
     const missRatio = 1 - (reached + 1) / live.length;
     sums.miss += missRatio;
+    if (overlay.young.size > 0) {
+      const young = live.filter((index) => overlay.young.has(index)).length;
+      const isYoung = overlay.young.has(source) ? 1 : 0;
+      sums.settled += 1 - (reached + 1 - reachedYoung - isYoung) / (live.length - young);
+    }
     sums.complete += reached + 1 === live.length ? 1 : 0;
     sums.copies += copies / live.length;
     sums.duplicates += (copiesToLive - reached) / live.length;
@@ -217,6 +251,8 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
   const count = scenario.messages;
   return {
     missRatio: sums.miss / count,
+    ...(scenario.churn > 0 ? { missRatioSettled: sums.settled / count } : {}),
+    correctLinks: overlay.correctLinks,
     completeShare: sums.complete / count,
     messagesPerNode: sums.copies / count,
     duplicatesPerNode: sums.duplicates / count,
@@ -229,3 +265,31 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
 
 export const runRingCast = (scenario: RingCastScenario): RingCastFigures =>
   disseminate(freezeOverlay(scenario), scenario);
+
+export interface RingCastCell extends Omit<RingCastFigures, "series"> {
+  readonly kind: "randcast" | "ringcast" | "failOver";
+  readonly failures: number;
+  readonly fanout: number;
+}
+
+const SWEPT_FANOUTS = [2, 3, 4, 5, 6, 8, 10];
+/** Under churn the dead are in the overlay already. */
+const SWEPT_FAILURES = [0, 0.01, 0.02, 0.05, 0.1];
+
+/** The paper's table: every fan-out and share of dead nodes, on one overlay. */
+export const sweepRingCast = (
+  scenario: RingCastScenario,
+): { readonly bytesPerNodePerCycle: number; readonly table: readonly RingCastCell[] } => {
+  const overlay = freezeOverlay(scenario);
+  const table: RingCastCell[] = [];
+  for (const failures of scenario.churn > 0 ? [0] : SWEPT_FAILURES)
+    for (const fanout of SWEPT_FANOUTS)
+      for (const kind of ["randcast", "ringcast", "failOver"] as const) {
+        if (kind === "failOver" && failures === 0 && scenario.churn === 0) continue;
+        const randomOnly = kind === "randcast";
+        const cell = { ...scenario, fanout, failures, randomOnly, failOver: kind === "failOver" };
+        const { series: _, ...figures } = disseminate(overlay, cell);
+        table.push({ kind, failures, fanout, ...figures });
+      }
+  return { bytesPerNodePerCycle: overlay.bytesPerNodePerCycle, table };
+};

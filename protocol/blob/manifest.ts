@@ -55,12 +55,7 @@ export const chunksOfRange = (size: number, start: number, end: number): readonl
 
 /** Whether `name` can be a file's name everywhere a manifest travels: not empty, no path, no control character. */
 export const isFileName = (name: string): boolean =>
-  // eslint-disable-next-line no-control-regex
-  name !== "" &&
-  name !== "." &&
-  name !== ".." &&
-  utf8Length(name) <= MAX_NAME_BYTES &&
-  !/[/\\\u0000-\u001f\u007f]/.test(name);
+  name !== "" && name !== "." && name !== ".." && utf8Length(name) <= MAX_NAME_BYTES && !FORBIDDEN_IN_NAMES.test(name);
 
 export const isMediaType = (mime: string): boolean => mime.length <= MAX_MIME_BYTES && MEDIA_TYPE.test(mime);
 
@@ -107,6 +102,9 @@ const lengthOf = (encoded: Uint8Array): Uint8Array => {
   new DataView(out.buffer).setUint32(0, encoded.length);
   return out;
 };
+
+// eslint-disable-next-line no-control-regex
+const FORBIDDEN_IN_NAMES = /[/\\\u0000-\u001f\u007f]/;
 
 /** type "/" subtype (RFC 6838 section 4.2), lower case, without parameters. */
 const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/;

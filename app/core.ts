@@ -1,3 +1,6 @@
+import type { AttachmentService } from "./attachments/attachment-service.ts";
+import { createAttachmentService } from "./attachments/attachment-service.ts";
+import type { OpenFile } from "./attachments/read-file.ts";
 import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
@@ -9,9 +12,11 @@ import type { Profile } from "./identities/profile.ts";
 import { storeFailure } from "./identities/identity-service.ts";
 import type { Listening } from "./peers/peer-service.ts";
 import { createPeerService } from "./peers/peer-service.ts";
+import type { BlobStore } from "./ports/blob-store.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine, NoteEdit } from "./ports/engine.ts";
+import type { Files } from "./ports/file.ts";
 import type { FolderReader, FolderWriter } from "./ports/folder.ts";
 import type { HistoryReader } from "./ports/history-reader.ts";
 import type { Link, Links } from "./ports/links.ts";
@@ -56,6 +61,9 @@ export interface CorePorts {
     readonly reader: (path: string) => FolderReader;
     readonly writer: (path: string) => FolderWriter;
   };
+  readonly files: Files;
+  /** Ciphertext of attachments. */
+  readonly blobs: BlobStore;
   readonly inspect: ChangeInspector;
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
@@ -85,6 +93,8 @@ export interface Core {
   readonly summary: () => SyncSummary;
   /** Takes a connection that someone else opened. */
   readonly accept: (link: Link) => void;
+  /** An attachment of a notebook as the window shows it; what is missing is fetched while it is read. */
+  readonly readAttachment: (notebook: string, blob: string) => Promise<Result<OpenFile, ContractError>>;
   /** Tells the node that the computer woke up or the network changed. */
   readonly wake: () => void;
   /** Seals drafts, closes connections and stops workers; the store stays open for the host to close. */
@@ -177,6 +187,7 @@ export const createCore = (ports: CorePorts): Core => {
     clock,
     log,
     repositories,
+    refer: (repository, document, references) => attachments.refer(repository, document, references),
     indexed: (repository, document) => {
       documentsChanged(repository);
       const row = store.documents.byNumber(document);
@@ -215,6 +226,11 @@ export const createCore = (ports: CorePorts): Core => {
         if (row !== undefined) showPresence(repository, row.n, row.did);
       }
     },
+    chunks: {
+      serve: (repository, id) => attachments.serve(repository, id),
+      received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
+      sourcesChanged: () => attachments.sourcesChanged(),
+    },
     changed: statusChanged,
     delivered: statusChanged,
   });
@@ -231,6 +247,27 @@ export const createCore = (ports: CorePorts): Core => {
     sendLive: (repository, session, did, changes) =>
       peers.sendLive(repository, session.session, { type: "changes", doc: did, changes }),
     documentsChanged,
+  });
+
+  const attachments: AttachmentService = createAttachmentService({
+    store,
+    blobs: ports.blobs,
+    files: ports.files,
+    engine,
+    crypto,
+    clock,
+    log,
+    repositories,
+    documents,
+    indexer,
+    sources: {
+      of: (repository) => peers.chunkSources(repository),
+      ask: (source, repository, id, urgent) => peers.fetchChunk(source, repository, id, urgent),
+    },
+    changed: ({ id }, blob, state, held, size) =>
+      emit({ type: "attachmentChanged", notebook: id, blob, state, held, size }),
+    progress: (token, done, total) => emit({ type: "attachmentProgress", token, done, total }),
+    fault,
   });
 
   const invites = createInviteService({
@@ -275,6 +312,7 @@ export const createCore = (ports: CorePorts): Core => {
     folders: ports.folders,
     documents,
     indexer,
+    attachments,
     progress: (notebook, progress) => emit({ type: "importProgress", notebook, ...progress }),
   });
 
@@ -523,6 +561,15 @@ export const createCore = (ports: CorePorts): Core => {
         }),
       );
     },
+    "attachments.add": (input) => attachments.add(input),
+    "attachments.list": ({ document }) => attachments.list(document),
+    "attachments.fetch": ({ document, blob }) => attachments.fetch(document, blob),
+    "attachments.read": ({ document, blob, start, length }) =>
+      attachments.readPiece(document, blob, start, start + length),
+    "attachments.save": ({ document, blob, path }) => attachments.save(document, blob, path),
+    "attachments.policy": ({ notebook, policy }) =>
+      withNotebook(notebook, (repository) => attachments.setPolicy(repository, policy)),
+    "storage.usage": async () => ok(attachments.usage()),
     "settings.set": async ({ key, value }) => {
       const written = store.transaction(() => store.meta.setSetting(key, value));
       return written.ok ? ok(null) : err(storeFailure(written.error));
@@ -533,12 +580,14 @@ export const createCore = (ports: CorePorts): Core => {
   invites.open();
   peers.open();
   indexer.resume();
+  attachments.open();
 
   return {
     handlers,
     settings: () => store.meta.settings(),
     summary,
     accept: (link) => peers.accept(link),
+    readAttachment: (notebook, blob) => attachments.read(notebook, blob),
     wake: () => peers.wake(),
     stop: async () => {
       pendingStatus?.();
@@ -547,6 +596,7 @@ export const createCore = (ports: CorePorts): Core => {
       repositories.sealAll();
       slices.stop();
       invites.stop();
+      attachments.stop();
       const indexing = indexer.stop();
       await atMost("peers", peers.stop());
       // Before waiting for the indexer: it may be waiting for an engine that typing has only just started.

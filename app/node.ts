@@ -34,7 +34,7 @@ export type ShellHandlers = Pick<Handlers, ShellOperation>;
 /** Everything the node needs from its host. */
 export interface NodePorts extends Pick<
   CorePorts,
-  "links" | "folders" | "inspect" | "crypto" | "random" | "clock" | "log"
+  "links" | "folders" | "files" | "blobs" | "inspect" | "crypto" | "random" | "clock" | "log"
 > {
   readonly vault: KeyVault;
   /** `databaseKey`: 32 bytes. */
@@ -56,6 +56,7 @@ export interface Node {
   /** Listens, and opens the profile as far as that needs nobody. */
   readonly start: () => Promise<Result<Listening, ContractError>>;
   readonly wake: () => void;
+  readonly readAttachment: Core["readAttachment"];
   readonly stop: () => Promise<void>;
 }
 
@@ -104,6 +105,8 @@ export const createNode = (ports: NodePorts): Node => {
       listening,
       links,
       folders: ports.folders,
+      files: ports.files,
+      blobs: ports.blobs,
       inspect: ports.inspect,
       crypto: ports.crypto,
       random: ports.random.fork("core"),
@@ -235,6 +238,8 @@ export const createNode = (ports: NodePorts): Node => {
       return heard;
     },
     wake: () => open?.core.wake(),
+    readAttachment: async (notebook, blob) =>
+      open === undefined ? err(await closed()) : open.core.readAttachment(notebook, blob),
     stop: () =>
       inTurn(async () => {
         await closeProfile(contractError("Stopping"));

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { ContractError } from "../app/contract/errors.ts";
 import { contractError } from "../app/contract/errors.ts";
 import type { ContractHost } from "../app/contract/handlers.ts";
 import { createContractHost } from "../app/contract/handlers.ts";
-import type { ProfileStorage, ShellHandlers } from "../app/node.ts";
+import type { Node, ProfileStorage, ShellHandlers } from "../app/node.ts";
 import { createNode } from "../app/node.ts";
 import type { Engine } from "../app/ports/engine.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
@@ -13,6 +13,8 @@ import type { CryptoProvider } from "../protocol/crypto/provider.ts";
 import { createNobleProvider } from "../protocol/crypto/noble-provider.ts";
 import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
+import { createBlobFolder } from "./adapters/blob-folder.ts";
+import { files } from "./adapters/files.ts";
 import { createHistoryHost } from "./adapters/history-host.ts";
 import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
 import { createChangeInspector } from "./adapters/inspect-change.ts";
@@ -54,12 +56,15 @@ export interface RunningNode {
   readonly contract: ContractHost;
   readonly listening: readonly string[];
   readonly wake: () => void;
+  readonly readAttachment: Node["readAttachment"];
   /** Seals what is not sealed, tells everyone goodbye and closes the database. */
   readonly stop: () => Promise<void>;
 }
 
 const DATABASE = "profile.db";
 const SEARCH_DATABASE = "search.db";
+/** Encrypted chunks of attachments. */
+const BLOBS = "blobs";
 const PORT_SETTING = "listen-port";
 /** Present while a node runs: when found at start, the last run was cut off and the database is checked through. */
 const RUNNING_MARK = "running";
@@ -82,7 +87,11 @@ const openStorage = async (
   const problems: ContractError[] = [];
   let database = openWriter(file, key, MIGRATIONS, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
   if (!database.ok && database.error.type === "CorruptDatabase") {
-    const kept = setAside(file, new Date().toISOString().replaceAll(":", "-"));
+    const stamp = new Date().toISOString().replaceAll(":", "-");
+    const kept = setAside(file, stamp);
+    // Its rows alone say what the chunks are.
+    if (existsSync(path.join(dataDirectory, BLOBS)))
+      renameSync(path.join(dataDirectory, BLOBS), path.join(dataDirectory, `${BLOBS}.damaged-${stamp}`));
     log.error("database damaged", { kept: path.basename(kept) });
     problems.push(
       contractError(
@@ -141,6 +150,8 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
       : undefined,
     links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
     folders: { reader: createFolderReader, writer: createFolderWriter },
+    files,
+    blobs: createBlobFolder(path.join(dataDirectory, BLOBS)),
     inspect: createChangeInspector(crypto),
     crypto,
     random,
@@ -177,5 +188,5 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   const { port, addresses } = listening.value;
   writeFileSync(path.join(dataDirectory, PORT_SETTING), String(port), { mode: 0o600 });
   claimed.value.serve(contract);
-  return ok({ contract, listening: addresses, wake: node.wake, stop: close });
+  return ok({ contract, listening: addresses, wake: node.wake, readAttachment: node.readAttachment, stop: close });
 };

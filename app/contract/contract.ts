@@ -132,6 +132,29 @@ const search = object({
   /** `titles` answers the quick switcher: prefix and substring of titles only. */
   scope: optional(oneOf("everything", "titles")),
 });
+/** Pasted pictures come as bytes, files as a path; larger bytes do not fit a line of the control socket. */
+const MAX_PASTED_BYTES = 33_554_432;
+const attachmentsAdd = object({
+  document: documentId,
+  path: optional(text(1, MAX_PATH)),
+  bytes: optional(bytes(MAX_PASTED_BYTES)),
+  name: optional(text(1, 255)),
+  mime: optional(text(3, 255)),
+  /** `none`: the caller puts the reference into the document itself. */
+  place: optional(oneOf("end", "none")),
+  token: optional(text(1, 64)),
+});
+const attachmentInput = object({ document: documentId, blob: hexOf(32) });
+const attachmentsSave = object({ document: documentId, blob: hexOf(32), path: text(1, MAX_PATH) });
+/** One piece of a file; the whole of a large one is read piece by piece or saved. */
+const MAX_PIECE_BYTES = 1_048_576;
+const attachmentsRead = object({
+  document: documentId,
+  blob: hexOf(32),
+  start: integer(0, Number.MAX_SAFE_INTEGER),
+  length: integer(0, MAX_PIECE_BYTES),
+});
+const attachmentsPolicy = object({ notebook: notebookId, policy: oneOf("always", "small", "demand") });
 const settingsSet = object({ key: text(1, 100), value: text(0, 10_000) });
 /** Heads of a state: more than a handful of concurrent writers at one moment would be new. */
 const heads = array(hexOf(32), 64);
@@ -198,6 +221,13 @@ export const contract = {
   "import.cancel": command<Input<typeof importCancel>, null>(importCancel),
   "export.markdown": command<Input<typeof exportMarkdown>, T.ExportReport>(exportMarkdown),
   search: query<Input<typeof search>, readonly T.SearchHit[]>(search),
+  "attachments.add": command<Input<typeof attachmentsAdd>, T.Attachment>(attachmentsAdd),
+  "attachments.list": query<Input<typeof documentInput>, readonly T.Attachment[]>(documentInput),
+  "attachments.fetch": command<Input<typeof attachmentInput>, T.Attachment>(attachmentInput),
+  "attachments.read": query<Input<typeof attachmentsRead>, T.AttachmentPiece>(attachmentsRead),
+  "attachments.save": command<Input<typeof attachmentsSave>, T.SavedAttachment>(attachmentsSave),
+  "attachments.policy": command<Input<typeof attachmentsPolicy>, null>(attachmentsPolicy),
+  "storage.usage": query<undefined, T.StorageUsage>(nothing),
   "settings.get": query<undefined, Readonly<Record<string, string>>>(nothing),
   "settings.set": command<Input<typeof settingsSet>, null>(settingsSet),
   "shell.pickFolder": command<undefined, string | null>(nothing),

@@ -313,6 +313,8 @@ export interface ImportReport {
   readonly imported: number;
   /** Already imported by an earlier run and unchanged since. */
   readonly unchanged: number;
+  /** Pictures and files of the folder that notes refer to and now hold. */
+  readonly attached: number;
   readonly failed: readonly { readonly path: string; readonly reason: string }[];
   /** What could not be carried over one to one, by kind, with the number of places and an example. */
   readonly dropped: readonly { readonly what: string; readonly count: number; readonly example: string }[];
@@ -322,7 +324,55 @@ export interface ImportReport {
 export interface ExportReport {
   readonly path: string;
   readonly documents: number;
+  readonly attachments: number;
   readonly bytes: number;
+}
+
+/** A file in a note. */
+export interface Attachment {
+  readonly document: string;
+  /** Names the file in its notebook, 64 hex digits. */
+  readonly blob: string;
+  /** What a document stores beside `blob`, 64 hex digits. */
+  readonly key: string;
+  readonly name: string;
+  readonly mime: string;
+  readonly size: number;
+  /** `missing`: nothing of it is here and nothing is on its way; `damaged`: what its author stored cannot be read. */
+  readonly state: "present" | "fetching" | "missing" | "damaged";
+  /** Bytes of it that are here. */
+  readonly held: number;
+}
+
+export interface AttachmentPiece {
+  /** Of the whole file. */
+  readonly size: number;
+  readonly mime: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface SavedAttachment {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** When files of a notebook are fetched without being asked for: all, those of at most 10 MiB, or none. */
+export type FetchPolicy = "always" | "small" | "demand";
+
+export interface StorageUsage {
+  readonly notebooks: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly files: number;
+    /** Sizes of all its files. */
+    readonly bytes: number;
+    /** What its files take on this disk. */
+    readonly held: number;
+    readonly policy: FetchPolicy;
+  }[];
+  readonly held: number;
+  /** Most bytes of files one notebook may hold. */
+  readonly limit: number;
 }
 
 export interface SearchHit {
@@ -378,4 +428,15 @@ export type AppEvent =
       readonly total: number;
       readonly current: string;
     }
+  /** How much of an attachment is here; `document` is not named, as several may hold it. */
+  | {
+      readonly type: "attachmentChanged";
+      readonly notebook: string;
+      readonly blob: string;
+      readonly state: Attachment["state"];
+      readonly held: number;
+      readonly size: number;
+    }
+  /** A file on its way into a note, under the token `attachments.add` was given. */
+  | { readonly type: "attachmentProgress"; readonly token: string; readonly done: number; readonly total: number }
   | { readonly type: "problem"; readonly error: { readonly type: string; readonly message: string } };

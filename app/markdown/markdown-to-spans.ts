@@ -1,4 +1,5 @@
 import type { FootnoteDefinition, List, ListItem, Nodes, PhrasingContent, RootContent } from "mdast";
+import { attrsOfAddress } from "../attachments/attachment-ref.ts";
 import type { MarkName, NoteBlock, NoteMarks, NoteSpan } from "../repositories/note-schema.ts";
 import { embedBlock, linkToMark, MAX_DEPTH, textBlock } from "../repositories/note-schema.ts";
 import type { MarkdownTree } from "./mdast.ts";
@@ -192,13 +193,21 @@ const phrasingToSpans = (nodes: readonly PhrasingContent[], dropped: DroppedCoun
         for (const child of node.children) visit(child, withMark(marks, name, true));
         return;
       }
-      case "link":
+      case "link": {
+        const attachment = attrsOfAddress(node.url);
+        if (attachment !== undefined) {
+          const label = textOf(node);
+          const alt = label === "" || label === attachment.name ? {} : { alt: label };
+          runs.push({ type: "block", value: embedBlock("file", { ...attachment, ...alt }) });
+          return;
+        }
         if (!hasText(node)) pushRaw("markdown", mdastToMarkdown(node).trimEnd(), "link without text");
         else {
           const mark = linkToMark({ href: node.url, title: node.title ?? "" });
           for (const child of node.children) visit(child, withMark(marks, "link", mark));
         }
         return;
+      }
       case "image":
         runs.push({ type: "block", value: embedBlock("image", imageAttrs(node, marks.link)) });
         return;
@@ -222,11 +231,14 @@ const hasText = (node: PhrasingContent): boolean =>
     ? node.children.some(hasText)
     : node.type === "text" || node.type === "inlineCode" || node.type === "image";
 
+const textOf = (node: PhrasingContent): string =>
+  "children" in node ? node.children.map(textOf).join("") : "value" in node ? node.value : "";
+
 const imageAttrs = (
   node: { readonly url: string; readonly alt?: string | null | undefined; readonly title?: string | null | undefined },
   link: string | true | undefined,
-): Record<string, string> => {
-  const attrs: Record<string, string> = { src: node.url };
+): Record<string, string | number> => {
+  const attrs: Record<string, string | number> = attrsOfAddress(node.url) ?? { src: node.url };
   if (node.alt !== null && node.alt !== undefined && node.alt !== "") attrs["alt"] = node.alt;
   if (node.title !== null && node.title !== undefined && node.title !== "") attrs["title"] = node.title;
   if (typeof link === "string") attrs["link"] = link;

@@ -1,4 +1,5 @@
 import type { Blockquote, List, ListItem, PhrasingContent, RootContent } from "mdast";
+import { addressOfAttrs } from "../attachments/attachment-ref.ts";
 import type { MarkName, NoteBlock, NoteMarks, NoteSpan } from "../repositories/note-schema.ts";
 import { isListItem, MARK_NAMES, markToLink } from "../repositories/note-schema.ts";
 import { mdastToMarkdown } from "./mdast.ts";
@@ -221,10 +222,13 @@ const leafToPhrasing = (span: NoteSpan): PhrasingContent[] => {
   const { type, attrs } = span.value;
   const text = (key: string): string => (typeof attrs[key] === "string" ? attrs[key] : "");
   if (type === "raw") return text("source") === "" ? [] : [{ type: "html", value: text("source") }];
+  const address = addressOfAttrs(attrs);
+  if (type === "file" && address !== undefined)
+    return [{ type: "link", url: address, children: [{ type: "text", value: text("alt") || text("name") }] }];
   if (type !== "image") return [];
   const image: PhrasingContent = {
     type: "image",
-    url: text("src"),
+    url: address ?? text("src"),
     alt: text("alt") === "" ? null : text("alt"),
     title: text("title") === "" ? null : text("title"),
   };

@@ -57,6 +57,10 @@ export interface PeerService {
   /** True when at least one connected member of the repository was sent it. */
   readonly sendLive: (repository: Repository, session: Uint8Array, data: LiveData) => boolean;
   readonly present: (repository: Repository) => readonly PresentMember[];
+  /** Connections over which chunks of the repository's files can be asked for. */
+  readonly chunkSources: (repository: number) => readonly string[];
+  /** Asks one of them; the answer comes through `chunks.received`. */
+  readonly fetchChunk: (source: string, repository: number, id: Uint8Array, urgent: boolean) => void;
   readonly connectedTo: (repository: Repository) => number;
   readonly wake: () => void;
   readonly stop: () => Promise<void>;
@@ -104,6 +108,12 @@ export const createPeerService = (deps: {
     from: { readonly device: Uint8Array; readonly session: Uint8Array },
     data: LiveData,
   ) => void;
+  /** Attachment chunks: what members ask for, and what they sent. */
+  readonly chunks: {
+    readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
+    readonly received: (source: string, repository: number, id: Uint8Array, bytes: Uint8Array | null) => void;
+    readonly sourcesChanged: () => void;
+  };
   readonly changed: () => void;
   readonly delivered: () => void;
 }): PeerService => {
@@ -160,6 +170,7 @@ export const createPeerService = (deps: {
         if (topic !== undefined) connection.shared.set(bytesToHex(effect.topic), topic);
         connection.windows.set(bytesToHex(effect.topic), createLiveWindow(connection.challenge));
         if (connection.found !== "incoming") rememberAddress(connection);
+        deps.chunks.sourcesChanged();
         deps.changed();
         return;
       }
@@ -178,11 +189,19 @@ export const createPeerService = (deps: {
         if (written.ok && written.value > 0) deps.delivered();
         return;
       }
-      case "chunkRequested":
-        dispatch(connection, { type: "chunkRead", request: effect.request, bytes: null });
+      case "chunkRequested": {
+        const { request, id } = effect;
+        const repository = repositories.topicByPk(effect.topic)?.repository ?? null;
+        const answer = (bytes: Uint8Array | null): void => dispatch(connection, { type: "chunkRead", request, bytes });
+        if (repository === null || !isCurrent(effect.topic)) answer(null);
+        else void deps.chunks.serve(repository, id).then(answer);
         return;
-      case "chunkReceived":
+      }
+      case "chunkReceived": {
+        const repository = repositories.topicByPk(effect.topic)?.repository ?? null;
+        if (repository !== null) deps.chunks.received(connection.id, repository, effect.id, effect.bytes);
         return;
+      }
       case "peerViolated":
         log.info("peer broke a rule", { rule: effect.rule });
         end(connection, "lost", `The other side broke rule ${effect.rule}.`);
@@ -191,6 +210,14 @@ export const createPeerService = (deps: {
         exhaustive(effect);
     }
   };
+
+  /** Files are given to who holds the newest keys: a removed device keeps following the topics of its time. */
+  const isCurrent = (pk: Uint8Array): boolean => {
+    const topic = repositories.topicByPk(pk);
+    return topic?.kind === "epoch" && topic.state === "current";
+  };
+  const topicFor = (connection: Connection, repository: number): TopicRow | undefined =>
+    [...connection.shared.values()].find((topic) => isCurrent(topic.pk) && topic.repository === repository);
 
   const rememberAddress = (connection: Connection): void => {
     const found = connection.found === "mdns" ? "mdns" : "manual";
@@ -256,6 +283,7 @@ export const createPeerService = (deps: {
     connection.timer?.();
     connections.delete(connection.id);
     connection.link.close();
+    deps.chunks.sourcesChanged();
     dialer.ended(connection.link.address, why, reason);
     if (why === "lost")
       for (const device of connection.devices.values())
@@ -416,6 +444,16 @@ export const createPeerService = (deps: {
         sent = true;
       }
       return sent;
+    },
+    chunkSources: (repository) =>
+      [...connections.values()]
+        .filter((connection) => topicFor(connection, repository) !== undefined)
+        .map(({ id }) => id),
+    fetchChunk: (source, repository, id, urgent) => {
+      const connection = connections.get(source);
+      const topic = connection === undefined ? undefined : topicFor(connection, repository);
+      if (connection === undefined || topic === undefined) deps.chunks.received(source, repository, id, null);
+      else dispatch(connection, { type: "fetchChunk", topic: topic.pk, id, urgent });
     },
     present: (repository) =>
       [...connections.values()].flatMap((connection): PresentMember[] => {

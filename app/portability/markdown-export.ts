@@ -5,8 +5,10 @@ import type { ContractError } from "../contract/errors.ts";
 import type { ExportReport } from "../contract/types.ts";
 import { noteToMarkdown } from "../markdown/note.ts";
 import type { FolderError, FolderWriter } from "../ports/folder.ts";
+import type { BlobReference } from "../ports/store.ts";
 import type { NoteSpan } from "../repositories/note-schema.ts";
 import { DOCUMENT_LINK } from "../repositories/note-schema.ts";
+import { createFilePlan, exportedAttachments, linkFiles } from "./note-attachments.ts";
 import { folderOf, mapLinks, relativePath } from "./note-links.ts";
 
 export interface ExportedNoteSummary {
@@ -24,6 +26,11 @@ export interface MarkdownExportDependencies {
   readonly writer: FolderWriter;
   readonly notes: readonly ExportedNoteSummary[];
   readonly readNote: (id: string) => Promise<Result<ExportedNote, ContractError>>;
+  /** Writes an attachment to a path of the folder; answers its size, or why that is not possible now. */
+  readonly copyAttachment: (
+    reference: BlobReference,
+    path: string,
+  ) => Promise<Result<number, FolderError | ContractError>>;
   readonly isCancelled: () => boolean;
   readonly onProgress: (progress: { readonly done: number; readonly total: number; readonly current: string }) => void;
 }
@@ -33,11 +40,14 @@ export const exportMarkdown = async (
   path: string,
   dependencies: MarkdownExportDependencies,
 ): Promise<Result<ExportReport, FolderError | ContractError>> => {
-  const { writer, notes, readNote, isCancelled, onProgress } = dependencies;
+  const { writer, notes, readNote, copyAttachment, isCancelled, onProgress } = dependencies;
   const opened = await writer.open();
   if (!opened.ok) return opened;
   const pathById = planPaths(notes);
+  const plan = createFilePlan((name) => safeName(name, "file"));
+  const copied = new Map<string, boolean>();
   let documents = 0;
+  let attachments = 0;
   let bytes = 0;
   for (const { id } of notes) {
     if (isCancelled()) break;
@@ -45,13 +55,30 @@ export const exportMarkdown = async (
     onProgress({ done: documents, total: notes.length, current: target });
     const note = await readNote(id);
     if (!note.ok) return note;
-    const file = encodeUtf8(noteToFile(note.value, target, pathById));
+    for (const reference of exportedAttachments(note.value.spans)) {
+      const { path: file, isNew } = plan.pathOf(reference);
+      if (!isNew) continue;
+      const outcome = await copyAttachment(reference, file);
+      // One that is not here yet keeps its address; everything else ends the export.
+      if (!outcome.ok && outcome.error.type !== "AttachmentMissing" && outcome.error.type !== "AttachmentDamaged")
+        return outcome;
+      copied.set(file, outcome.ok);
+      if (outcome.ok) {
+        attachments++;
+        bytes += outcome.value;
+      }
+    }
+    const spans = linkFiles(note.value.spans, folderOf(target), (reference) => {
+      const { path: file } = plan.pathOf(reference);
+      return copied.get(file) === true ? file : undefined;
+    });
+    const file = encodeUtf8(noteToFile({ ...note.value, spans }, target, pathById));
     const written = await writer.write(target, file);
     if (!written.ok) return written;
     documents++;
     bytes += file.length;
   }
-  return ok({ path, documents, bytes });
+  return ok({ path, documents, attachments, bytes });
 };
 
 /** Markdown of one note with links to other exported notes made relative again. */

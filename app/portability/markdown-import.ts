@@ -6,9 +6,11 @@ import type { ContractError } from "../contract/errors.ts";
 import type { ImportReport } from "../contract/types.ts";
 import { createDroppedCounter, type Dropped } from "../markdown/markdown-to-spans.ts";
 import { markdownToNote } from "../markdown/note.ts";
+import type { BlobReference } from "../ports/store.ts";
 import type { FolderError, FolderFile, FolderReader } from "../ports/folder.ts";
 import type { NoteSpan } from "../repositories/note-schema.ts";
 import { DOCUMENT_LINK } from "../repositories/note-schema.ts";
+import { attachFiles } from "./note-attachments.ts";
 import { folderOf, isRelative, mapLinks, resolvePath } from "./note-links.ts";
 
 /** A note ready to be created. */
@@ -61,6 +63,8 @@ export interface MarkdownImportDependencies {
    * the error is a sentence for the report.
    */
   readonly convert: (input: ConvertInput) => Promise<Result<Converted, string>>;
+  /** Takes a file of the folder into the notebook; the error is a sentence for the report. */
+  readonly attach: (path: string) => Promise<Result<BlobReference, string>>;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly onProgress: (progress: { readonly done: number; readonly total: number; readonly current: string }) => void;
@@ -84,8 +88,8 @@ export const importMarkdown = async (
   if (!listed.ok) return listed;
   const files = listed.value.filter((file) => isMarkdown(file.path));
   const dropped = createDroppedCounter();
-  for (const file of listed.value)
-    if (!isMarkdown(file.path)) dropped.add("file that is not Markdown (not imported)", file.path);
+  const others = new Set(listed.value.map(({ path }) => path).filter((path) => !isMarkdown(path)));
+  const attached = new Map<string, BlobReference | undefined>();
 
   const before = new Map<string, ImportedBefore>();
   const documentByPath = new Map<string, string>();
@@ -109,12 +113,16 @@ export const importMarkdown = async (
     done++;
   }
   if (done === files.length) onProgress({ done, total: files.length, current: "" });
+  // Unchanged notes were not read, so the files they refer to look unused.
+  if (unchanged === 0 && done === files.length)
+    for (const path of others) if (!attached.has(path)) dropped.add("file that no note refers to (not imported)", path);
   return ok({
     job,
     state: done === files.length ? "done" : "cancelled",
     files: files.length,
     imported,
     unchanged,
+    attached: [...attached.values()].filter((reference) => reference !== undefined).length,
     failed,
     dropped: dropped.list(),
     milliseconds: Math.max(0, Math.round(now() - startedAt)),
@@ -132,11 +140,26 @@ export const importMarkdown = async (
     const id = documentByPath.get(file.path) as string;
     const converted = await convert({ file, id, hash, markdown });
     if (!converted.ok) return converted;
-    const { note, dropped: lost } = linkNote(converted.value, documentByPath);
-    const created = await createNote(note);
+    const { note, dropped: lost } = linkNote(converted.value, documentByPath, others);
+    const spans = await attachFiles(note.spans, note.folder, (path, kind) => attachOnce(path, kind, file.path));
+    const created = await createNote({ ...note, spans });
     if (!created.ok) return err(created.error.message);
     for (const { what, count, example } of lost) dropped.add(what, `${file.path}: ${example}`, count);
     return ok("imported");
+  }
+
+  async function attachOnce(path: string, kind: "picture" | "file", note: string): Promise<BlobReference | undefined> {
+    if (!others.has(path)) {
+      if (kind === "picture")
+        dropped.add("picture that is not in the folder (only its reference is kept)", `${note}: ${path}`);
+      return undefined;
+    }
+    if (attached.has(path)) return attached.get(path);
+    const outcome = await dependencies.attach(path);
+    if (!outcome.ok) failed.push({ path, reason: outcome.error });
+    const reference = outcome.ok ? outcome.value : undefined;
+    attached.set(path, reference);
+    return reference;
   }
 };
 
@@ -173,20 +196,23 @@ export const convertMarkdownFile = (input: ConvertInput): Converted => {
   };
 };
 
-/** Turns relative links to files of the same import into links between notes, and reports those that lead nowhere. */
-const linkNote = ({ note, dropped: lost }: Converted, documentByPath: ReadonlyMap<string, string>): Converted => {
+/** Turns relative links to notes of the same import into links between notes, and reports those that lead nowhere. */
+const linkNote = (
+  { note, dropped: lost }: Converted,
+  documentByPath: ReadonlyMap<string, string>,
+  others: ReadonlySet<string>,
+): Converted => {
   const dropped = createDroppedCounter();
   for (const { what, count, example } of lost) dropped.add(what, example, count);
   const spans = mapLinks(note.spans, (href) => {
     if (!isRelative(href)) return undefined;
     const document = findDocument(documentByPath, resolvePath(note.folder, href));
     if (document !== undefined) return DOCUMENT_LINK + document + (/#.*$/.exec(href)?.[0] ?? "");
-    dropped.add("link to a file that is not a note (kept as it is)", href);
+    const path = resolvePath(note.folder, href)?.replace(/^\//, "");
+    if (path === undefined || !others.has(path))
+      dropped.add("link to a file that is not in the folder (kept as it is)", href);
     return undefined;
   });
-  for (const span of spans)
-    if (span.type === "block" && span.value.type === "image" && isRelative(String(span.value.attrs["src"] ?? "")))
-      dropped.add("image file (only its reference is kept)", String(span.value.attrs["src"]));
   return { note: { ...note, spans }, dropped: dropped.list() };
 };
 

@@ -1,3 +1,4 @@
+import type { AttachmentService } from "../attachments/attachment-service.ts";
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
 import type { ExportReport, ImportReport } from "../contract/types.ts";
@@ -67,9 +68,10 @@ export const createPortability = (deps: {
   };
   readonly documents: DocumentService;
   readonly indexer: DocumentIndexer;
+  readonly attachments: Pick<AttachmentService, "attach" | "copy">;
   readonly progress: (notebook: string, progress: Progress) => void;
 }): PortabilityService => {
-  const { store, engine, clock, crypto, random, folders, documents, indexer } = deps;
+  const { store, engine, clock, crypto, random, folders, documents, indexer, attachments } = deps;
   const running = new Map<string, { cancelled: boolean }>();
 
   return {
@@ -79,8 +81,9 @@ export const createPortability = (deps: {
       const state = { cancelled: false };
       running.set(repository.id, state);
       try {
+        const reader = folders.reader(path);
         const report = await importMarkdown(job, {
-          reader: folders.reader(path),
+          reader,
           sha256: (bytes) => crypto.hash("SHA256", bytes),
           newDocumentId: () => documentId(repository, random.bytes(16)),
           recall: async (file) => {
@@ -94,6 +97,19 @@ export const createPortability = (deps: {
             return converted.ok
               ? converted
               : err("The file could not be converted; it may be damaged or too intricate.");
+          },
+          attach: async (file) => {
+            const opened = await reader.open(file);
+            if (!opened.ok)
+              return err(
+                `The file cannot be read: ${"reason" in opened.error ? opened.error.reason : opened.error.type}.`,
+              );
+            try {
+              const attached = await attachments.attach(repository, opened.value);
+              return attached.ok ? attached : err(attached.error.message);
+            } finally {
+              await opened.value.close();
+            }
           },
           createNote: async (note) => {
             const did = hexToBytes(note.id.slice(32)) as Uint8Array;
@@ -137,8 +153,9 @@ export const createPortability = (deps: {
     },
     exportMarkdown: async (repository, path) => {
       const notes = documents.list(repository, "exclude").map(({ id, title, folder }) => ({ id, title, folder }));
+      const writer = folders.writer(path);
       const exported = await exportMarkdown(path, {
-        writer: folders.writer(path),
+        writer,
         notes,
         readNote: async (id) => {
           const found = documents.find(id);
@@ -149,6 +166,13 @@ export const createPortability = (deps: {
             const { title, folder, spans, tags, meta } = content.value;
             return ok({ id, title, folder, spans, tags, meta });
           });
+        },
+        copyAttachment: async (reference, file) => {
+          const created = await writer.create(file);
+          if (!created.ok) return created;
+          const copied = await attachments.copy(repository, reference, created.value);
+          if (!copied.ok) await created.value.abandon();
+          return copied;
         },
         isCancelled: () => false,
         onProgress: () => undefined,

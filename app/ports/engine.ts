@@ -1,6 +1,7 @@
 import type { Result } from "../../protocol/kernel/result.ts";
 import type { StoredVersion } from "../history/named-versions.ts";
 import type { Converted, ConvertInput } from "../portability/markdown-import.ts";
+import type { BlobReference } from "./store.ts";
 import type { NoteSpan } from "../repositories/note-schema.ts";
 
 /** What a document is built from: a replica snapshot, or none, and the changes after it in dependency order. */
@@ -25,6 +26,8 @@ export interface NoteFacts {
   readonly versions: readonly StoredVersion[];
   /** `notebook` only: names members gave themselves, by identity id. */
   readonly names: Readonly<Record<string, string>>;
+  /** Files the text refers to, each once. */
+  readonly attachments: readonly BlobReference[];
 }
 
 /** A note read as a whole. */

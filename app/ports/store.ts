@@ -25,6 +25,7 @@ export interface Store {
   readonly invites: InviteStore;
   readonly addresses: AddressStore;
   readonly importedFiles: ImportedFileStore;
+  readonly blobs: BlobRows;
 }
 
 export interface StoreError {
@@ -335,4 +336,81 @@ export interface ImportedFileStore {
     path: string,
   ) => { readonly hash: Uint8Array; readonly did: Uint8Array } | undefined;
   readonly put: (repository: number, source: string, path: string, hash: Uint8Array, did: Uint8Array) => void;
+}
+
+/** Numbers as stored. `importing`: no root yet; `wanted`: nothing but the reference; `unreadable`: its manifest does not open. */
+export const BLOB_STATE = { importing: 0, wanted: 1, fetching: 2, present: 3, unreadable: 4 } as const;
+export type BlobState = (typeof BLOB_STATE)[keyof typeof BLOB_STATE];
+
+/** What a document says of an attachment. */
+export interface BlobReference {
+  readonly root: Uint8Array;
+  readonly key: Uint8Array;
+  readonly size: number;
+  readonly mime: string;
+  readonly name: string;
+}
+
+export interface BlobRow extends BlobReference {
+  readonly n: number;
+  readonly repository: number;
+  readonly state: BlobState;
+  /** SHA-256 of the file as its manifest states it; null until the manifest was read. */
+  readonly sha256: Uint8Array | null;
+  /** Bytes of chunks that are here. */
+  readonly held: number;
+}
+
+/** `position` -1 is the manifest. `bytes` is the ciphertext's length, 0 where it is not known yet. */
+export interface BlobChunkRow {
+  readonly position: number;
+  readonly id: Uint8Array;
+  readonly key: Uint8Array;
+  readonly bytes: number;
+  readonly present: boolean;
+}
+
+export interface BlobUsage {
+  readonly repository: number;
+  readonly files: number;
+  /** Sizes of all files the notebook knows of. */
+  readonly bytes: number;
+  /** Ciphertext on this disk; a chunk that serves two files counts once. */
+  readonly held: number;
+}
+
+/** What is known of attachments: their chunks, which of them are here, and which documents refer to them. */
+export interface BlobRows {
+  readonly begin: (
+    repository: number,
+    facts: { readonly size: number; readonly mime: string; readonly name: string },
+    now: number,
+  ) => number;
+  readonly addChunks: (n: number, chunks: readonly BlobChunkRow[]) => void;
+  /** Gives an import its root; joins it with a row of the same root and answers the row that stays. */
+  readonly finish: (n: number, root: Uint8Array, key: Uint8Array, sha256: Uint8Array) => number;
+  /** Row of a reference found in a document; an unreadable one takes the new key. */
+  readonly learn: (repository: number, reference: BlobReference, now: number) => number;
+  readonly find: (repository: number, root: Uint8Array) => BlobRow | undefined;
+  readonly byNumber: (n: number) => BlobRow | undefined;
+  /** Takes over what the manifest says and goes on to `fetching`. */
+  readonly describe: (n: number, facts: Omit<BlobReference, "root" | "key"> & { readonly sha256: Uint8Array }) => void;
+  readonly setState: (n: number, state: BlobState) => void;
+  readonly chunk: (n: number, position: number) => BlobChunkRow | undefined;
+  /** Chunks that are not here, in order, from `position` on. */
+  readonly missing: (n: number, position: number, limit: number) => readonly BlobChunkRow[];
+  /** Whether a chunk of any of the repository's files is here. */
+  readonly holds: (repository: number, id: Uint8Array) => boolean;
+  /** Notes for every file of the repository whether the chunk is here; answers the rows of those files. */
+  readonly mark: (repository: number, id: Uint8Array, bytes: number, present: boolean) => readonly number[];
+  /** Makes `blobs` the ones the document refers to. */
+  readonly setReferences: (document: number, blobs: readonly number[], now: number) => void;
+  /** Files that are not here as a whole and that a document refers to. */
+  readonly wanted: () => readonly BlobRow[];
+  readonly unfinished: () => readonly number[];
+  /** No document has referred to them since `before`. */
+  readonly dead: (before: number) => readonly BlobRow[];
+  /** Forgets a file; answers the chunks that no other file of the repository needs. */
+  readonly remove: (n: number) => readonly Uint8Array[];
+  readonly usage: () => readonly BlobUsage[];
 }

@@ -5,7 +5,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Engine, EngineError, NoteFacts } from "../ports/engine.ts";
 import type { Log } from "../ports/log.ts";
 import type { SearchIndex } from "../ports/search-index.ts";
-import type { Store } from "../ports/store.ts";
+import type { BlobReference, Store } from "../ports/store.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { err } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
@@ -81,6 +81,8 @@ export const createDocumentIndexer = (deps: {
   readonly log: Log;
   readonly repositories: Pick<RepositoryService, "byNumber">;
   readonly indexed: (repository: Repository, document: number) => void;
+  /** What files the document refers to; inside the transaction that writes the lists. */
+  readonly refer: (repository: Repository, document: number, attachments: readonly BlobReference[]) => void;
 }): DocumentIndexer => {
   const { store, engine, clock, log, repositories } = deps;
   const loaded = new Map<number, Loaded>();
@@ -162,6 +164,7 @@ export const createDocumentIndexer = (deps: {
       .trim()
       .slice(0, EXCERPT);
     store.documents.setFacts(document, { type, title, folder, tags, excerpt, createdAt, updatedAt, deleted });
+    deps.refer(repository, document, facts.attachments);
     if (type === "notebook") {
       if (title !== "") store.repositories.setTitle(repository.n, title);
       store.meta.set(memberNamesKey(repository), encodeUtf8(JSON.stringify(facts.names)));

@@ -13,6 +13,7 @@ import { diffSpans } from "../history/rich-diff.ts";
 import { markdownToSpans } from "../markdown/markdown-to-spans.ts";
 import { spansToMarkdown } from "../markdown/spans-to-markdown.ts";
 import { spansToText } from "../markdown/spans-to-text.ts";
+import { attachmentsOfSpans } from "../attachments/attachment-ref.ts";
 import type { EngineError, NewDocument, NoteContent, NoteEdit, NoteFacts } from "../ports/engine.ts";
 import { applyMarkEdit, BLOCK_UNIT, type FlatText, flattenSpans, markEdits } from "./note-marks.ts";
 import {
@@ -91,6 +92,7 @@ const factsOf = (replica: Replica, spans: readonly NoteSpan[]): NoteFacts => {
     deleted: replica.get(ROOT, NOTE_KEYS.deletedAt) !== undefined,
     versions: type === NOTEBOOK_TYPE ? readVersions(replica) : [],
     names: stringsOf(replica.get(ROOT, NOTE_KEYS.names)),
+    attachments: attachmentsOfSpans(spans),
   };
 };
 

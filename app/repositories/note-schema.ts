@@ -41,8 +41,11 @@ export const BLOCK_TYPES = [
 ] as const;
 export type BlockType = (typeof BLOCK_TYPES)[number];
 
-/** Blocks of width 1 inside the text of another block. An embed carries no marks; a linked image has `href`. */
-export const EMBED_TYPES = ["image", "horizontal-rule", "raw"] as const;
+/**
+ * Blocks of width 1 inside the text of another block. An embed carries no marks; a linked image has `link`. A `file`, and an
+ * `image` without `src`, is an attachment: `blob`, `key`, `size`, `mime`, `name`, and a picture's preview `thumb`, `thumbKey`, `thumbSize`.
+ */
+export const EMBED_TYPES = ["image", "file", "horizontal-rule", "raw"] as const;
 export type EmbedType = (typeof EMBED_TYPES)[number];
 
 export const LIST_ITEM_TYPES = ["unordered-list-item", "ordered-list-item", "task-list-item"] as const;

@@ -14,6 +14,8 @@ export interface EpochKeys {
   readonly readKey: Uint8Array;
   readonly topicPk: Uint8Array;
   readonly topicKey: SigningKey | null;
+  /** Makes attachment chunks convergent within the epoch; unknown while the repository is being joined. */
+  readonly blobSecret: Uint8Array | undefined;
   /** Row of the topic in the store. */
   readonly topic: number;
   /** Where members without the write secret speak; unknown while the repository is being joined. */

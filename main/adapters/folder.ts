@@ -2,9 +2,11 @@ import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
 import { lstat, mkdir, open, readdir, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
+import type { FileError } from "../../app/ports/file.ts";
 import type { FolderError, FolderFile, FolderReader, FolderWriter } from "../../app/ports/folder.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
+import { createFile, openFile } from "./files.ts";
 
 /** More files than any notebook folder; a listing of this size stays below 100 MB. */
 const MAX_FILES = 200_000;
@@ -96,6 +98,19 @@ export const createFolderReader = (path: string): FolderReader => {
         return err(unreadable(cause));
       }
     },
+
+    open: async (relative) => {
+      const root = await openRoot();
+      if (root === undefined) return err({ type: "FolderNotFound" });
+      try {
+        const target = await realpath(join(root, relative));
+        if (!isInside(root, target)) return err({ type: "Unreadable", reason: "it lies outside the folder" });
+        const opened = await openFile(target);
+        return opened.ok ? opened : err({ type: "Unreadable", reason: reasonOf(opened.error) });
+      } catch (cause) {
+        return err(unreadable(cause));
+      }
+    },
   };
 };
 
@@ -144,6 +159,11 @@ const writeError = (cause: unknown): FolderError => {
   };
 };
 
+const reasonOf = (error: FileError): string => ("reason" in error ? error.reason : "it is gone");
+
+const fileWriteError = (error: FileError): FolderError =>
+  error.type === "DiskFull" ? { type: "DiskFull" } : { type: "CannotWrite", reason: reasonOf(error) };
+
 export const createFolderWriter = (path: string): FolderWriter => {
   const root = resolve(path);
   return {
@@ -169,6 +189,18 @@ export const createFolderWriter = (path: string): FolderWriter => {
         await rm(partial, { force: true });
         return err(writeError(cause));
       }
+    },
+    create: async (relative) => {
+      const target = resolve(root, relative);
+      if (!isInside(root, target) || target === root)
+        return err({ type: "CannotWrite", reason: "it lies outside the folder" });
+      try {
+        await mkdir(dirname(target), { recursive: true });
+      } catch (cause) {
+        return err(writeError(cause));
+      }
+      const created = await createFile(target);
+      return created.ok ? created : err(fileWriteError(created.error));
     },
   };
 };

@@ -1,20 +1,14 @@
 import { type CborValue, decodeShape, encodeCbor } from "../codec/cbor.ts";
 import { array, bytes, literal, mapped, refined, text, tuple, uint } from "../codec/shape.ts";
-import { utf8Length } from "../codec/utf8.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
 import { invariant } from "../kernel/assert.ts";
 import { concatBytes } from "../kernel/bytes.ts";
 import { type DecodeError, decodeError, type Result } from "../kernel/result.ts";
 import type { ChunkError, ChunkRef, SealedChunk } from "./chunk.ts";
+import { isFileName, isMediaType, MAX_FILE_BYTES, MAX_MIME_BYTES, MAX_NAME_BYTES } from "./file-facts.ts";
 import { CHUNK_BYTES, chunkCiphertextBytes, isZero, openPadded, padded, sealPadded } from "./chunk.ts";
 
-/** Largest file (data formats, section 13). */
-export const MAX_FILE_BYTES = 1_073_741_824;
 const MAX_CHUNKS = MAX_FILE_BYTES / CHUNK_BYTES;
-/** Longest file name of common file systems, in UTF-8. */
-export const MAX_NAME_BYTES = 255;
-/** Each half of a media type has at most 127 characters (RFC 6838 section 4.2). */
-export const MAX_MIME_BYTES = 255;
 
 /** What a file is and which chunks it is made of, in order. */
 export interface Manifest {
@@ -52,12 +46,6 @@ export const chunksOfRange = (size: number, start: number, end: number): readonl
   }
   return slices;
 };
-
-/** Whether `name` can be a file's name everywhere a manifest travels: not empty, no path, no control character. */
-export const isFileName = (name: string): boolean =>
-  name !== "" && name !== "." && name !== ".." && utf8Length(name) <= MAX_NAME_BYTES && !FORBIDDEN_IN_NAMES.test(name);
-
-export const isMediaType = (mime: string): boolean => mime.length <= MAX_MIME_BYTES && MEDIA_TYPE.test(mime);
 
 /** Seals a manifest as a chunk of its own; its id and key are what a document stores. */
 export const sealManifest = (crypto: CryptoProvider, blobSecret: Uint8Array, manifest: Manifest): SealedChunk => {
@@ -102,12 +90,6 @@ const lengthOf = (encoded: Uint8Array): Uint8Array => {
   new DataView(out.buffer).setUint32(0, encoded.length);
   return out;
 };
-
-// eslint-disable-next-line no-control-regex
-const FORBIDDEN_IN_NAMES = /[/\\\u0000-\u001f\u007f]/;
-
-/** type "/" subtype (RFC 6838 section 4.2), lower case, without parameters. */
-const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/;
 
 /** A manifest of 4 096 chunks of 69 bytes with the longest names, padded, and its tag. */
 export const MAX_CHUNK_WIRE = chunkCiphertextBytes(4 + MAX_CHUNKS * 69 + MAX_NAME_BYTES + MAX_MIME_BYTES + 64);

@@ -12,6 +12,7 @@ const report: Report = {
   files: 12,
   imported: 10,
   unchanged: 1,
+  attached: 3,
   failed: [{ path: "attic/broken.md", reason: "Not UTF-8 text." }],
   dropped: [{ what: "Raw HTML", count: 37, example: "<details>" }],
   milliseconds: 1_200,

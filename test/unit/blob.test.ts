@@ -4,13 +4,11 @@ import type { Manifest } from "../../protocol/blob/manifest.ts";
 import {
   decodeManifest,
   encodeManifest,
-  isFileName,
-  isMediaType,
   MAX_CHUNK_WIRE,
-  MAX_FILE_BYTES,
   openManifest,
   sealManifest,
 } from "../../protocol/blob/manifest.ts";
+import { isFileName, isMediaType, MAX_FILE_BYTES } from "../../protocol/blob/file-facts.ts";
 import { encodeCbor } from "../../protocol/codec/cbor.ts";
 import { ascii, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { filled, must, native, noble, withFlippedBit } from "../support/data-fixtures.ts";

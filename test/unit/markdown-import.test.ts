@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { FolderFile, FolderReader, FolderWriter } from "../../app/ports/folder.ts";
+import { mediaTypeOf } from "../../app/attachments/media-type.ts";
+import type { BlobReference } from "../../app/ports/store.ts";
 import { exportMarkdown, planPaths } from "../../app/portability/markdown-export.ts";
 import type {
   ImportedBefore,
@@ -30,8 +32,23 @@ const memoryReader = (files: Readonly<Record<string, string | Uint8Array>>): Fol
       const bytes = bytesOf(path);
       return bytes.length > maxBytes ? err({ type: "TooLarge", bytes: bytes.length }) : ok(bytes);
     },
+    open: async () => err({ type: "Unreadable", reason: "nothing here opens files" }),
   };
 };
+
+const bytesIn = (files: Readonly<Record<string, string | Uint8Array>>, path: string): Uint8Array => {
+  const content = files[path] ?? "";
+  return typeof content === "string" ? encode(content) : content;
+};
+
+/** Reference of an attachment, its id made from its path. */
+const fileOf = (path: string, size: number): BlobReference => ({
+  root: new Uint8Array(createHash("sha256").update(path).digest()),
+  key: new Uint8Array(32).fill(1),
+  size,
+  mime: mediaTypeOf(path),
+  name: path.slice(path.lastIndexOf("/") + 1),
+});
 
 const setUp = (
   files: Readonly<Record<string, string | Uint8Array>>,
@@ -40,6 +57,7 @@ const setUp = (
   const notes: ImportedNote[] = [];
   const imported = new Map<string, ImportedBefore>();
   const progress: number[] = [];
+  const attachedPaths: string[] = [];
   let ids = 0;
   const dependencies: MarkdownImportDependencies = {
     reader: memoryReader(files),
@@ -52,12 +70,16 @@ const setUp = (
       return ok(undefined);
     },
     convert: async (input) => ok(convertMarkdownFile(input)),
+    attach: async (path) => {
+      attachedPaths.push(path);
+      return ok(fileOf(path, bytesIn(files, path).length));
+    },
     now: () => 0,
     onProgress: ({ done }) => progress.push(done),
     isCancelled: () => false,
     ...overrides,
   };
-  return { notes, progress, dependencies, imported };
+  return { notes, progress, dependencies, imported, attachedPaths };
 };
 
 const run = async (dependencies: MarkdownImportDependencies) => {
@@ -85,11 +107,9 @@ describe("import", () => {
       `p2pc:doc/${guide?.id}`,
     ]);
     expect(guide).toMatchObject({ createdAt: 1_000, updatedAt: 2_000 });
-    expect(report).toMatchObject({ state: "done", files: 2, imported: 2, unchanged: 0, failed: [] });
+    expect(report).toMatchObject({ state: "done", files: 2, imported: 2, unchanged: 0, attached: 1, failed: [] });
     expect(report.dropped.map(({ what, count, example }) => [what, count, example])).toEqual([
-      ["file that is not Markdown (not imported)", 1, "docs/img/shot.png"],
-      ["image file (only its reference is kept)", 1, "docs/guide.md: img/shot.png"],
-      ["link to a file that is not a note (kept as it is)", 2, "index.md: ../other.md"],
+      ["link to a file that is not in the folder (kept as it is)", 2, "index.md: ../other.md"],
     ]);
   });
 
@@ -180,6 +200,7 @@ describe("export", () => {
         written.set(path, new TextDecoder().decode(bytes));
         return ok(undefined);
       },
+      create: async () => err({ type: "CannotWrite", reason: "attachments are copied by the test" }),
     };
     const report = await exportMarkdown("/out", {
       writer,
@@ -188,13 +209,66 @@ describe("export", () => {
         const note = notes.find((candidate) => candidate.id === id);
         return note === undefined ? err(contractError("DocumentNotFound")) : ok(note);
       },
+      copyAttachment: async () => err(contractError("AttachmentMissing")),
       isCancelled: () => false,
       onProgress: () => undefined,
     });
-    expect(report).toEqual({ ok: true, value: { path: "/out", documents: 2, bytes: 70 } });
+    expect(report).toEqual({ ok: true, value: { path: "/out", documents: 2, attachments: 0, bytes: 70 } });
     expect(Object.fromEntries(written)).toEqual({
       "Start.md": "# Start\n\nTo [two](sub/Two.md#x).\n",
       "sub/Two.md": "# Two\n\nBack to [start](../Start.md).\n",
+    });
+  });
+
+  test("pictures and linked files come in as attachments and go out beside the notes", async () => {
+    const { notes, dependencies, attachedPaths } = setUp({
+      "a/One.md": "# One\n\n![A *shot*](../img/shot%201.png) and [the **report**](report.pdf), [site](https://x.org)\n",
+      "Two.md": "# Two\n\n![](img/shot%201.png) [report.pdf](other/report.pdf) ![gone](img/gone.png)\n",
+      "img/shot 1.png": new Uint8Array(10),
+      "a/report.pdf": new Uint8Array(20),
+      "other/report.pdf": new Uint8Array(30),
+      "unused.zip": new Uint8Array(1),
+    });
+    const report = await run(dependencies);
+    expect(attachedPaths.toSorted()).toEqual(["a/report.pdf", "img/shot 1.png", "other/report.pdf"]);
+    expect(report.attached).toBe(3);
+    expect(report.dropped.map(({ what, example }) => [what, example])).toEqual([
+      ["picture that is not in the folder (only its reference is kept)", "Two.md: img/gone.png"],
+      ["file that no note refers to (not imported)", "unused.zip"],
+    ]);
+    const written = new Map<string, string>();
+    const copied: string[] = [];
+    const exported = await exportMarkdown("/out", {
+      writer: {
+        open: async () => ok(undefined),
+        write: async (path, bytes) => {
+          written.set(path, new TextDecoder().decode(bytes));
+          return ok(undefined);
+        },
+        create: async () => err({ type: "CannotWrite", reason: "attachments are copied by the test" }),
+      },
+      notes,
+      readNote: async (id) => {
+        const note = notes.find((candidate) => candidate.id === id);
+        return note === undefined ? err(contractError("DocumentNotFound")) : ok(note);
+      },
+      copyAttachment: async ({ size }, path) => {
+        copied.push(`${path} ${size}`);
+        return ok(size);
+      },
+      isCancelled: () => false,
+      onProgress: () => undefined,
+    });
+    expect(exported).toMatchObject({ ok: true, value: { documents: 2, attachments: 3 } });
+    expect(copied.toSorted()).toEqual([
+      "attachments/report 2.pdf 20",
+      "attachments/report.pdf 30",
+      "attachments/shot 1.png 10",
+    ]);
+    expect(Object.fromEntries(written)).toEqual({
+      "a/One.md":
+        "# One\n\n![A shot](../attachments/shot%201.png) and [the report](../attachments/report%202.pdf), [site](https://x.org)\n",
+      "Two.md": "# Two\n\n![](attachments/shot%201.png) [report.pdf](attachments/report.pdf) ![gone](img/gone.png)\n",
     });
   });
 });

@@ -87,6 +87,20 @@ CREATE TABLE doubted_record(iid BLOB PRIMARY KEY CHECK(length(iid)=32), reposito
   session BLOB NOT NULL, verdict INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX doubted_session ON doubted_record(repository, session, verdict);
 `,
+  `
+-- state: 0 importing 1 wanted 2 fetching 3 present 4 unreadable; live_at: when a document last referred to it
+CREATE TABLE blob(n INTEGER PRIMARY KEY, repository INTEGER NOT NULL REFERENCES repository(n), root BLOB CHECK(root IS NULL OR length(root)=32),
+  key BLOB, size INTEGER NOT NULL, mime TEXT NOT NULL, name TEXT NOT NULL, sha256 BLOB, state INTEGER NOT NULL, live_at INTEGER NOT NULL,
+  UNIQUE(repository, root)) STRICT;
+CREATE INDEX blob_unfinished ON blob(state) WHERE state <> 3;
+-- position -1 is the manifest
+CREATE TABLE blob_chunk(blob INTEGER NOT NULL REFERENCES blob(n), position INTEGER NOT NULL, repository INTEGER NOT NULL, id BLOB NOT NULL,
+  key BLOB NOT NULL, bytes INTEGER NOT NULL, present INTEGER NOT NULL, PRIMARY KEY(blob, position)) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_chunk_id ON blob_chunk(repository, id);
+CREATE TABLE blob_reference(document INTEGER NOT NULL REFERENCES document(n), blob INTEGER NOT NULL REFERENCES blob(n),
+  PRIMARY KEY(document, blob)) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_reference_blob ON blob_reference(blob);
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

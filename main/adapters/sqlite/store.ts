@@ -23,6 +23,7 @@ import { invariant } from "../../../protocol/kernel/assert.ts";
 import { concatBytes } from "../../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 import type { SqliteDatabase } from "./database.ts";
+import { createBlobRows } from "./blob-rows.ts";
 import { storageErrorOf } from "./database.ts";
 import { createMaxOpFinder } from "./max-op-finder.ts";
 
@@ -639,5 +640,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         );
       },
     },
+
+    blobs: createBlobRows({ write, one, many }),
   };
 };

@@ -75,6 +75,7 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
             files: 1248,
             imported: 1231,
             unchanged: 15,
+            attached: 3,
             failed: [
               { path: "attic/broken-encoding.md", reason: "Not UTF-8 text." },
               { path: "attic/huge.md", reason: "Larger than 8 MB." },

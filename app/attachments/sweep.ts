@@ -1,0 +1,43 @@
+import type { Result } from "../../protocol/kernel/result.ts";
+import { ok } from "../../protocol/kernel/result.ts";
+import type { BlobStore } from "../ports/blob-store.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Store, StoreError } from "../ports/store.ts";
+
+/** A file stays this long after the last document forgot it: undo, history and other devices may still want it. */
+export const UNREFERENCED_DAYS = 90;
+const DAY_MS = 86_400_000;
+/** A chunk without a row may belong to an import that is under way. */
+const YOUNG_CHUNK_MS = 3_600_000;
+
+/**
+ * Deletes attachments that no document has referred to for 90 days, and chunks that no attachment names (left by a crash or a
+ * failed import). A file that any document refers to, or did within that time, is never touched (I51).
+ */
+export const sweepAttachments = async (deps: {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly isStopped: () => boolean;
+}): Promise<Result<{ readonly files: number; readonly chunks: number }, StoreError>> => {
+  const { store, blobs, clock, isStopped } = deps;
+  let files = 0;
+  let chunks = 0;
+  for (const { n, repository } of store.blobs.dead(clock.unix() - UNREFERENCED_DAYS * DAY_MS)) {
+    if (isStopped()) break;
+    const removed = store.transaction(() => store.blobs.remove(n));
+    if (!removed.ok) return removed;
+    for (const id of removed.value) await blobs.remove(repository, id);
+    files++;
+    chunks += removed.value.length;
+  }
+  for await (const page of blobs.list()) {
+    if (isStopped()) break;
+    for (const { repository, id, modifiedAt } of page) {
+      if (clock.unix() - modifiedAt < YOUNG_CHUNK_MS || store.blobs.holds(repository, id)) continue;
+      await blobs.remove(repository, id);
+      chunks++;
+    }
+  }
+  return ok({ files, chunks });
+};

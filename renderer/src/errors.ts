@@ -14,6 +14,7 @@ const HEADINGS: Readonly<Record<ErrorType, string>> = {
   WrongPhrase: "Those are not the words",
   NotebookNotFound: "Notebook not found",
   DocumentNotFound: "Note not found",
+  VersionNotFound: "Version not found",
   NotAllowed: "Not allowed",
   MemberNotFound: "No such member",
   KeysMissing: "The newest keys are missing here",

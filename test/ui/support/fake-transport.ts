@@ -9,9 +9,12 @@ import type {
   AppEvent,
   DocumentSummary,
   Identity,
+  HistorySession,
   Invite,
   Member,
+  MergeNotice,
   Notebook,
+  NoteDiff,
   Peer,
   PendingInvite,
   Protection,
@@ -33,6 +36,10 @@ export interface World {
   members: Readonly<Record<string, readonly Member[]>>;
   documents: readonly DocumentSummary[];
   activity: Readonly<Record<string, readonly Activity[]>>;
+  /** Newest first, of any note. */
+  history: readonly HistorySession[];
+  diff: NoteDiff;
+  merged: MergeNotice | null;
   links: readonly Invite[];
   invites: readonly PendingInvite[];
   peers: readonly Peer[];
@@ -84,6 +91,9 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   notebooks: [],
   members: {},
   activity: {},
+  history: [],
+  diff: { title: { from: "", to: "" }, parts: [], added: 0, removed: 0 },
+  merged: null,
   links: [],
   documents: [],
   invites: [],
@@ -226,6 +236,35 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "members.remove": ({ notebook, members }) =>
       answer(replaceMembers(notebook, (one) => (members.includes(one.id) ? undefined : one))),
     "activity.list": ({ notebook }) => answer(world.activity[notebook] ?? []),
+    "history.list": ({ before, limit }) => {
+      const older = world.history.filter(({ position }) => before === undefined || position <= before);
+      const sessions = older.slice(0, limit ?? 50);
+      const next = older[sessions.length]?.position ?? null;
+      return answer({ sessions, changes: world.history[0]?.position ?? 0, next });
+    },
+    "history.read": ({ heads }) => answer({ heads, title: "", text: "", markdown: "", spans: [] }),
+    "history.diff": () => answer(world.diff),
+    "history.restore": ({ heads, base }) => answer({ before: base ?? [hex(8, 32)], heads }),
+    "history.merged": () => answer(world.merged),
+    "history.seen": ({ document }) => {
+      world.merged = null;
+      emit({ type: "documentMerged", document });
+      return answer(null);
+    },
+    "versions.list": () => answer(world.history.flatMap(({ versions }) => versions)),
+    "versions.name": ({ name, heads }) => {
+      const version = { name, heads: heads ?? world.history[0]?.heads ?? [], at: Date.now(), by: "Ada Lovelace" };
+      world.history = world.history.map((session) =>
+        session.heads.join() === version.heads.join() ? { ...session, versions: [version] } : session,
+      );
+      return answer(version);
+    },
+    "versions.remove": ({ heads }) => {
+      world.history = world.history.map((session) =>
+        session.heads.join() === heads.join() ? { ...session, versions: [] } : session,
+      );
+      return answer(null);
+    },
     "documents.create": ({ notebook, title, folder }) => {
       const document: DocumentSummary = {
         id: `${notebook}${nextId(16)}`,

@@ -263,6 +263,8 @@ export interface DocumentStore {
   readonly add: (repository: number, did: Uint8Array, now: number) => number;
   readonly byId: (repository: number, did: Uint8Array) => DocumentRow | undefined;
   readonly byNumber: (n: number) => DocumentRow | undefined;
+  /** Heads alone, without what the lists show; none for an unknown document. */
+  readonly heads: (n: number) => readonly Uint8Array[];
   readonly list: (repository: number) => readonly DocumentRow[];
   readonly setHeads: (n: number, heads: readonly Uint8Array[], now: number) => void;
   readonly addChanges: (

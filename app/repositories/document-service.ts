@@ -139,8 +139,7 @@ export const createDocumentService = (deps: {
         return;
       }
       const stored = storeChanges(store, document, batch.value, "draft", clock.unix());
-      if (stored.ok) store.repositories.touch(repository.n, clock.unix());
-      else refusal = unfit(stored.error);
+      if (!stored.ok) refusal = unfit(stored.error);
     });
     if (!written.ok) return err(storeFailure(written.error));
     return refusal === undefined ? ok(changes) : err(refusal);
@@ -232,7 +231,7 @@ export const createDocumentService = (deps: {
           }
           afterCommit(repository, row, session, changes, "now");
         }
-        return ok({ heads: headsOf(store.documents.byNumber(row.n)) });
+        return ok({ heads: store.documents.heads(row.n).map(bytesToHex) });
       }),
     );
   };
@@ -318,7 +317,7 @@ export const createDocumentService = (deps: {
       const committed = commitLocal(repository, document.n, session, changes);
       if (!committed.ok) return committed;
       afterCommit(repository, document, session, changes, "batched", leaseId);
-      return ok({ heads: headsOf(store.documents.byNumber(document.n)) });
+      return ok({ heads: store.documents.heads(document.n).map(bytesToHex) });
     },
     expire: (documents) => expire(({ document }) => documents.has(document.n)),
     expireWritable: (repository) => {
@@ -333,15 +332,19 @@ export const createDocumentService = (deps: {
       if (row === undefined || (session !== undefined && !bytesEqual(session.device, from.device))) return;
       const batch = inspectBatch(inspect, changes);
       if (!batch.ok || !bytesEqual(batch.value.actor, from.session)) return;
-      let hasNew = false;
+      // Before they are kept: eyes need not wait for the disk.
+      const isNews = store.documents.runsFrom(row.n, batch.value.actor, batch.value.firstSeq).length === 0;
+      if (isNews) show(row.n, changes);
+      let hasNew = isNews;
       const kept = store.transaction(() => {
         const stored = storeChanges(store, row.n, batch.value, "draft", clock.unix());
+        if (isNews) return;
         // Refused or early ones come again, in order, inside their entry.
         const fresh = stored.ok ? stored.value : changes;
         hasNew = fresh.length > 0;
-        // Before the commit: eyes need not wait for the disk.
         if (hasNew) show(row.n, fresh);
-      });
+        // What is lost in a power cut comes again in its entry, and an own edit on top of it waits for the disk for both.
+      }, "soon");
       if (!kept.ok) log.warn("live change not kept", { fault: kept.error.type });
       if (hasNew) indexer.dirty(row.n);
     },

@@ -188,7 +188,7 @@ export const storeChanges = (
     }
   }
   if (fresh.length > 0) {
-    const heads = documents.byNumber(document)?.heads ?? [];
+    const heads = documents.heads(document);
     documents.setHeads(
       document,
       advanceDocumentHeads(heads, batch, (hash) => !known.has(bytesToHex(hash))),

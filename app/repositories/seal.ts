@@ -52,6 +52,8 @@ export const appendRecord = (
 ): CheckedItem => {
   const { store, crypto, random, device } = deps;
   const { topicKey, readKey } = into;
+  // Here and not with each draft: a keystroke then writes one page less.
+  if (spans.length > 0) store.repositories.touch(repository.n, unixMs);
   const heads = store.repositories.heads(repository.n);
   const first = session.lastSeq < 0;
   const prev = first ? ZERO_IID : session.lastIid;

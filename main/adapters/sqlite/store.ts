@@ -454,8 +454,14 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           `SELECT ${DOCUMENT_COLUMNS} FROM document WHERE repository = ? ORDER BY updated_at DESC, n`,
           repository,
         ).map(documentOf),
+      heads: (n) => {
+        const row = one<{ heads: Uint8Array }>("SELECT heads FROM document WHERE n = ?", n);
+        return row === undefined ? [] : splitHashes(row.heads);
+      },
       setHeads: (n, heads, now) => {
-        write("UPDATE document SET heads = ?, updated_at = ?, indexed = 0 WHERE n = ?", concatBytes(...heads), now, n);
+        write("UPDATE document SET heads = ?, updated_at = ? WHERE n = ?", concatBytes(...heads), now, n);
+        // Apart, so that most keystrokes leave the index of what is not indexed alone.
+        write("UPDATE document SET indexed = 0 WHERE n = ? AND indexed = 1", n);
       },
       addChanges: (document, run) => {
         write(

@@ -157,7 +157,8 @@ export const createPeerService = (deps: {
           dispatch(connection, { type: "itemsIngested", token: effect.token, results: [] });
           return;
         }
-        repositories.ingest(topic, effect.wires, connection, (results) => {
+        const origin = { source: connection, isAcknowledged: "push" in effect.token };
+        repositories.ingest(topic, effect.wires, origin, (results) => {
           dispatch(connection, { type: "itemsIngested", token: effect.token, results });
         });
         return;

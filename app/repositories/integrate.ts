@@ -4,7 +4,7 @@ import type { CheckedItem } from "../../protocol/entry/item.ts";
 import { openItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import { checkSpans, readParts } from "../../protocol/entry/payload.ts";
-import type { RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
+import type { DocSpan, RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
 import { readRecord, readRecordHeader } from "../../protocol/entry/record.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
@@ -20,20 +20,42 @@ import type { Repository } from "./repository.ts";
 
 /** What opening an item gave: a record to integrate, or the state it is stored in. */
 export type Opened =
-  | { readonly type: "record"; readonly record: SignedRecord; readonly parts: readonly Part[] }
+  | {
+      readonly type: "record";
+      readonly record: SignedRecord;
+      readonly parts: readonly Part[];
+      /** The change parts, inspected, in their order. */
+      readonly batches: readonly ChangeBatch[];
+    }
   | { readonly type: "refused"; readonly state: EntryState };
 
-/** Decrypts and verifies an item of a topic with `readKey`, in the order of data.md section 4.2. */
-export const openEntry = (crypto: CryptoProvider, rid: Uint8Array, readKey: Uint8Array, item: CheckedItem): Opened => {
+/** Decrypts and verifies an item of a topic with `readKey`, in the order of data.md section 4.2, and inspects its changes. */
+export const openEntry = (
+  { crypto, inspect }: { readonly crypto: CryptoProvider; readonly inspect: ChangeInspector },
+  rid: Uint8Array,
+  readKey: Uint8Array,
+  item: CheckedItem,
+): Opened => {
+  const malformed: Opened = { type: "refused", state: ENTRY_STATE.malformed };
   const plaintext = openItem(crypto, item, readKey);
   if (!plaintext.ok)
-    return { type: "refused", state: plaintext.error.type === "WrongKey" ? ENTRY_STATE.noKey : ENTRY_STATE.malformed };
+    return plaintext.error.type === "WrongKey" ? { type: "refused", state: ENTRY_STATE.noKey } : malformed;
   const record = readRecord(crypto, plaintext.value, { rid, gen: item.gen });
-  if (!record.ok) return { type: "refused", state: ENTRY_STATE.malformed };
+  if (!record.ok) return malformed;
   const parts = readParts(record.value.payload);
-  if (!parts.ok || !checkSpans(record.value.header, parts.value).ok)
-    return { type: "refused", state: ENTRY_STATE.malformed };
-  return { type: "record", record: record.value, parts: parts.value };
+  const { header } = record.value;
+  if (!parts.ok || !checkSpans(header, parts.value).ok) return malformed;
+  const batches: ChangeBatch[] = [];
+  for (const part of parts.value) {
+    if (part.type !== "changes") continue;
+    const described = header.parts[batches.length];
+    const batch = inspectBatch(inspect, part.changes);
+    if (!batch.ok || described === undefined) return malformed;
+    const facts = { ...batch.value, lastHash: hashAt(batch.value.facts, batch.value.count - 1) };
+    if (!checkSpanChanges(header.sess, described, facts).ok) return malformed;
+    batches.push(batch.value);
+  }
+  return { type: "record", record: record.value, parts: parts.value, batches };
 };
 
 /** New changes by document row, in an order in which dependencies come first. */
@@ -198,26 +220,6 @@ export const storeChanges = (
   return ok(fresh);
 };
 
-/** The changes of a span, when they are what the record's header announces. */
-const announcedBatch = (
-  inspect: ChangeInspector,
-  record: SignedRecord,
-  span: number,
-  changes: readonly Uint8Array[],
-): ChangeBatch | undefined => {
-  const described = record.header.parts[span];
-  const batch = inspectBatch(inspect, changes);
-  if (!batch.ok || described === undefined) return undefined;
-  const facts = { ...batch.value, lastHash: hashAt(batch.value.facts, batch.value.count - 1) };
-  return checkSpanChanges(record.header.sess, described, facts).ok ? batch.value : undefined;
-};
-
-/** Whether the record's change parts are what its header announces, without asking what they build on. */
-const announcedChanges = (inspect: ChangeInspector, record: SignedRecord, parts: readonly Part[]): boolean =>
-  parts
-    .filter((part) => part.type === "changes")
-    .every(({ changes }, span) => announcedBatch(inspect, record, span, changes) !== undefined);
-
 /** Takes the ACL ops of a record. They are signed by themselves and need neither the record's parents nor its right to write. */
 const takeOps = (store: Store, repository: Repository, parts: readonly Part[]): "invalid" | "added" | "known" => {
   let outcome: "added" | "known" = "known";
@@ -240,17 +242,14 @@ const takeOps = (store: Store, repository: Repository, parts: readonly Part[]): 
 export const integrateRecord = (
   deps: {
     readonly store: Store;
-    readonly crypto: CryptoProvider;
-    readonly inspect: ChangeInspector;
     /** Makes the void past of a record that counts count as well. */
     readonly adoptPast: (header: RecordHeader) => DocumentChanges;
   },
   repository: Repository,
-  record: SignedRecord,
-  parts: readonly Part[],
+  { record, parts, batches }: Extract<Opened, { type: "record" }>,
   now: number,
 ): Integrated => {
-  const { store, inspect } = deps;
+  const { store } = deps;
   const { access } = repository;
   const { header, iid } = record;
   const ops = takeOps(store, repository, parts);
@@ -300,12 +299,8 @@ export const integrateRecord = (
   if (counts) {
     const refusal = store.savepoint((): EntryState | undefined => {
       stored.push(...deps.adoptPast(header));
-      let span = 0;
-      for (const part of parts) {
-        if (part.type !== "changes") continue;
-        const batch = announcedBatch(inspect, record, span++, part.changes);
-        if (batch === undefined) return ENTRY_STATE.malformed;
-        const document = store.documents.add(repository.n, part.doc, now);
+      for (const [index, batch] of batches.entries()) {
+        const document = store.documents.add(repository.n, (header.parts[index] as DocSpan).doc, now);
         const fresh = storeChanges(store, document, batch, "entry", now);
         if (!fresh.ok) return fresh.error === "missingDependency" ? ENTRY_STATE.pending : ENTRY_STATE.malformed;
         if (fresh.value.length > 0) stored.push([document, fresh.value]);
@@ -313,10 +308,7 @@ export const integrateRecord = (
       return undefined;
     });
     if (refusal !== undefined) return answer(refusal);
-  } else {
-    if (!announcedChanges(inspect, record, parts)) return answer(ENTRY_STATE.malformed);
-    store.entries.setDoubt(repository.n, header.sess, iid, "void");
-  }
+  } else store.entries.setDoubt(repository.n, header.sess, iid, "void");
 
   store.entries.addInner(repository.n, {
     iid,

@@ -67,7 +67,12 @@ export interface RepositoryService {
   readonly ingest: (
     topic: TopicRow,
     wires: readonly Uint8Array[],
-    source: object | undefined,
+    origin: {
+      /** The link they came over. */
+      readonly source: object | undefined;
+      /** The sender relies on what `done` says being stored for good. */
+      readonly isAcknowledged: boolean;
+    },
     done: (results: readonly PushResult[]) => void,
   ) => void;
   /** Stores an item this node made for a topic that is not a repository's (rendezvous). */
@@ -105,6 +110,11 @@ const OPS_BYTES = 100_000;
 const UPKEEP_SPREAD_MS = 2_000;
 /** What may come over a reply topic: a few ops of one's own. */
 const MAX_REPLY_BYTES = 8_192;
+
+/** One verification slice; half of what a piece of background work may take. */
+const VERIFY_SLICE_MS = 4;
+/** Items in one commit: stored and integrated within a slice. */
+const COMMIT_BYTES = 524_288;
 
 interface Flush {
   cancel: () => void;
@@ -149,6 +159,8 @@ export const createRepositoryService = (deps: {
   const flushes = new Map<number, Flush>();
   const waiting = new Map<string, Opened & { type: "record" }>();
   const upkeep = new Map<number, () => void>();
+  /** Calls of `ingest` that are not done. */
+  let ingesting = 0;
 
   const keeper = createEpochKeeper({
     ...deps,
@@ -219,14 +231,12 @@ export const createRepositoryService = (deps: {
     repository: Repository,
     topic: TopicRow,
     opened: Extract<Opened, { type: "record" }>,
-    n: number,
     outcome: Outcome,
   ): EntryState => {
     const now = clock.unix();
     const adopt = (header: RecordHeader) => adoptPast({ store, crypto, inspect }, repository, header, now);
     const { record, parts } = opened;
-    const done = integrateRecord({ ...deps, adoptPast: adopt }, repository, record, parts, now);
-    store.entries.setState(n, done.state, record.iid);
+    const done = integrateRecord({ store, adoptPast: adopt }, repository, opened, now);
     for (const [document, list] of done.changes) {
       const known = outcome.changes.get(document);
       if (known === undefined) outcome.changes.set(document, [...list]);
@@ -253,7 +263,9 @@ export const createRepositoryService = (deps: {
         for (const row of store.entries.waiting(topic.n, ENTRY_STATE.pending)) {
           const opened = waiting.get(bytesToHex(row.oid)) ?? reopen(repository, topic, row);
           if (opened?.type !== "record") continue;
-          if (integrate(repository, topic, opened, row.n, outcome) === ENTRY_STATE.pending) continue;
+          const state = integrate(repository, topic, opened, outcome);
+          if (state === ENTRY_STATE.pending) continue;
+          store.entries.setState(row.n, state, opened.record.iid);
           waiting.delete(bytesToHex(row.oid));
           progress = true;
         }
@@ -266,7 +278,7 @@ export const createRepositoryService = (deps: {
     if (wire === undefined) return undefined;
     const item = readItem(crypto, wire);
     // The signature was checked before the item was stored.
-    return item.ok ? openEntry(crypto, repository.rid, topic.readKey, item.value as CheckedItem) : undefined;
+    return item.ok ? openEntry(deps, repository.rid, topic.readKey, item.value as CheckedItem) : undefined;
   };
 
   /** Readers' messages are small and carry nothing but ops and requests for seals. */
@@ -285,8 +297,7 @@ export const createRepositoryService = (deps: {
     if (!bytesEqual(topicPk, topic.pk) || kind !== expected) return { oid, status: 2 };
     const checked = checkTopicSignature(crypto, item.value);
     if (!checked.ok) return { oid, status: 2 };
-    const opened =
-      repository === undefined ? undefined : openEntry(crypto, repository.rid, topic.readKey, checked.value);
+    const opened = repository === undefined ? undefined : openEntry(deps, repository.rid, topic.readKey, checked.value);
     if (topic.kind === "reply" && opened !== undefined && !fitsReply(wire, opened)) return { oid, status: 2 };
     return { item: checked.value, opened };
   };
@@ -301,6 +312,7 @@ export const createRepositoryService = (deps: {
     repository: Repository | undefined,
     candidates: readonly Candidate[],
     source: object | undefined,
+    isAcknowledged: boolean,
   ): PushStatus => {
     const outcome: Outcome = {
       changes: new Map(),
@@ -315,25 +327,26 @@ export const createRepositoryService = (deps: {
     const written = store.transaction(() => {
       if (repository !== undefined && carriesOps(candidates)) outcome.items.push(...keeper.sealAllDrafts(repository));
       for (const { item, opened } of candidates) {
-        const n = store.entries.add({
+        if (store.entries.has(item.oid)) continue;
+        fresh.push(item);
+        const record = opened?.type === "record" ? opened : undefined;
+        let state: EntryState = opened?.type === "refused" ? opened.state : ENTRY_STATE.opened;
+        if (repository !== undefined && record !== undefined) state = integrate(repository, topic, record, outcome);
+        store.entries.add({
           oid: item.oid,
           topic: topic.n,
           kind: item.kind,
           gen: item.gen,
           wire: item.wire,
-          iid: null,
-          state: opened?.type === "refused" ? opened.state : ENTRY_STATE.opened,
+          iid: record?.record.iid ?? null,
+          state,
           own: false,
           arrivedAt: clock.unix(),
         });
-        if (n === undefined) continue;
-        fresh.push(item);
-        if (repository === undefined || opened?.type !== "record") continue;
-        const state = integrate(repository, topic, opened, n, outcome);
-        if (state === ENTRY_STATE.pending && waiting.size < MAX_WAITING_IN_MEMORY)
-          waiting.set(bytesToHex(item.oid), opened);
-        if (state !== ENTRY_STATE.valid)
-          log.debug("entry not integrated", { state, oid: bytesToHex(item.oid.subarray(0, 4)) });
+        if (repository === undefined || state === ENTRY_STATE.valid) continue;
+        log.debug("entry not integrated", { state, oid: bytesToHex(item.oid.subarray(0, 4)) });
+        if (state === ENTRY_STATE.pending && record !== undefined && waiting.size < MAX_WAITING_IN_MEMORY)
+          waiting.set(bytesToHex(item.oid), record);
       }
       if (repository === undefined) return;
       if (outcome.linked || outcome.accessChanged) retryWaiting(repository, outcome);
@@ -343,12 +356,14 @@ export const createRepositoryService = (deps: {
       if (outcome.accessChanged) rebuilt = keeper.settleAccess(repository);
       if (outcome.undecided && keeper.membership(repository) === "active")
         rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
-    });
+    }, "soon");
     if (!written.ok) {
       if (repository !== undefined) reload(repository);
       observer.fault(written.error);
       return 4;
     }
+    // Own items and what somebody is told to be stored here must outlive a power cut; what was pulled can be pulled again.
+    if ((outcome.items.length > 0 || isAcknowledged) && !flush()) return 4;
     if (repository !== undefined && outcome.accessChanged) refreshTopics();
     for (const item of fresh) observer.stored(topic, item, source);
     announce(outcome.items);
@@ -363,26 +378,43 @@ export const createRepositoryService = (deps: {
     return 0;
   };
 
-  const ingest: RepositoryService["ingest"] = (topic, wires, source, done) => {
+  const flush = (): boolean => {
+    const flushed = store.flush();
+    if (!flushed.ok) observer.fault(flushed.error);
+    return flushed.ok;
+  };
+
+  const ingest: RepositoryService["ingest"] = (topic, wires, { source, isAcknowledged }, done) => {
     const repository = topic.repository === null ? undefined : byNumber.get(topic.repository);
     const results: PushResult[] = [];
     let next = 0;
     let batch: Candidate[] = [];
+    let size = 0;
+    ingesting++;
     slices.add(() => {
       const start = clock.monotonic();
-      // Verification costs most; commit what one slice verified, so that neither verifying nor storing holds up the loop.
-      while (next < wires.length && clock.monotonic() - start < 5) {
-        const checked = verify(topic, repository, wires[next++] as Uint8Array);
+      // Verifying costs most and comes in slices; a commit is shared by what some slices verified.
+      while (next < wires.length && size < COMMIT_BYTES) {
+        const wire = wires[next++] as Uint8Array;
+        const checked = verify(topic, repository, wire);
         if ("status" in checked) results.push(checked);
-        else batch.push(checked);
+        else {
+          batch.push(checked);
+          size += wire.length;
+        }
+        if (clock.monotonic() - start >= VERIFY_SLICE_MS) break;
       }
+      if (next < wires.length && size < COMMIT_BYTES) return false;
       if (batch.length > 0) {
         const ordered = batch.toSorted((a, b) => a.item.gen - b.item.gen);
-        const status = commit(topic, repository, ordered, source);
+        const status = commit(topic, repository, ordered, source, isAcknowledged);
         results.push(...ordered.map(({ item }) => ({ oid: item.oid, status })));
         batch = [];
+        size = 0;
       }
       if (next < wires.length) return false;
+      ingesting--;
+      if (ingesting === 0) flush();
       done(results);
       return true;
     });

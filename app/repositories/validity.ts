@@ -8,7 +8,6 @@ import { readRecordHeader } from "../../protocol/entry/record.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
 import type { InnerRow, Store } from "../ports/store.ts";
-import { inspectBatch } from "./change-batch.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { DocumentChanges, Opened } from "./integrate.ts";
 import { openEntry, storeChanges } from "./integrate.ts";
@@ -32,16 +31,16 @@ const pastOf = (header: RecordHeader): readonly Uint8Array[] =>
 
 /** Opens a stored record again. */
 export const openStored = (
-  { store, crypto }: ValidityDependencies,
+  deps: ValidityDependencies,
   repository: Repository,
   iid: Uint8Array,
 ): Extract<Opened, { type: "record" }> | undefined => {
-  const carried = store.entries.wireOf(iid);
-  const topic = carried && store.topics.all().find(({ n }) => n === carried.topic);
-  const item = carried && readItem(crypto, carried.wire);
+  const carried = deps.store.entries.wireOf(iid);
+  const topic = carried && deps.store.topics.all().find(({ n }) => n === carried.topic);
+  const item = carried && readItem(deps.crypto, carried.wire);
   if (topic === undefined || item === undefined || !item.ok) return undefined;
   // The topic signature was checked before the item was stored.
-  const opened = openEntry(crypto, repository.rid, topic.readKey, item.value as CheckedItem);
+  const opened = openEntry(deps, repository.rid, topic.readKey, item.value as CheckedItem);
   return opened.type === "record" ? opened : undefined;
 };
 
@@ -49,11 +48,11 @@ export const openStored = (
 const apply = (deps: ValidityDependencies, repository: Repository, iid: Uint8Array, now: number): DocumentChanges => {
   const opened = openStored(deps, repository, iid);
   const applied: (readonly [number, readonly Uint8Array[]])[] = [];
-  for (const part of opened?.parts ?? []) {
-    if (part.type !== "changes") continue;
-    const document = deps.store.documents.add(repository.n, part.doc, now);
-    const batch = inspectBatch(deps.inspect, part.changes);
-    const fresh = batch.ok ? storeChanges(deps.store, document, batch.value, "entry", now) : batch;
+  for (const [index, batch] of (opened?.batches ?? []).entries()) {
+    const span = opened?.record.header.parts[index];
+    invariant(span !== undefined, "a change part has a span");
+    const document = deps.store.documents.add(repository.n, span.doc, now);
+    const fresh = storeChanges(deps.store, document, batch, "entry", now);
     if (fresh.ok && fresh.value.length > 0) applied.push([document, fresh.value]);
   }
   return applied;

@@ -173,11 +173,30 @@ const isStrictPublicKey = (publicKey: Uint8Array): boolean => {
   return !atLeastP && !smallOrderYs.has(y.toString("hex"));
 };
 
+/** Entries of a repository are signed by few keys; importing one costs as much as a verification. */
+const IMPORTED_KEYS = 64;
+const importedKeys = new Map<string, KeyObject>();
+
+/** Imports a key that is strict; the least recently used of the remembered ones is forgotten. */
+const verificationKey = (publicKey: Uint8Array): KeyObject | undefined => {
+  const name = Buffer.from(publicKey).toString("latin1");
+  const known = importedKeys.get(name);
+  const key = known ?? (isStrictPublicKey(publicKey) ? importPublic("Ed25519", publicKey) : undefined);
+  if (key === undefined) return undefined;
+  importedKeys.delete(name);
+  importedKeys.set(name, key);
+  for (const [oldest] of importedKeys) {
+    if (importedKeys.size <= IMPORTED_KEYS) break;
+    importedKeys.delete(oldest);
+  }
+  return key;
+};
+
 const verifyStrictly = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
-  if (publicKey.length !== keyBytes || signature.length !== signatureBytes || !isStrictPublicKey(publicKey))
-    return false;
+  if (publicKey.length !== keyBytes || signature.length !== signatureBytes) return false;
   try {
-    return verify(null, message, importPublic("Ed25519", publicKey), signature);
+    const key = verificationKey(publicKey);
+    return key !== undefined && verify(null, message, key, signature);
   } catch {
     return false;
   }

@@ -20,10 +20,10 @@ CREATE TABLE topic(n INTEGER PRIMARY KEY, pk BLOB NOT NULL UNIQUE CHECK(length(p
   kind INTEGER NOT NULL, read_key BLOB NOT NULL CHECK(length(read_key)=32), topic_seed BLOB) STRICT;
 
 -- state: 0 stored 1 no-key 2 opened 3 pending 4 valid 5 void 6 malformed 7 quarantined 8 deferred
--- delivered: whether another device has acknowledged it
+-- delivered: whether another device has acknowledged it; wire comes last, as what stands behind it costs reading it
 CREATE TABLE entry(n INTEGER PRIMARY KEY, oid BLOB NOT NULL UNIQUE CHECK(length(oid)=32), topic INTEGER NOT NULL REFERENCES topic(n),
-  kind INTEGER NOT NULL, gen INTEGER NOT NULL, wire BLOB NOT NULL, iid BLOB, state INTEGER NOT NULL, own INTEGER NOT NULL DEFAULT 0,
-  delivered INTEGER NOT NULL DEFAULT 0, arrived_at INTEGER NOT NULL) STRICT;
+  kind INTEGER NOT NULL, gen INTEGER NOT NULL, iid BLOB, state INTEGER NOT NULL, own INTEGER NOT NULL DEFAULT 0,
+  delivered INTEGER NOT NULL DEFAULT 0, arrived_at INTEGER NOT NULL, wire BLOB NOT NULL) STRICT;
 CREATE INDEX entry_reconcile ON entry(topic, gen, oid);
 CREATE INDEX entry_waiting ON entry(topic, state) WHERE state IN (0, 1, 2, 3, 7, 8);
 CREATE INDEX entry_undelivered ON entry(topic) WHERE own = 1 AND delivered = 0;

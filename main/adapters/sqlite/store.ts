@@ -347,7 +347,11 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         write("UPDATE entry SET state = ?, iid = ? WHERE n = ?", state, iid, n);
       },
       waiting: (topic, state) =>
-        many<EntryRow>("SELECT n, oid FROM entry WHERE topic = ? AND state = ? ORDER BY gen, oid", topic, state),
+        many<EntryRow>(
+          "SELECT n, oid FROM entry INDEXED BY entry_waiting WHERE topic = ? AND state = ? AND state IN (0, 1, 2, 3, 7, 8) ORDER BY gen, oid",
+          topic,
+          state,
+        ),
       items: (topic) => many("SELECT gen, oid FROM entry WHERE topic = ? ORDER BY gen, oid", topic),
       undelivered: (topic, limit) =>
         many<{ oid: Uint8Array }>(

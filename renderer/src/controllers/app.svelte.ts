@@ -4,6 +4,8 @@ import { problemOf, problemOfReport } from "../errors.ts";
 import type { Documents } from "./documents.svelte.ts";
 import { createDocuments } from "./documents.svelte.ts";
 import { createEventHub } from "./event-hub.ts";
+import type { History } from "./history.svelte.ts";
+import { createHistory } from "./history.svelte.ts";
 import type { Navigation } from "./navigation.svelte.ts";
 import { createNavigation } from "./navigation.svelte.ts";
 import type { Network } from "./network.svelte.ts";
@@ -32,6 +34,7 @@ export interface App {
   readonly navigation: Navigation;
   readonly notebooks: Notebooks;
   readonly documents: Documents;
+  readonly history: History;
   /** The full search view's. */
   readonly search: Search;
   readonly sharing: Sharing;
@@ -59,6 +62,7 @@ export const createApp = (api: Api): App => {
     preferred: () => settings.current().lastNotebook,
   });
   const documents = createDocuments({ api, hub, toasts, notebooks, settings });
+  const history = createHistory({ api, hub, toasts, documents });
   const search = createSearch(api, "everything", SEARCH_LIMIT);
   const sharing = createSharing({
     api,
@@ -106,6 +110,7 @@ export const createApp = (api: Api): App => {
     navigation,
     notebooks,
     documents,
+    history,
     search,
     sharing,
     network,
@@ -120,6 +125,7 @@ export const createApp = (api: Api): App => {
     stop: () => {
       hub.stop();
       documents.stop();
+      history.stop();
     },
   };
 };

@@ -13,6 +13,7 @@ export type DialogState =
   | { readonly type: "join" }
   | { readonly type: "import"; readonly notebook: string | null }
   | { readonly type: "export"; readonly notebook: string }
+  | { readonly type: "nameVersion"; readonly heads: readonly string[] }
   | { readonly type: "moveNote"; readonly document: string };
 
 export interface Navigation {

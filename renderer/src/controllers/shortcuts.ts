@@ -55,6 +55,16 @@ export const SHORTCUTS: readonly Shortcut[] = [
     },
   },
   {
+    keys: "Mod+Shift+H",
+    label: "History of the note",
+    group: "Notes",
+    run: ({ navigation, documents, history }) => {
+      if (documents.selectedId() === null) return;
+      navigation.go("notes");
+      history.toggle();
+    },
+  },
+  {
     keys: "Mod+Shift+S",
     label: "Share the notebook",
     group: "Notes",

@@ -213,6 +213,44 @@ const SHOTS: readonly Shot[] = [
       await page.getByRole("button", { name: "Choose a folder" }).click();
     },
   },
+  {
+    name: "merge-banner",
+    scene: "history",
+    act: async (page) => {
+      await page.getByRole("option", { name: "Transect 4" }).click();
+      await page.getByText("Merged with 17 changes").waitFor();
+    },
+  },
+  {
+    name: "history",
+    scene: "history",
+    act: async (page) => {
+      await page.getByRole("option", { name: "Transect 4" }).click();
+      await page.keyboard.press("Control+Shift+h");
+      await page.getByRole("listbox", { name: "Versions" }).getByRole("option").nth(1).click();
+      await page.getByText("Bring the ladder.").waitFor();
+    },
+  },
+  {
+    name: "history-sides",
+    scene: "history",
+    act: async (page) => {
+      await page.getByRole("option", { name: "Transect 4" }).click();
+      await page.keyboard.press("Control+Shift+h");
+      await page.getByRole("listbox", { name: "Versions" }).getByRole("option").nth(2).click();
+      await page.getByText("Side by side").click();
+      await page.getByText("7 unchanged").or(page.getByText("unchanged paragraphs")).first().waitFor();
+    },
+  },
+  {
+    name: "history-empty",
+    scene: "history-empty",
+    act: async (page) => {
+      await page.getByRole("option", { name: "Transect 4" }).click();
+      await page.keyboard.press("Control+Shift+h");
+      await page.getByText("Nothing written yet").waitFor();
+    },
+  },
   { name: "settings", scene: "nag", act: key("Control+,") },
   { name: "shortcuts", scene: "workspace", act: key("Control+/") },
   { name: "new-notebook", scene: "workspace", act: key("Control+Shift+n") },

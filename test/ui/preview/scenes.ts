@@ -3,7 +3,7 @@ import type { PendingInvite } from "../../../app/contract/types.ts";
 import { err } from "../../../protocol/kernel/result.ts";
 import type { Overrides, World } from "../support/fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "../support/fake-transport.ts";
-import { FIELD_NOTES, NOTES, sampleWorld } from "../support/sample-world.ts";
+import { DIFF, FIELD_NOTES, HISTORY, NOTES, sampleWorld } from "../support/sample-world.ts";
 
 interface Scene {
   readonly world: World;
@@ -63,6 +63,19 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
       ],
     }),
   }),
+  history: () => ({
+    world: sampleWorld({
+      history: HISTORY,
+      diff: DIFF,
+      merged: {
+        before: [hex(1, 32)],
+        heads: [hex(2, 32)],
+        changes: 17,
+        people: [{ member: hex(8, 32), name: "Ben Haddad", self: false }],
+      },
+    }),
+  }),
+  "history-empty": () => ({}),
   importing: () => ({ overrides: { "import.markdown": () => new Promise(() => undefined) } }),
   "import-report": () => ({
     overrides: {

@@ -1,4 +1,4 @@
-import type { DocumentSummary, Member, Notebook } from "../../../app/contract/types.ts";
+import type { DocumentSummary, HistorySession, Member, Notebook, NoteDiff } from "../../../app/contract/types.ts";
 import type { World } from "./fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "./fake-transport.ts";
 
@@ -200,3 +200,77 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
     settings: { "window.lastNotebook": FIELD_NOTES.id, "window.lastDocument": NOTES[0]?.id ?? "" },
     ...given,
   });
+
+const session = (
+  position: number,
+  age: number,
+  minutes: number,
+  people: readonly (readonly [name: string, added: number, removed: number, device?: number])[],
+  name?: string,
+): HistorySession => ({
+  position,
+  from: NOW - age - minutes * MINUTE,
+  to: NOW - age,
+  before: position === 40 ? [] : [hex(position + 1, 32)],
+  heads: [hex(position, 32)],
+  people: people.map(([person, added, removed, device]) => ({
+    member: hex(person.length, 32),
+    name: person,
+    self: person === "Ada Lovelace",
+    device: hex(device ?? person.length, 32),
+    changes: added,
+    added,
+    removed,
+  })),
+  versions: name === undefined ? [] : [{ heads: [hex(position, 32)], name, at: NOW - age, by: "Ben Haddad" }],
+});
+
+/** What several people did to one note in three days. */
+export const HISTORY: readonly HistorySession[] = [
+  session(640, 2 * MINUTE, 14, [
+    ["Ada Lovelace", 182, 12],
+    ["Ben Haddad", 40, 3],
+  ]),
+  session(410, 96 * MINUTE, 4, [["Ben Haddad", 0, 0]], "Sent to the district council"),
+  session(400, 3 * 60 * MINUTE, 28, [["Chiara Rossi", 1204, 88]]),
+  session(180, DAY, 7, [
+    ["Ada Lovelace", 311, 20],
+    ["Ada Lovelace", 14, 0, 77],
+  ]),
+  session(40, 2 * DAY, 0, [["Ada Lovelace", 96, 0]]),
+];
+
+const text = (value: string) => ({ type: "text", value }) as const;
+const block = (type: string, attrs: Readonly<Record<string, number>> = {}) =>
+  ({ type: "block", value: { type, parents: [], attrs, isEmbed: false } }) as const;
+
+export const DIFF: NoteDiff = {
+  title: { from: "Transect 4", to: "Transect 4, north bank" },
+  added: 96,
+  removed: 21,
+  parts: [
+    { type: "same", span: block("heading", { level: 2 }) },
+    { type: "same", span: text("Morning") },
+    { type: "restyled", before: block("paragraph"), after: block("unordered-list-item") },
+    { type: "same", span: text("Reed bunting ") },
+    { type: "removed", span: text("×2, far away") },
+    { type: "added", span: text("×3, one singing from the alder") },
+    { type: "same", span: text(" at 06:40.") },
+    { type: "added", span: block("unordered-list-item") },
+    { type: "added", span: text("Water a hand higher than last week.") },
+    ...["One", "Two", "Three", "Four", "Five", "Six", "Seven"].flatMap((word) => [
+      { type: "same", span: block("paragraph") } as const,
+      { type: "same", span: text(`${word}: nothing to report.`) } as const,
+    ]),
+    { type: "removed", span: block("paragraph") },
+    { type: "removed", span: text("Bring the ladder.") },
+    { type: "same", span: block("paragraph") },
+    { type: "same", span: text("Next time from the ") },
+    {
+      type: "restyled",
+      before: text("south"),
+      after: { type: "text", value: "south", marks: { strong: true } },
+    },
+    { type: "same", span: text(" end.") },
+  ],
+};

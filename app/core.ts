@@ -496,6 +496,7 @@ export const createCore = (ports: CorePorts): Core => {
       return close;
     },
     "documents.apply": ({ lease, changes }) => documents.apply(lease, changes),
+    "documents.recall": ({ lease, changes }) => documents.recall(lease, changes),
     "documents.presence": async ({ lease, cursor }) => {
       const open = documents.lease(lease);
       if (open === undefined) return err(contractError("LeaseExpired"));

@@ -33,6 +33,7 @@ const MAX_PATH = 4_096;
 const MAX_LINK = 2_000;
 /** Changes one renderer frame may hand over, each bounded like an entry's payload. */
 const MAX_CHANGES = 1_024;
+const MAX_RECALLED = 256;
 const MAX_CHANGE_BYTES = 4_194_304;
 
 /** Members of a notebook, as the ACL bounds them. */
@@ -77,6 +78,7 @@ const documentsEdit = object({
   tags: optional(array(text(1, MAX_NAME), 100)),
 });
 const documentsApply = object({ lease: leaseId, changes: array(bytes(MAX_CHANGE_BYTES), MAX_CHANGES) });
+const documentsRecall = object({ lease: leaseId, changes: array(hexOf(32), MAX_RECALLED) });
 /** Two stable positions of the editor, well below the 4 KiB of an ephemeral item. */
 const documentsPresence = object({ lease: leaseId, cursor: optional(text(0, 1_000)) });
 const invitesCreate = object({
@@ -196,6 +198,7 @@ export const contract = {
   "documents.restore": command<Input<typeof documentInput>, T.Heads>(documentInput),
   "documents.open": stream<Input<typeof documentInput>, T.OpenDocumentEvent>(documentInput),
   "documents.apply": command<Input<typeof documentsApply>, T.Heads>(documentsApply),
+  "documents.recall": query<Input<typeof documentsRecall>, T.Recalled>(documentsRecall),
   "documents.presence": command<Input<typeof documentsPresence>, null>(documentsPresence),
   "history.list": query<Input<typeof historyList>, T.HistoryPage>(historyList),
   "history.read": query<Input<typeof historyRead>, T.PastNote>(historyRead),

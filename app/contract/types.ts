@@ -117,6 +117,11 @@ export interface Heads {
   readonly heads: readonly string[];
 }
 
+/** Changes asked for by hash, those that the node has. */
+export interface Recalled {
+  readonly changes: readonly Uint8Array[];
+}
+
 /** One run of rich text with equal marks, or one block marker (an embed stands inside the text of a block). */
 export type RichSpan =
   | { readonly type: "text"; readonly value: string; readonly marks?: RichMarks }

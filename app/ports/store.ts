@@ -290,6 +290,8 @@ export interface DocumentStore {
   readonly truncate: (document: number, actor: Uint8Array, from: number) => void;
   /** Sets the heads after changes were taken out and forgets the snapshot. */
   readonly rebuilt: (document: number, heads: readonly Uint8Array[]) => void;
+  /** Those of these changes that the document has, in arrival order. Reads all hashes of the document in the worst case. */
+  readonly changesByHash: (n: number, hashes: readonly Uint8Array[]) => readonly Uint8Array[];
   /** Runs of own sessions not yet sealed into an entry, in the order they were made. */
   readonly drafts: (repository: number, limit: number) => readonly DraftRow[];
   /** Runs of other devices that came live and whose entries have not come. */

@@ -1,6 +1,6 @@
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
-import type { DocumentContent, DocumentSummary, Heads, OpenDocumentEvent } from "../contract/types.ts";
+import type { DocumentContent, DocumentSummary, Heads, OpenDocumentEvent, Recalled } from "../contract/types.ts";
 import { storeFailure } from "../identities/identity-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Engine, EngineError, NewDocument, NoteContent, NoteEdit } from "../ports/engine.ts";
@@ -49,6 +49,8 @@ export interface DocumentService {
   ) => Answer<Heads>;
   readonly open: (id: string, emit: Emit) => () => void;
   readonly apply: (lease: string, changes: readonly Uint8Array[]) => Answer<Heads>;
+  /** Changes that the replica of an open document has forgotten and now needs again, by their hashes. */
+  readonly recall: (lease: string, hashes: readonly string[]) => Answer<Recalled>;
   readonly lease: (
     lease: string,
   ) =>
@@ -323,6 +325,12 @@ export const createDocumentService = (deps: {
     expireWritable: (repository) => {
       const writable = repositories.canWrite(repository);
       expire((lease) => lease.repository === repository && (lease.session !== undefined) !== writable);
+    },
+    recall: async (leaseId, hashes) => {
+      const lease = leases.get(leaseId);
+      if (lease === undefined) return err(contractError("LeaseExpired"));
+      const wanted = hashes.flatMap((hash) => hexToBytes(hash) ?? []);
+      return ok({ changes: store.documents.changesByHash(lease.document.n, wanted) });
     },
     lease: (id) => leases.get(id),
     leasesOf: (document) => [...leases.values()].filter((lease) => lease.document.n === document),

@@ -2,6 +2,7 @@ import type { EngineError } from "../../app/ports/engine.ts";
 import { convertMarkdownFile } from "../../app/portability/markdown-import.ts";
 import { createNote, editNote, readFacts, readNote } from "../../app/repositories/note-document.ts";
 import type { FormatDependencies } from "../../protocol/automerge-format/change.ts";
+import { changeMeta } from "../../protocol/automerge-format/decode.ts";
 import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import { createReplica, loadReplica } from "../../protocol/replica/replica.ts";
 import type { ApplyOutcome, Replica } from "../../protocol/replica/types.ts";
@@ -65,11 +66,28 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
       snapshot === null ? ok(createReplica(dependencies, NOBODY)) : loadReplica(dependencies, snapshot, NOBODY);
     if (!loaded.ok) return fault("BadSnapshot", loaded.error.rule);
     const outcome = loaded.value.applyChanges(changes);
-    if (outcome.missing.length > 0 && snapshot !== null) {
-      return fault("BadSnapshot", "dependencies older than the snapshot remembers");
+    if (outcome.missing.length > 0) {
+      if (snapshot !== null) return fault("BadSnapshot", "dependencies older than the snapshot remembers");
+      recall(loaded.value, changes);
     }
-    keep(request.key, { replica: loaded.value, lost: new Set(outcome.missing) });
+    keep(request.key, { replica: loaded.value, lost: new Set(loaded.value.missing()) });
     return ok({ refused: refusedIn(outcome) });
+  };
+
+  /** Hands in once more what the replica has forgotten while it took `changes` and others of them build on. */
+  const recall = (replica: Replica, changes: readonly Uint8Array[]): void => {
+    const byHash = new Map<string, Uint8Array>();
+    for (const bytes of changes) {
+      const meta = changeMeta(bytes, dependencies);
+      if (meta.ok) byHash.set(meta.value.hash, bytes);
+    }
+    for (let missing = replica.missing(); missing.length > 0;) {
+      const known = missing.flatMap((hash) => byHash.get(hash) ?? []);
+      replica.applyChanges(known);
+      const still = replica.missing();
+      if (known.length === 0 || still.join() === missing.join()) return;
+      missing = still;
+    }
   };
 
   const apply = (key: number, changes: readonly Uint8Array[]): EngineAnswer<"apply"> => {

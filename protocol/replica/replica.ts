@@ -231,6 +231,7 @@ const replicaOf = (dependencies: FormatDependencies, actor: ActorId, state: Repl
   return {
     actor,
     heads: history.heads,
+    missing: history.missing,
     applyChanges,
     change,
     objectAt,

@@ -152,6 +152,8 @@ export interface Replica {
   readonly actor: ActorId;
   /** Hashes of the changes no other applied change depends on, sorted. */
   readonly heads: () => readonly ChangeHash[];
+  /** Dependencies that held-back changes wait for; older ones than a replica remembers are handed in again. */
+  readonly missing: () => readonly ChangeHash[];
   /** Takes change chunks (raw or deflated) in any order. */
   readonly applyChanges: (changes: readonly Uint8Array[]) => ApplyOutcome;
   /**

@@ -35,6 +35,7 @@ const createNoteNode = (markdown = MARKDOWN) => {
   });
   if (created === undefined) throw new Error("no change");
   const log: Uint8Array[] = [created.bytes];
+  const byHash = new Map<string, Uint8Array>();
   const calls: { readonly name: string; readonly input: unknown }[] = [];
   const leases: string[] = [];
   let emit: ((message: Result<OpenDocumentEvent, ContractError>) => void) | undefined;
@@ -43,6 +44,10 @@ const createNoteNode = (markdown = MARKDOWN) => {
     createApi({
       invoke: async (name, input) => {
         calls.push({ name, input });
+        if (name === "documents.recall") {
+          const { changes } = input as { readonly changes: readonly string[] };
+          return ok({ changes: changes.flatMap((hash) => byHash.get(hash) ?? []) });
+        }
         if (name !== "documents.apply") return ok(null);
         const answer = answerApply();
         if (answer.ok) {
@@ -86,6 +91,12 @@ const createNoteNode = (markdown = MARKDOWN) => {
       if (change === undefined) throw new Error("no change");
       log.push(change.bytes);
       emit?.(ok({ type: "changes", changes: [change.bytes] }));
+    },
+    /** A change that the node has and the editor is never told of, as one that its replica has forgotten. */
+    editUnseen: (run: Parameters<Replica["change"]>[1]) => {
+      const change = replica.change({ time: 1 }, run);
+      if (change === undefined) throw new Error("no change");
+      byHash.set(change.hash, change.bytes);
     },
     textId: text,
     text: () => spansToText(readSpans(replica.spans(text))),
@@ -132,6 +143,16 @@ describe("the note editor", () => {
     expect(JSON.stringify(node.replica.spans(node.textId))).toContain('"checked":true');
     await fireEvent.click(screen.getByRole("button", { name: "Undo" }));
     await waitFor(() => expect(JSON.stringify(node.replica.spans(node.textId))).toContain('"checked":false'));
+  });
+
+  test("asks the node for what a change builds on when the editor does not know it", async () => {
+    const node = createNoteNode();
+    const { textbox } = show(node);
+    node.editUnseen((transaction) => transaction.splice(node.textId, 6, 0, "Dear "));
+    node.editUnseen((transaction) => transaction.splice(node.textId, 11, 0, "old "));
+    node.edit((transaction) => transaction.splice(node.textId, 15, 0, "reader, "));
+    expect(textbox.textContent).not.toContain("reader");
+    await waitFor(() => expect(textbox.textContent).toContain("Dear old reader, Hello"), { timeout: 5_000 });
   });
 
   test("shows what others change, their caret, and the title as it is typed", async () => {

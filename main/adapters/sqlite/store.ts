@@ -18,9 +18,9 @@ import type {
   AddressRow,
 } from "../../../app/ports/store.ts";
 import { ENTRY_STATE } from "../../../app/ports/store.ts";
-import { changesOf, sliceRun } from "../../../app/repositories/change-batch.ts";
+import { changesOf, FACT_BYTES, hashAt, sliceRun } from "../../../app/repositories/change-batch.ts";
 import { invariant } from "../../../protocol/kernel/assert.ts";
-import { concatBytes } from "../../../protocol/kernel/bytes.ts";
+import { bytesToHex, concatBytes } from "../../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { createBlobRows } from "./blob-rows.ts";
@@ -83,6 +83,7 @@ const SESSION_COLUMNS =
 /** Bytes of log between two calls of `written`; a row dirties some pages besides its blobs. */
 const BYTES_PER_CALL = 2 << 20;
 const BYTES_PER_ROW = 4_096;
+const RUNS_PER_PAGE = 1_024;
 const FLUSH_KEY = "flushed";
 
 /** Implements the store port on the writer connection of `profile.db`; `written` is called now and then after commits. */
@@ -525,6 +526,30 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           from,
         );
         return { changes: rows.flatMap(changesOf), upTo: rows.at(-1)?.n ?? from };
+      },
+      changesByHash: (document, hashes) => {
+        const wanted = new Set(hashes.map(bytesToHex));
+        const found: Uint8Array[] = [];
+        for (let before = Number.MAX_SAFE_INTEGER; wanted.size > 0 && before > 0;) {
+          const runs = many<{ n: number; facts: Uint8Array }>(
+            "SELECT n, facts FROM change_run WHERE document = ? AND n < ? ORDER BY n DESC LIMIT ?",
+            document,
+            before,
+            RUNS_PER_PAGE,
+          );
+          for (const { n, facts } of runs) {
+            const count = facts.length / FACT_BYTES;
+            const places = Array.from({ length: count }, (_, at) => at).filter((at) =>
+              wanted.delete(bytesToHex(hashAt(facts, at))),
+            );
+            if (places.length === 0) continue;
+            const run = one<{ bytes: Uint8Array }>("SELECT bytes FROM change_run WHERE n = ?", n);
+            const changes = run === undefined ? [] : changesOf({ facts, count, bytes: run.bytes });
+            found.unshift(...places.flatMap((at) => changes[at] ?? []));
+          }
+          before = runs.length < RUNS_PER_PAGE ? 0 : (runs.at(-1)?.n ?? 0);
+        }
+        return found;
       },
       truncate: (document, actor, from) => {
         write("DELETE FROM change_run WHERE document = ? AND actor = ? AND first_seq >= ?", document, actor, from);

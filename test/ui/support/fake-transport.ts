@@ -321,6 +321,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return () => undefined;
     },
     "documents.apply": () => answer({ heads: [] }),
+    "documents.recall": () => answer({ changes: [] }),
     "documents.presence": () => answer(null),
     "invites.create": ({ mode }) =>
       answer({

@@ -39,6 +39,10 @@ const PRESENCE_REPEAT_MS = 10_000;
 /** Bounds of `documents.apply`. */
 const MAX_BATCH_CHANGES = 1_024;
 const MAX_BATCH_BYTES = 4_000_000;
+/** A change may overtake what it builds on by this much before the node is asked for it. */
+const RECALL_DELAY_MS = 500;
+/** Bound of `documents.recall`. */
+const MAX_RECALLED = 256;
 
 export const openNote = (api: Api, document: string, events: NoteSessionEvents): NoteSession => {
   let lease: string | undefined;
@@ -50,6 +54,8 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
   let sendTimer: ReturnType<typeof setTimeout> | undefined;
   let presenceTimer: ReturnType<typeof setTimeout> | undefined;
   let presence: string | null | undefined;
+  let replica: Replica | undefined;
+  let recallTimer: ReturnType<typeof setTimeout> | undefined;
 
   const open = (): void => {
     unsubscribe();
@@ -70,6 +76,7 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
         return;
       case "changes":
         events.changes(event.changes);
+        recallLater();
         return;
       case "presence":
         events.presence(event.present);
@@ -83,7 +90,7 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
       events.failed(contractError("EngineFailed"));
       return;
     }
-    const replica = loaded?.value ?? createReplica(replicaDependencies, event.actor);
+    replica = loaded?.value ?? createReplica(replicaDependencies, event.actor);
     const { rejected } = replica.applyChanges(event.changes);
     if (rejected.length > 0) events.problem(contractError("BadChange"));
     // What could not be delivered under the old lease is delivered under the new one, and shown again.
@@ -94,7 +101,26 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
       return;
     }
     events.opened({ replica, text, writable: event.writable });
+    recallLater();
     flush();
+  };
+
+  /** Changes wait for others that this replica has forgotten, being older than those it remembers: the node has them. */
+  const recallLater = (): void => {
+    if (recallTimer === undefined && (replica?.missing().length ?? 0) > 0)
+      recallTimer = setTimeout(() => void recall(), RECALL_DELAY_MS);
+  };
+
+  const recall = async (): Promise<void> => {
+    recallTimer = undefined;
+    const asked = replica;
+    const missing = asked?.missing() ?? [];
+    if (lease === undefined || isClosed || missing.length === 0) return;
+    const answer = await api.call("documents.recall", { lease, changes: missing.slice(0, MAX_RECALLED) });
+    if (!answer.ok || answer.value.changes.length === 0 || replica !== asked || isClosed) return;
+    events.changes(answer.value.changes);
+    // Unchanged: an input method holds the changes back, or they do not help; asking again would not either.
+    if (asked?.missing().join() !== missing.join()) recallLater();
   };
 
   const reopen = (): void => {
@@ -166,6 +192,7 @@ export const openNote = (api: Api, document: string, events: NoteSessionEvents):
     close: () => {
       isClosed = true;
       clearTimeout(presenceTimer);
+      clearTimeout(recallTimer);
       clearInterval(repeat);
       if (presence !== undefined) presence = null;
       void sendPresenceNow();

@@ -25,6 +25,7 @@ import type { SearchIndex } from "./ports/search-index.ts";
 import type { Store, StoreError } from "./ports/store.ts";
 import { createPortability } from "./portability/portability-service.ts";
 import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
+import { documentPage, folderCounts } from "./repositories/document-lists.ts";
 import { createDocumentService, documentId, headsOf } from "./repositories/document-service.ts";
 import type { ChangeInspector } from "./repositories/change-inspector.ts";
 import { createTopicItems } from "./repositories/item-source.ts";
@@ -77,6 +78,7 @@ export type ShellOperation = "shell.pickFolder" | "shell.openExternal" | "shell.
 /** Operations that answer without an open profile. */
 export type NodeOperation =
   | "app.info"
+  | "workspace.show"
   | "vault.status"
   | "vault.unlock"
   | "vault.lock"
@@ -95,6 +97,8 @@ export interface Core {
   readonly accept: (link: Link) => void;
   /** An attachment of a notebook as the window shows it; what is missing is fetched while it is read. */
   readonly readAttachment: (notebook: string, blob: string) => Promise<Result<OpenFile, ContractError>>;
+  /** Takes up the documents that lists and search do not know yet. */
+  readonly index: () => void;
   /** Tells the node that the computer woke up or the network changed. */
   readonly wake: () => void;
   /** Seals drafts, closes connections and stops workers; the store stays open for the host to close. */
@@ -110,6 +114,7 @@ const STOP_STEP = durationMs(1_500);
 export const createCore = (ports: CorePorts): Core => {
   const { profile, store, crypto, random, clock, log, inspect, engine, emit } = ports;
   const slices = createSliceQueue(clock);
+  let isStopped = false;
   let pendingStatus: (() => void) | undefined;
   const changedDocuments = new Set<Repository>();
   let documentsTimer: (() => void) | undefined;
@@ -121,6 +126,7 @@ export const createCore = (ports: CorePorts): Core => {
     emit({ type: "problem", error: storeFailure(error) });
   };
   const statusChanged = (): void => {
+    if (isStopped) return;
     pendingStatus ??= clock.after(EVENT_DELAY, () => {
       pendingStatus = undefined;
       emit({ type: "peersChanged" });
@@ -129,6 +135,7 @@ export const createCore = (ports: CorePorts): Core => {
   };
   const documentsChanged = (repository: Repository): void => {
     changedDocuments.add(repository);
+    if (isStopped) return;
     documentsTimer ??= clock.after(EVENT_DELAY, () => {
       documentsTimer = undefined;
       for (const { id } of changedDocuments) emit({ type: "documentsChanged", notebook: id });
@@ -472,6 +479,9 @@ export const createCore = (ports: CorePorts): Core => {
       }),
     "documents.list": ({ notebook, deleted }) =>
       withNotebook(notebook, (repository) => ok(documents.list(repository, deleted ?? "exclude"))),
+    "documents.page": (input) =>
+      withNotebook(input.notebook, (repository) => ok(documentPage(store, repository, input))),
+    "documents.folders": ({ notebook }) => withNotebook(notebook, (repository) => ok(folderCounts(store, repository))),
     "documents.read": ({ document }) => documents.read(document),
     "documents.edit": ({ document, ...given }) => {
       const edits: NoteEdit[] = [];
@@ -580,7 +590,6 @@ export const createCore = (ports: CorePorts): Core => {
   repositories.open(profile);
   invites.open();
   peers.open();
-  indexer.resume();
   attachments.open();
 
   return {
@@ -589,8 +598,10 @@ export const createCore = (ports: CorePorts): Core => {
     summary,
     accept: (link) => peers.accept(link),
     readAttachment: (notebook, blob) => attachments.read(notebook, blob),
+    index: () => indexer.resume(),
     wake: () => peers.wake(),
     stop: async () => {
+      isStopped = true;
       pendingStatus?.();
       documentsTimer?.();
       for (const cancel of presenceTimers.values()) cancel();

@@ -26,6 +26,8 @@ export interface ProfileStorage {
   readonly history: HistoryReader;
   /** What was found damaged and worked around. */
   readonly problems: readonly ContractError[];
+  /** False once damage was found after opening; opened again, the damaged files are put aside. */
+  readonly sound: Promise<boolean>;
   readonly close: () => void;
 }
 
@@ -114,10 +116,28 @@ export const createNode = (ports: NodePorts): Node => {
       log,
       emit,
     });
-    open = { core, storage: storage.value };
+    const opened = { core, storage: storage.value };
+    open = opened;
     emit({ type: "identityChanged" });
     emit({ type: "notebooksChanged" });
+    void opened.storage.sound.then((isSound) => {
+      if (open !== opened) return;
+      if (isSound) core.index();
+      else void inTurn(() => replaceStorage(opened, profile, key));
+    });
     return ok(null);
+  };
+
+  /** Goes on with an empty database in place of one that turned out to be damaged. */
+  const replaceStorage = async (damaged: typeof open, profile: Profile, key: Uint8Array): Promise<void> => {
+    if (open !== damaged) return;
+    log.error("database damaged");
+    await closeProfile(contractError("CorruptDatabase")).catch((cause: unknown) => {
+      log.error("not closed cleanly", { cause: String(cause) });
+      damaged?.storage.close();
+    });
+    const reopened = await openProfile(profile, key);
+    if (!reopened.ok) problem(reopened.error);
   };
 
   const closeProfile = async (reason: ContractError): Promise<void> => {
@@ -180,6 +200,21 @@ export const createNode = (ports: NodePorts): Node => {
 
   const own: Pick<Handlers, NodeOperation> = {
     "app.info": async () => ok(ports.info),
+    "workspace.show": async () => {
+      const status = await identity.vaultStatus();
+      if (!status.ok) return status;
+      const shown = status.value.state === "unlocked" ? await identity.show() : ok(null);
+      if (!shown.ok) return shown;
+      const notebooks = open === undefined ? ok([]) : await open.core.handlers["notebooks.list"](undefined);
+      if (!notebooks.ok) return notebooks;
+      return ok({
+        info: ports.info,
+        vault: status.value,
+        settings: open?.core.settings() ?? {},
+        identity: shown.value,
+        notebooks: notebooks.value,
+      });
+    },
     "vault.status": () => identity.vaultStatus(),
     "vault.unlock": (input) => inTurn(() => identity.unlock(input)),
     "vault.lock": () =>

@@ -6,6 +6,7 @@ import type { ContractHost } from "../app/contract/handlers.ts";
 import { createContractHost } from "../app/contract/handlers.ts";
 import type { Node, ProfileStorage, ShellHandlers } from "../app/node.ts";
 import { createNode } from "../app/node.ts";
+import type { Clock } from "../app/ports/clock.ts";
 import type { Engine } from "../app/ports/engine.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
 import type { Log } from "../app/ports/log.ts";
@@ -16,6 +17,7 @@ import { err, ok } from "../protocol/kernel/result.ts";
 import { createBlobFolder } from "./adapters/blob-folder.ts";
 import { files } from "./adapters/files.ts";
 import { createHistoryHost } from "./adapters/history-host.ts";
+import { durationMs } from "../protocol/kernel/time.ts";
 import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
 import { createChangeInspector } from "./adapters/inspect-change.ts";
 import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
@@ -66,10 +68,12 @@ const SEARCH_DATABASE = "search.db";
 /** Encrypted chunks of attachments. */
 const BLOBS = "blobs";
 const PORT_SETTING = "listen-port";
-/** Present while a node runs: when found at start, the last run was cut off and the database is checked through. */
+/** Present while a node runs, and after damage was seen: when found at start, the database is walked before it is used. */
 const RUNNING_MARK = "running";
 /** Walking a file of this size takes some 100 ms; larger ones are only walked after an unclean end. */
 const ALWAYS_VERIFIED_BYTES = 32 * 1_048_576;
+/** After a clean end that walk comes when whoever started the node has seen it. */
+const VERIFY_DELAY = durationMs(1_000);
 
 const createCrypto = (): CryptoProvider => createNativeProvider(createNobleProvider());
 
@@ -79,13 +83,15 @@ const storageFailure = ({ type, message }: StorageError): ContractError =>
 /** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
 const openStorage = async (
   { dataDirectory, log, readerScript, historyScript }: NodeConfig,
+  clock: Clock,
   key: Uint8Array,
 ): Promise<Result<ProfileStorage, ContractError>> => {
   const file = path.join(dataDirectory, DATABASE);
   const mark = path.join(dataDirectory, RUNNING_MARK);
   const size = existsSync(file) ? statSync(file).size : 0;
+  const wasCutOff = existsSync(mark);
   const problems: ContractError[] = [];
-  let database = openWriter(file, key, MIGRATIONS, size <= ALWAYS_VERIFIED_BYTES || existsSync(mark));
+  let database = openWriter(file, key, MIGRATIONS, wasCutOff);
   if (!database.ok && database.error.type === "CorruptDatabase") {
     const stamp = new Date().toISOString().replaceAll(":", "-");
     const kept = setAside(file, stamp);
@@ -109,14 +115,28 @@ const openStorage = async (
     { profileFile: file, searchFile: path.join(dataDirectory, SEARCH_DATABASE), key },
     log,
   );
+  let isDamaged = false;
+  let cancelVerify: (() => void) | undefined;
+  const verify = async (): Promise<boolean> => {
+    isDamaged = !(await reader.verify());
+    return !isDamaged;
+  };
+  const isVerifiedLater = !wasCutOff && size <= ALWAYS_VERIFIED_BYTES;
+  const sound = isVerifiedLater
+    ? new Promise<boolean>((resolve) => {
+        cancelVerify = clock.after(VERIFY_DELAY, () => void verify().then(resolve));
+      })
+    : Promise.resolve(true);
   return ok({
     store: createStore(opened, reader.checkpoint),
     search: reader,
     history: createHistoryHost(historyScript, { file, key }, log),
     problems,
+    sound,
     close: () => {
+      cancelVerify?.();
       opened.close();
-      rmSync(mark, { force: true });
+      if (!isDamaged) rmSync(mark, { force: true });
     },
   });
 };
@@ -143,7 +163,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   const crypto = createCrypto();
   const node = createNode({
     vault: config.vault,
-    openStorage: (key) => openStorage(config, key),
+    openStorage: (key) => openStorage(config, clock, key),
     createEngine: config.createEngine,
     createDiscovery: config.mdns
       ? () => createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })

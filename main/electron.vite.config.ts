@@ -28,7 +28,13 @@ export default defineConfig({
       rollupOptions: {
         input: Object.fromEntries(Object.entries(mainEntries).filter(([, file]) => existsSync(file))),
         external: EXTERNAL,
-        output: { format: "es", entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" },
+        output: {
+          format: "es",
+          entryFileNames: "[name].js",
+          chunkFileNames: "chunks/[name]-[hash].js",
+          // Names stay: the log keeps the stack of what went wrong.
+          minify: { compress: true, mangle: false, codegen: true },
+        },
       },
     },
   },
@@ -51,6 +57,7 @@ export default defineConfig({
       outDir: at("out", "renderer"),
       emptyOutDir: true,
       target: "chrome130",
+      minify: "oxc",
       modulePreload: { polyfill: false },
       assetsInlineLimit: 0,
       rollupOptions: { input: at("renderer", "index.html") },

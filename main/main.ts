@@ -1,9 +1,9 @@
 import type { BrowserWindow } from "electron";
-import { app, dialog } from "electron";
+import { Menu, app, dialog } from "electron";
 import path from "node:path";
 import { declareAppScheme, serveAppScheme } from "./shell/app-scheme.ts";
 import { parseShellArguments } from "./shell/arguments.ts";
-import { startDesktopNode } from "./shell/desktop-node.ts";
+import { createDeferredContract } from "./shell/deferred-contract.ts";
 import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
 import { announceNativeBinding } from "./shell/native-binding.ts";
@@ -20,6 +20,8 @@ app.commandLine.appendSwitch("disable-background-networking");
 app.commandLine.appendSwitch("disable-component-update");
 declareAppScheme();
 announceNativeBinding();
+// Electron builds a menu of its own before the app is ready unless there is one or none; ours comes after the window.
+Menu.setApplicationMenu(null);
 
 let window: BrowserWindow | undefined;
 
@@ -30,27 +32,37 @@ const showWindow = (): void => {
   });
 };
 
-const run = async (): Promise<void> => {
-  await app.whenReady();
-  serveAppScheme(path.join(OUT, "renderer"));
-  installMenu();
-  const node = startDesktopNode(
+/** The node is loaded while the window's process starts; loaded first, it would delay the window by its size. */
+const loadNode = async () => {
+  const { startDesktopNode } = await import("./shell/desktop-node.ts");
+  return startDesktopNode(
+    import.meta.dirname,
     createShellHandlers(() => window),
     () => app.quit(),
   );
-  serveContract(node.contract, () => window?.webContents);
-  keepProfileLocked(node.contract, () => window?.webContents.reload());
+};
+
+const run = async (): Promise<void> => {
+  await app.whenReady();
+  serveAppScheme(path.join(OUT, "renderer"));
   showWindow();
+  const node = loadNode();
+  const contract = createDeferredContract(node.then((loaded) => loaded.contract));
+  serveContract(contract, () => window?.webContents);
+  keepProfileLocked(contract, () => window?.webContents.reload());
+  installMenu();
   let stopped = false;
   app.on("before-quit", (event) => {
     if (stopped) return;
     event.preventDefault();
-    void node.stop().finally(() => {
-      stopped = true;
-      app.quit();
-    });
+    void node
+      .then(({ stop }) => stop())
+      .finally(() => {
+        stopped = true;
+        app.quit();
+      });
   });
-  const started = await node.started;
+  const started = await (await node).started;
   if (!started.ok) {
     dialog.showErrorBox("p2pcollab cannot open this data folder", started.error.message);
     app.exit(1);

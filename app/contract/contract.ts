@@ -61,6 +61,21 @@ const confirmPhrase = object({
 const notebookCreate = object({ title: name });
 const notebookRename = object({ notebook: notebookId, title: name });
 const documentsList = object({ notebook: notebookId, deleted: optional(oneOf("include", "only")) });
+/** Notes one answer may list: several screens of them. */
+const MAX_PAGE = 500;
+/** Far beyond what one database holds. */
+const MAX_NOTES = 1_000_000_000;
+const documentsPage = object({
+  notebook: notebookId,
+  /** Only notes of this folder and below. */
+  folder: optional(text(0, MAX_PATH)),
+  deleted: optional(oneOf("only")),
+  order: oneOf("updated", "created", "title"),
+  offset: integer(0, MAX_NOTES),
+  limit: integer(1, MAX_PAGE),
+  /** Also says where this note is. */
+  locate: optional(documentId),
+});
 const documentsCreate = object({
   notebook: notebookId,
   title: optional(title),
@@ -174,6 +189,7 @@ const openExternal = object({ url: text(1, 2_000) });
 
 export const contract = {
   "app.info": query<undefined, T.AppInfo>(nothing),
+  "workspace.show": query<undefined, T.Workspace>(nothing),
   "vault.status": query<undefined, T.VaultStatus>(nothing),
   "vault.unlock": command<Input<typeof vaultUnlock>, T.VaultStatus>(vaultUnlock),
   "vault.lock": command<undefined, T.VaultStatus>(nothing),
@@ -192,6 +208,8 @@ export const contract = {
   "activity.list": query<Input<typeof activityList>, readonly T.Activity[]>(activityList),
   "documents.create": command<Input<typeof documentsCreate>, T.DocumentSummary & T.Heads>(documentsCreate),
   "documents.list": query<Input<typeof documentsList>, readonly T.DocumentSummary[]>(documentsList),
+  "documents.page": query<Input<typeof documentsPage>, T.DocumentPage>(documentsPage),
+  "documents.folders": query<Input<typeof notebookInput>, T.FolderCounts>(notebookInput),
   "documents.read": query<Input<typeof documentInput>, T.DocumentContent>(documentInput),
   "documents.edit": command<Input<typeof documentsEdit>, T.Heads>(documentsEdit),
   "documents.delete": command<Input<typeof documentInput>, T.Heads>(documentInput),

@@ -31,6 +31,16 @@ export interface IdentityCreated extends Identity {
   readonly phrase: readonly string[];
 }
 
+/** What a window needs for its first screen, in one answer. */
+export interface Workspace {
+  readonly info: AppInfo;
+  readonly vault: VaultStatus;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Null until the vault is unlocked. */
+  readonly identity: Identity | null;
+  readonly notebooks: readonly Notebook[];
+}
+
 export type Role = "reader" | "writer" | "admin" | "owner";
 
 /** `joining` until the first sync shows the own membership; `removed` and `left` keep a copy that no longer changes. */
@@ -101,6 +111,22 @@ export interface DocumentSummary {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly deleted: boolean;
+}
+
+/** Part of a list of notes. */
+export interface DocumentPage {
+  /** Notes in the whole list. */
+  readonly total: number;
+  readonly documents: readonly DocumentSummary[];
+  /** The note asked for with `locate`, null when it is not in this notebook; `position` is null when it is not in this list. */
+  readonly located: { readonly document: DocumentSummary; readonly position: number | null } | null;
+}
+
+export interface FolderCounts {
+  /** Folders with notes directly in them, the trash left out. */
+  readonly folders: readonly { readonly folder: string; readonly count: number }[];
+  /** Notes in the trash. */
+  readonly deleted: number;
 }
 
 export interface DocumentContent {

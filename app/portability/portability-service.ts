@@ -16,8 +16,6 @@ import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
-import { exportMarkdown } from "./markdown-export.ts";
-import { importMarkdown } from "./markdown-import.ts";
 
 type Answer<T> = Promise<Result<T, ContractError>>;
 
@@ -55,7 +53,10 @@ const folderFailure = (error: FolderError | ContractError): ContractError => {
   }
 };
 
-/** Import and export of Markdown folders: the plans of this room run against the node's documents. */
+/**
+ * Import and export of Markdown folders: the plans of this room run against the node's documents. Both are loaded when
+ * first asked for: their parsers are as large as the rest of a node, which starts without them.
+ */
 export const createPortability = (deps: {
   readonly store: Store;
   readonly engine: Engine;
@@ -82,6 +83,7 @@ export const createPortability = (deps: {
       running.set(repository.id, state);
       try {
         const reader = folders.reader(path);
+        const { importMarkdown } = await import("./markdown-import.ts");
         const report = await importMarkdown(job, {
           reader,
           sha256: (bytes) => crypto.hash("SHA256", bytes),
@@ -154,6 +156,7 @@ export const createPortability = (deps: {
     exportMarkdown: async (repository, path) => {
       const notes = documents.list(repository, "exclude").map(({ id, title, folder }) => ({ id, title, folder }));
       const writer = folders.writer(path);
+      const { exportMarkdown } = await import("./markdown-export.ts");
       const exported = await exportMarkdown(path, {
         writer,
         notes,

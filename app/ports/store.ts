@@ -259,6 +259,19 @@ export interface DraftRow extends ChangeRunRow {
   readonly bytes: Uint8Array;
 }
 
+/** What a list shows: the notes of a folder and below ("" for every folder), or the trash, in an order. */
+export interface DocumentView {
+  readonly folder: string;
+  readonly deleted: boolean;
+  readonly order: "updated" | "created" | "title";
+}
+
+export interface FolderRow {
+  readonly folder: string;
+  /** Notes directly in it. */
+  readonly count: number;
+}
+
 export interface DocumentStore {
   readonly add: (repository: number, did: Uint8Array, now: number) => number;
   readonly byId: (repository: number, did: Uint8Array) => DocumentRow | undefined;
@@ -266,6 +279,13 @@ export interface DocumentStore {
   /** Heads alone, without what the lists show; none for an unknown document. */
   readonly heads: (n: number) => readonly Uint8Array[];
   readonly list: (repository: number) => readonly DocumentRow[];
+  /** Number of notes in a view. */
+  readonly count: (repository: number, view: DocumentView) => number;
+  readonly page: (repository: number, view: DocumentView, offset: number, limit: number) => readonly DocumentRow[];
+  /** Number of notes in front of this one in a view that contains it. */
+  readonly position: (repository: number, view: DocumentView, row: DocumentRow) => number;
+  /** Folders that notes outside the trash are in. */
+  readonly folders: (repository: number) => readonly FolderRow[];
   readonly setHeads: (n: number, heads: readonly Uint8Array[], now: number) => void;
   readonly addChanges: (
     document: number,

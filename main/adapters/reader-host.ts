@@ -13,7 +13,8 @@ export type ReaderRequest =
   | { readonly type: "search"; readonly request: SearchRequest }
   | { readonly type: "index"; readonly notes: readonly IndexedNote[] }
   | { readonly type: "identity" }
-  | { readonly type: "checkpoint" };
+  | { readonly type: "checkpoint" }
+  | { readonly type: "verify" };
 
 export type ReaderAnswer =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
@@ -22,6 +23,8 @@ export type ReaderAnswer =
 export interface ReaderHost extends SearchIndex {
   /** Moves what the write-ahead log holds into the database file, away from the thread that writes. */
   readonly checkpoint: () => void;
+  /** Whether every page of the database is sound; true as well when that could not be found out. */
+  readonly verify: () => Promise<boolean>;
 }
 
 /** The reader worker, a thread started on first use and again after it died. `script` is the built entry. */
@@ -78,6 +81,7 @@ export const createReaderHost = (script: URL, files: ReaderData, log: Log): Read
         checkpointing = false;
       });
     },
+    verify: async () => (await ask<boolean>({ type: "verify" })) !== false,
     stop: async () => {
       stopped = true;
       answerAll();

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import type { ReaderAnswer, ReaderData, ReaderRequest } from "./reader-host.ts";
 import type { SqliteDatabase } from "./sqlite/database.ts";
-import { openReader, openWriter, storageErrorOf } from "./sqlite/database.ts";
+import { isSound, openReader, openWriter, storageErrorOf } from "./sqlite/database.ts";
 import { SEARCH_MIGRATIONS } from "./sqlite/schema.ts";
 import { createSearchReader } from "./sqlite/search-reader.ts";
 import { createSearchWriter } from "./sqlite/search-writer.ts";
@@ -45,6 +45,7 @@ const handle = (request: ReaderRequest): unknown => {
     profile.pragma("wal_checkpoint(PASSIVE)");
     return null;
   }
+  if (request.type === "verify") return isSound(profile);
   connected ??= connect();
   try {
     if (request.type === "search") return connected.search(request.request);

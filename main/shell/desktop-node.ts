@@ -21,8 +21,8 @@ export interface DesktopNode {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts the node of this app's data folder. Call after the app is ready. */
-export const startDesktopNode = (shell: ShellHandlers, requestStop: () => void): DesktopNode => {
+/** Starts the node of this app's data folder. Call after the app is ready. `scripts`: folder of the built main scripts. */
+export const startDesktopNode = (scripts: string, shell: ShellHandlers, requestStop: () => void): DesktopNode => {
   const dataDirectory = app.getPath("userData");
   const log = createJsonLog({ folder: path.join(dataDirectory, "logs"), level: "info", now: Date.now, stderr: true });
   const start = async (): Promise<Result<RunningNode, ContractError>> => {
@@ -35,8 +35,8 @@ export const startDesktopNode = (shell: ShellHandlers, requestStop: () => void):
       hostName: `Electron ${process.versions.electron ?? ""}`,
       vault: await chooseVault(path.join(dataDirectory, "vault.json")),
       log,
-      readerScript: pathToFileURL(path.join(import.meta.dirname, "reader-worker.js")),
-      historyScript: pathToFileURL(path.join(import.meta.dirname, "history-worker.js")),
+      readerScript: pathToFileURL(path.join(scripts, "reader-worker.js")),
+      historyScript: pathToFileURL(path.join(scripts, "history-worker.js")),
       createEngine: () => createEngineHost(log, spawnUtilityProcess(utilityProcess)),
       shell,
       requestStop,

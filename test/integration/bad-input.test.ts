@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { openSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { createApi } from "../../app/contract/create-api.ts";
 import {
   eventually,
   type HeadlessNode,
@@ -154,6 +155,30 @@ test("a damaged database is kept aside, named, and the node goes on with its ide
       .equals(before.subarray(64)),
   ).toBe(true);
   expect((await second.call("identity.show")).id).toBe(id);
+  await second.call("notebooks.create", { title: "New" });
+});
+
+test("damage deeper in the file is found soon after the start and treated alike", async () => {
+  const dataDirectory = folder("deep-damage");
+  const first = await start(dataDirectory);
+  const { notebook } = await noteIn(first);
+  for (let i = 0; i < 20; i++)
+    await first.call("documents.create", { notebook, title: `Note ${i}`, markdown: "word ".repeat(2_000) });
+  await first.stop();
+  const file = path.join(dataDirectory, "profile.db");
+  const descriptor = openSync(file, "r+");
+  const page = 4_096;
+  writeSync(descriptor, randomBytes(page), 0, page, Math.floor(statSync(file).size / page - 2) * page);
+  closeSync(descriptor);
+  const second = await start(dataDirectory);
+  expect(await second.call("notebooks.list")).toHaveLength(1);
+  const problems: string[] = [];
+  createApi(second.client).subscribe("events", undefined, (message) => {
+    if (message.ok && message.value.type === "problem") problems.push(message.value.error.type);
+  });
+  await eventually(async () => problems.includes("CorruptDatabase"), "the damage named");
+  expect(readdirSync(dataDirectory).some((name) => name.startsWith("profile.db.damaged-"))).toBe(true);
+  expect(await second.call("notebooks.list")).toEqual([]);
   await second.call("notebooks.create", { title: "New" });
 });
 

@@ -99,22 +99,9 @@ describe("a locked vault", () => {
 });
 
 test("a node that cannot start says why and can be asked again", async () => {
-  const node = await renderApp(createWorld(), {});
-  expect(node.calls.some(({ name }) => name === "vault.status")).toBe(true);
-  document.body.replaceChildren();
-
-  const broken = createWorld();
-  let heal = false;
-  await renderApp(broken, {
-    "vault.status": () =>
-      Promise.resolve(
-        heal
-          ? { ok: true, value: { state: "unlocked", protection: "keychain" } }
-          : { ok: false, error: { type: "CorruptDatabase", message: "The database is damaged." } },
-      ),
-  });
+  const node = await renderApp(createWorld(), {}, (fresh) => fresh.break("workspace.show", "CorruptDatabase"));
   await screen.findByRole("heading", { name: "The database is damaged" });
-  heal = true;
+  node.heal("workspace.show");
   await fireEvent.click(screen.getByRole("button", { name: "Try again" }));
   await screen.findByRole("heading", { name: "Start with a notebook" });
 });

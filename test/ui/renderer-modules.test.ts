@@ -10,19 +10,19 @@ import { NOW } from "./support/sample-world.ts";
 describe("folders", () => {
   test("come from the notes, parents first, counted with what is below", () => {
     const folders = foldersOf([
-      { folder: "b/x" },
-      { folder: "a" },
-      { folder: "b" },
-      { folder: "" },
-      { folder: "b/x/10" },
-      { folder: "b/x/9" },
+      { folder: "b/x", count: 1 },
+      { folder: "a", count: 2 },
+      { folder: "b", count: 1 },
+      { folder: "", count: 9 },
+      { folder: "b/x/10", count: 3 },
+      { folder: "b/x/9", count: 1 },
     ]);
     expect(folders.map(({ path, depth, count }) => [path, depth, count])).toEqual([
-      ["a", 0, 1],
-      ["b", 0, 4],
-      ["b/x", 1, 3],
+      ["a", 0, 2],
+      ["b", 0, 6],
+      ["b/x", 1, 5],
       ["b/x/9", 2, 1],
-      ["b/x/10", 2, 1],
+      ["b/x/10", 2, 3],
     ]);
   });
   test("a folder holds its own and what is below, not its namesakes", () => {

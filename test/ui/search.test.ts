@@ -16,7 +16,7 @@ describe("the quick switcher", () => {
   test("starts with what was edited last and finds titles as they are typed", async () => {
     const { calls } = await renderApp(sampleWorld());
     const input = await openSwitcher();
-    expect(choices()[0]).toBe("Transect 4, north bank");
+    await waitFor(() => expect(choices()[0]).toBe("Transect 4, north bank"));
     await expectAccessible();
     await type(input, "tran");
     await waitFor(() => expect(choices()).toEqual(["Transect 4, north bank", "Transect 3, meadow"]));

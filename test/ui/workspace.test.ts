@@ -75,18 +75,10 @@ describe("notebooks", () => {
 
   test("a list that cannot be loaded says so and can be asked again", async () => {
     const world = sampleWorld();
-    let broken = true;
-    await renderApp(world, {
-      "documents.list": ({ notebook }) =>
-        Promise.resolve(
-          broken
-            ? { ok: false, error: { type: "CorruptDatabase", message: "The database is damaged." } }
-            : { ok: true, value: world.documents.filter((note) => note.notebook === notebook) },
-        ),
-    });
+    const node = await renderApp(world, {}, (fresh) => fresh.break("documents.page", "CorruptDatabase"));
     await screen.findByRole("heading", { name: "The database is damaged" });
     await expectAccessible();
-    broken = false;
+    node.heal("documents.page");
     await fireEvent.click(screen.getByRole("button", { name: "Try again" }));
     await screen.findByRole("option", { name: /Equipment list/u });
   });

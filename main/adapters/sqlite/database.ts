@@ -59,6 +59,16 @@ const migrate = (database: SqliteDatabase, migrations: readonly string[]): Resul
   return ok(null);
 };
 
+/** Walks every page of the database. */
+export const isSound = (database: SqliteDatabase): boolean => {
+  try {
+    return database.pragma("quick_check(1)", { simple: true }) === "ok";
+  } catch (cause) {
+    if (storageErrorOf(cause)?.type === "CorruptDatabase") return false;
+    throw cause;
+  }
+};
+
 /**
  * Every page is sealed with ChaCha20-Poly1305 under a key of the profile (SQLite3 Multiple Ciphers), and so are the WAL and
  * what SQLite spills: titles, words of the search index and keys are not on the disk in clear. `key`: 32 bytes.
@@ -118,8 +128,8 @@ const encrypt = (file: string, key: Uint8Array): void => {
 const WAL_LIMIT_PAGES = 16_384;
 
 /**
- * Opens the writer connection of a file with this schema. `verify` walks every page: wanted after an unclean end, too slow
- * for each start of a large file.
+ * Opens the writer connection of a file with this schema. `verify` walks every page first: wanted after an unclean end, too
+ * slow for each start.
  */
 export const openWriter = (
   file: string,
@@ -140,8 +150,7 @@ export const openWriter = (
       database.pragma("secure_delete = ON");
       database.pragma("cache_size = -16000");
       database.pragma(`wal_autocheckpoint = ${WAL_LIMIT_PAGES}`);
-      const check = verify ? database.pragma("quick_check(1)", { simple: true }) : "ok";
-      if (check !== "ok") throw new Database.SqliteError(String(check), "SQLITE_CORRUPT");
+      if (verify && !isSound(database)) throw new Database.SqliteError("a page is damaged", "SQLITE_CORRUPT");
       const migrated = migrate(database, migrations);
       if (!migrated.ok) throw new Database.SqliteError(migrated.error.message, "SQLITE_CANTOPEN_SCHEMA");
       return database;

@@ -101,6 +101,15 @@ CREATE TABLE blob_reference(document INTEGER NOT NULL REFERENCES document(n), bl
   PRIMARY KEY(document, blob)) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_reference_blob ON blob_reference(blob);
 `,
+  `
+-- Each order a list can have is one index, so that a page of it costs the page. title_key: see title-key.ts.
+ALTER TABLE document ADD COLUMN title_key TEXT NOT NULL DEFAULT '';
+UPDATE document SET title_key = lower(title);
+CREATE INDEX document_by_update ON document(repository, deleted, updated_at DESC, did, folder) WHERE type = 'note';
+CREATE INDEX document_by_creation ON document(repository, deleted, created_at DESC, did, folder) WHERE type = 'note';
+CREATE INDEX document_by_title ON document(repository, deleted, title_key, did, folder) WHERE type = 'note';
+CREATE INDEX document_by_folder ON document(repository, deleted, folder) WHERE type = 'note';
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

@@ -4,6 +4,7 @@ import type {
   ChangeRunRow,
   DocumentRow,
   Doubt,
+  DocumentView,
   DraftRow,
   EntryRow,
   EpochRow,
@@ -26,6 +27,7 @@ import type { SqliteDatabase } from "./database.ts";
 import { createBlobRows } from "./blob-rows.ts";
 import { storageErrorOf } from "./database.ts";
 import { createMaxOpFinder } from "./max-op-finder.ts";
+import { titleKey } from "./title-key.ts";
 
 const HASH_BYTES = 32;
 
@@ -75,6 +77,25 @@ const DOCUMENT_COLUMNS =
 
 const RUN_COLUMNS =
   "change_run.n, change_run.document, change_run.actor, change_run.first_seq AS firstSeq, change_run.last_seq - change_run.first_seq + 1 AS count, change_run.facts, change_run.drafts";
+const ORDERS: Readonly<Record<DocumentView["order"], string>> = {
+  updated: "updated_at DESC, did",
+  created: "created_at DESC, did",
+  title: "title_key, did",
+};
+const BEFORE: Readonly<Record<DocumentView["order"], string>> = {
+  updated: "(updated_at > @at OR (updated_at = @at AND did < @did))",
+  created: "(created_at > @at OR (created_at = @at AND did < @did))",
+  title: "(title_key < @at OR (title_key = @at AND did < @did))",
+};
+const inView = ({ folder }: DocumentView): string =>
+  `repository = @repository AND type = 'note' AND deleted = @deleted${
+    folder === "" ? "" : " AND (folder = @folder OR substr(folder, 1, length(@folder) + 1) = @folder || '/')"
+  }`;
+const viewParameters = (repository: number, { folder, deleted }: DocumentView) => ({
+  repository,
+  deleted: deleted ? 1 : 0,
+  ...(folder === "" ? {} : { folder }),
+});
 
 type RawSession = Omit<SessionRow, "own"> & { own: number };
 const SESSION_COLUMNS =
@@ -463,6 +484,31 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         const row = one<{ heads: Uint8Array }>("SELECT heads FROM document WHERE n = ?", n);
         return row === undefined ? [] : splitHashes(row.heads);
       },
+      count: (repository, view) =>
+        one<{ count: number }>(`SELECT count(*) AS count FROM document WHERE ${inView(view)}`, {
+          ...viewParameters(repository, view),
+        })?.count ?? 0,
+      page: (repository, view, offset, limit) =>
+        many<RawDocument>(
+          `SELECT ${DOCUMENT_COLUMNS} FROM document WHERE ${inView(view)} ORDER BY ${ORDERS[view.order]} LIMIT @limit OFFSET @offset`,
+          { ...viewParameters(repository, view), limit, offset },
+        ).map(documentOf),
+      position: (repository, view, row) =>
+        one<{ count: number }>(
+          `SELECT count(*) AS count FROM document WHERE ${inView(view)} AND ${BEFORE[view.order]}`,
+          {
+            ...viewParameters(repository, view),
+            did: row.did,
+            ...(view.order === "title"
+              ? { at: titleKey(row.title) }
+              : { at: view.order === "updated" ? row.updatedAt : row.createdAt }),
+          },
+        )?.count ?? 0,
+      folders: (repository) =>
+        many(
+          "SELECT folder, count(*) AS count FROM document WHERE repository = ? AND type = 'note' AND deleted = 0 GROUP BY folder",
+          repository,
+        ),
       setHeads: (n, heads, now) => {
         write("UPDATE document SET heads = ?, updated_at = ? WHERE n = ?", concatBytes(...heads), now, n);
         // Apart, so that most keystrokes leave the index of what is not indexed alone.
@@ -596,10 +642,11 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       },
       setFacts: (n, facts) => {
         write(
-          `UPDATE document SET type = ?, title = ?, folder = ?, tags = ?, excerpt = ?, created_at = coalesce(?, created_at),
+          `UPDATE document SET type = ?, title = ?, title_key = ?, folder = ?, tags = ?, excerpt = ?, created_at = coalesce(?, created_at),
              updated_at = coalesce(?, updated_at), deleted = ? WHERE n = ?`,
           facts.type,
           facts.title,
+          titleKey(facts.title),
           facts.folder,
           JSON.stringify(facts.tags),
           facts.excerpt,

@@ -116,11 +116,18 @@ export const createApp = (api: Api): App => {
     network,
     portability,
     start: async () => {
-      await Promise.all([settings.load(), session.start()]);
+      const shown = await session.start();
+      if (shown === null) return;
+      settings.take(shown.settings);
+      if (shown.identity !== null) notebooks.take(shown.notebooks);
+      session.show();
     },
     enter: async () => {
-      await settings.load();
-      await Promise.all([notebooks.reload(), sharing.reload(), network.reload()]);
+      if (!notebooks.loaded()) {
+        await settings.load();
+        await notebooks.reload();
+      }
+      await Promise.all([sharing.reload(), network.reload()]);
     },
     stop: () => {
       hub.stop();

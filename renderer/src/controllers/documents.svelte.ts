@@ -7,28 +7,40 @@ import type { EventHub } from "./event-hub.ts";
 import type { Folder } from "./folder-tree.ts";
 import { foldersOf, isInFolder } from "./folder-tree.ts";
 import type { Notebooks } from "./notebooks.svelte.ts";
+import { createNotePages } from "./note-pages.svelte.ts";
 import { createRefresh } from "./refresh.ts";
-import type { NoteOrder, Settings } from "./settings.svelte.ts";
+import type { Settings } from "./settings.svelte.ts";
 import type { Toasts } from "./toasts.svelte.ts";
 
 export interface Documents {
-  /** Notes of the chosen folder (or of the trash) in the chosen order. */
-  readonly list: () => readonly DocumentSummary[];
-  readonly all: () => readonly DocumentSummary[];
+  /** Number of notes in the chosen folder (or in the trash). */
+  readonly total: () => number;
+  /** The note at a place of the chosen order; undefined while it is on its way. */
+  readonly at: (index: number) => DocumentSummary | undefined;
+  /** Tells which rows are on the screen. */
+  readonly show: (first: number, last: number) => void;
   readonly loaded: () => boolean;
   readonly problem: () => Problem | null;
   readonly folders: () => readonly Folder[];
+  readonly trashCount: () => number;
   readonly folder: () => string;
   readonly inTrash: () => boolean;
   readonly selected: () => DocumentSummary | null;
   readonly selectedId: () => string | null;
+  /** Place of the selected note in the list, -1 when it is not in it. */
+  readonly selectedIndex: () => number;
   /** The note made last in this window; its title asks to be typed. */
   readonly createdId: () => string | null;
+  /** A note that is listed or selected. */
+  readonly find: (document: string) => DocumentSummary | null;
+  /** The notes of the notebook that were edited last. */
+  readonly recent: (limit: number) => Promise<readonly DocumentSummary[]>;
   readonly showFolder: (folder: string) => void;
   readonly showTrash: () => void;
   readonly select: (document: string | null) => void;
+  readonly selectAt: (index: number) => Promise<void>;
   /** Shows a note wherever it is, for instance a search hit of another notebook. */
-  readonly reveal: (notebook: string, document: string) => void;
+  readonly reveal: (notebook: string, document: string) => Promise<void>;
   readonly reload: () => Promise<void>;
   readonly create: () => Promise<void>;
   readonly rename: (document: string, title: string) => Promise<void>;
@@ -40,13 +52,6 @@ export interface Documents {
   readonly stop: () => void;
 }
 
-const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-const COMPARE: Readonly<Record<NoteOrder, (a: DocumentSummary, b: DocumentSummary) => number>> = {
-  updated: (a, b) => b.updatedAt - a.updatedAt,
-  created: (a, b) => b.createdAt - a.createdAt,
-  title: (a, b) => collator.compare(a.title, b.title),
-};
-
 interface Context {
   readonly api: Api;
   readonly hub: EventHub;
@@ -56,52 +61,44 @@ interface Context {
 }
 
 export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Context): Documents => {
-  let all = $state.raw<readonly DocumentSummary[]>([]);
-  let loaded = $state(false);
+  const pages = createNotePages(api, (error) => toasts.fail(problemOf(error)));
+  /** What the list is to show; it shows it as soon as it is loaded. */
+  let wanted = { folder: "", inTrash: false };
   let problem = $state.raw<Problem | null>(null);
-  let folder = $state("");
-  let inTrash = $state(false);
   let selectedId = $state<string | null>(null);
   let createdId: string | null = null;
   let shownNotebook: string | null = null;
 
-  const shown = $derived.by(() => {
-    const order = settings.current().noteOrder;
-    return all
-      .filter((note) => (inTrash ? note.deleted : !note.deleted && isInFolder(note.folder, folder)))
-      .sort((a, b) => COMPARE[order](a, b) || (a.id < b.id ? -1 : 1));
-  });
-  const folders = $derived(foldersOf(all.filter((note) => !note.deleted)));
-  const find = (id: string | null) => all.find((note) => note.id === id) ?? null;
+  const folders = $derived(foldersOf(pages.list()?.counts.folders ?? []));
+  const find = (id: string | null) => (id === null ? null : (pages.find(id) ?? null));
 
-  const reload = createRefresh(async () => {
-    const notebook = notebooks.selected()?.id ?? null;
-    if (notebook === null) {
-      all = [];
-      loaded = true;
-      return;
-    }
-    const answer = await api.call("documents.list", { notebook, deleted: "include" });
-    if (notebook !== notebooks.selected()?.id) return;
-    loaded = true;
-    if (!answer.ok) {
-      problem = problemOf(answer.error);
-      return;
-    }
-    problem = null;
-    all = answer.value;
-    if (selectedId !== null && find(selectedId) === null) selectedId = null;
-  });
+  const load = async () => {
+    const notebook = shownNotebook;
+    if (notebook === null) return;
+    const asked = selectedId;
+    const failure = await pages.load({ notebook, ...wanted, order: settings.current().noteOrder }, asked);
+    if (notebook !== shownNotebook) return;
+    problem = failure === null ? null : problemOf(failure);
+    if (failure === null && asked === selectedId && pages.list() !== null && find(asked) === null) selectedId = null;
+  };
+  const reload = createRefresh(load);
+  const view = (next: { readonly folder: string; readonly inTrash: boolean }) => {
+    wanted = next;
+    return load();
+  };
   const select = (document: string | null) => {
     selectedId = document;
     if (document !== null) settings.set("lastDocument", document);
   };
+  const selectAt = async (index: number) => {
+    const notebook = shownNotebook;
+    const note = await pages.fetch(index);
+    if (note !== undefined && notebook === shownNotebook) select(note.id);
+  };
   const forget = () => {
-    all = [];
-    loaded = false;
+    pages.clear();
     problem = null;
-    folder = "";
-    inTrash = false;
+    wanted = { folder: "", inTrash: false };
     selectedId = null;
   };
 
@@ -119,13 +116,20 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
         else if (isFirst && notebook === lastNotebook && lastDocument !== "") selectedId = lastDocument;
         revealed = null;
         if (notebook !== null && settings.current().lastNotebook !== notebook) settings.set("lastNotebook", notebook);
-        void reload();
+        void load();
+      });
+    });
+    $effect(() => {
+      const order = settings.current().noteOrder;
+      untrack(() => {
+        const list = pages.list();
+        if (list !== null && list.view.order !== order) void load();
       });
     });
   });
 
   hub.on("documentsChanged", ({ notebook }) => {
-    if (notebook === notebooks.selected()?.id) void reload();
+    if (notebook === shownNotebook) void reload();
   });
 
   const edit = async (input: {
@@ -140,7 +144,7 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
       return;
     }
     const { document, ...change } = input;
-    all = all.map((note) => (note.id === document ? { ...note, ...change } : note));
+    pages.patch(document, change);
     await reload();
   };
   const restore = async (document: string) => {
@@ -153,30 +157,38 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
   };
 
   return {
-    list: () => shown,
-    all: () => all,
-    loaded: () => loaded,
+    total: () => pages.list()?.total ?? 0,
+    at: pages.at,
+    show: pages.show,
+    loaded: () => pages.list() !== null,
     problem: () => problem,
     folders: () => folders,
-    folder: () => folder,
-    inTrash: () => inTrash,
+    trashCount: () => pages.list()?.counts.deleted ?? 0,
+    folder: () => pages.list()?.view.folder ?? "",
+    inTrash: () => pages.list()?.view.inTrash ?? false,
     selected: () => find(selectedId),
     selectedId: () => selectedId,
+    selectedIndex: () => (selectedId === null ? -1 : pages.indexOf(selectedId)),
     createdId: () => createdId,
-    showFolder: (next) => {
-      folder = next;
-      inTrash = false;
+    find,
+    recent: async (limit) => {
+      if (shownNotebook === null) return [];
+      const answer = await api.call("documents.page", { notebook: shownNotebook, order: "updated", offset: 0, limit });
+      if (answer.ok) return answer.value.documents;
+      toasts.fail(problemOf(answer.error));
+      return [];
     },
-    showTrash: () => {
-      inTrash = true;
-    },
+    showFolder: (folder) => void view({ folder, inTrash: false }),
+    showTrash: () => void view({ folder: "", inTrash: true }),
     select,
-    reveal: (notebook, document) => {
+    selectAt,
+    reveal: async (notebook, document) => {
       if (notebook === shownNotebook) {
-        const note = find(document);
-        inTrash = note?.deleted ?? false;
-        if (note === null || !isInFolder(note.folder, folder)) folder = "";
+        const note = find(document) ?? (await pages.locate(notebook, document));
+        if (note === undefined || notebook !== shownNotebook) return;
         select(document);
+        const folder = isInFolder(note.folder, wanted.folder) ? wanted.folder : "";
+        await view({ folder: note.deleted ? "" : folder, inTrash: note.deleted });
         return;
       }
       revealed = { notebook, document };
@@ -187,29 +199,34 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     create: async () => {
       const notebook = notebooks.selected();
       if (notebook === null) return;
-      inTrash = false;
+      const { folder } = wanted;
       const created = await api.call("documents.create", { notebook: notebook.id, title: "", folder });
       if (!created.ok) {
         toasts.fail(problemOf(created.error));
         return;
       }
-      await reload();
       createdId = created.value.id;
+      pages.place(created.value);
       select(createdId);
+      await view({ folder, inTrash: false });
     },
     rename: (document, title) => edit({ document, title }),
     move: (document, next) => edit({ document, folder: next }),
     tag: (document, tags) => edit({ document, tags }),
     remove: async (document) => {
       const note = find(document);
-      const position = shown.findIndex((candidate) => candidate.id === document);
+      const position = pages.indexOf(document);
       const removed = await api.call("documents.delete", { document });
       if (!removed.ok) {
         toasts.fail(problemOf(removed.error));
         return;
       }
-      await reload();
-      if (selectedId === document) selectedId = shown[Math.min(position, shown.length - 1)]?.id ?? null;
+      await load();
+      if (selectedId === document) {
+        const last = (pages.list()?.total ?? 0) - 1;
+        if (last < 0) selectedId = null;
+        else await selectAt(Math.max(0, Math.min(position, last)));
+      }
       toasts.show({
         tone: "neutral",
         heading: "Moved to the trash",

@@ -17,16 +17,18 @@ interface Branch {
 }
 const createBranch = (): Branch => ({ count: 0, childByName: new Map() });
 
-/** The folders of these notes, parents before children, siblings by name. */
-export const foldersOf = (notes: readonly { readonly folder: string }[]): readonly Folder[] => {
+/** The tree of folders that hold `count` notes directly, parents before children, siblings by name. */
+export const foldersOf = (
+  counts: readonly { readonly folder: string; readonly count: number }[],
+): readonly Folder[] => {
   const root = createBranch();
-  for (const note of notes) {
+  for (const { folder, count } of counts) {
     let branch = root;
-    for (const name of note.folder.split("/")) {
+    for (const name of folder.split("/")) {
       if (name === "") continue;
       const child = branch.childByName.get(name) ?? createBranch();
       branch.childByName.set(name, child);
-      child.count += 1;
+      child.count += count;
       branch = child;
     }
   }

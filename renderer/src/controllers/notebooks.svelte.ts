@@ -14,6 +14,8 @@ export interface Notebooks {
   readonly members: () => readonly Member[];
   readonly find: (id: string | null) => Notebook | null;
   readonly select: (id: string | null) => void;
+  /** Takes the notebooks as the node lists them. */
+  readonly take: (notebooks: readonly Notebook[]) => void;
   readonly reload: () => Promise<void>;
   readonly create: (title: string) => Promise<Problem | null>;
   readonly rename: (notebook: string, title: string) => Promise<Problem | null>;
@@ -55,16 +57,17 @@ export const createNotebooks = ({ api, hub, onProblem, preferred }: Context): No
     members = [];
     void reloadMembers();
   };
+  const take = (given: readonly Notebook[]) => {
+    loaded = true;
+    problem = null;
+    list = [...given].sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));
+    if (find(selectedId) === null) select((find(preferred()) ?? list[0])?.id ?? null);
+  };
   const reload = createRefresh(async () => {
     const answer = await api.call("notebooks.list");
     loaded = true;
-    if (!answer.ok) {
-      problem = problemOf(answer.error);
-      return;
-    }
-    problem = null;
-    list = [...answer.value].sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));
-    if (find(selectedId) === null) select((find(preferred()) ?? list[0])?.id ?? null);
+    if (answer.ok) take(answer.value);
+    else problem = problemOf(answer.error);
   });
 
   hub.on("notebooksChanged", () => void reload());
@@ -82,6 +85,7 @@ export const createNotebooks = ({ api, hub, onProblem, preferred }: Context): No
     members: () => members,
     find,
     select,
+    take,
     reload,
     create: async (title) => {
       const created = await api.call("notebooks.create", { title });

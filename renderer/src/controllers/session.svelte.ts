@@ -1,5 +1,5 @@
 import type { Api } from "../../../app/contract/create-api.ts";
-import type { AppInfo, Identity, VaultStatus } from "../../../app/contract/types.ts";
+import type { AppInfo, Identity, VaultStatus, Workspace } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 
@@ -15,7 +15,10 @@ export interface Session {
   readonly problem: () => Problem | null;
   /** The 24 words in phase `phrase`, forgotten when it is left. */
   readonly phrase: () => readonly string[] | null;
-  readonly start: () => Promise<void>;
+  /** Asks the node for everything the first screen needs; null when it cannot be asked. */
+  readonly start: () => Promise<Workspace | null>;
+  /** Leaves phase `loading` once what `start` answered is in place. */
+  readonly show: () => void;
   readonly reloadIdentity: () => Promise<void>;
   readonly create: (name: string, passphrase?: string) => Promise<Problem | null>;
   /** The window is loaded anew by its host once the keys are gone. */
@@ -60,15 +63,19 @@ export const createSession = (api: Api): Session => {
     start: async () => {
       phase = "loading";
       problem = null;
-      const [status, about] = await Promise.all([api.call("vault.status"), api.call("app.info")]);
-      if (about.ok) info = about.value;
-      if (!status.ok) {
-        fail(problemOf(status.error));
-        return;
+      const shown = await api.call("workspace.show");
+      if (!shown.ok) {
+        fail(problemOf(shown.error));
+        return null;
       }
-      vault = status.value;
-      if (status.value.state === "unlocked") await enter();
-      else phase = status.value.state === "absent" ? "welcome" : "locked";
+      info = shown.value.info;
+      vault = shown.value.vault;
+      identity = shown.value.identity;
+      return shown.value;
+    },
+    show: () => {
+      if (phase !== "loading" || vault === null) return;
+      phase = identity !== null ? "ready" : vault.state === "absent" ? "welcome" : "locked";
     },
     reloadIdentity: async () => {
       const shown = await api.call("identity.show");

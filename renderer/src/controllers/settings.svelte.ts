@@ -78,6 +78,8 @@ const BEFORE_UNLOCKING: ReadonlySet<ErrorType> = new Set(["NoIdentity", "VaultLo
 export interface Settings {
   readonly current: () => Preferences;
   readonly load: () => Promise<void>;
+  /** Takes settings as the node stores them. */
+  readonly take: (stored: Readonly<Record<string, string>>) => void;
   /** Shows the change at once and remembers it. */
   readonly set: <Key extends keyof Preferences>(key: Key, value: Preferences[Key]) => void;
   /** Shows the change without remembering it, while a handle is dragged. */
@@ -99,16 +101,21 @@ export const createSettings = (api: Api, onProblem: (problem: Problem) => void):
     apply();
   };
 
+  const take: Settings["take"] = (stored) => {
+    current = decodePreferences(stored);
+    apply();
+  };
+
   return {
     current: () => current,
+    take,
     load: async () => {
       const stored = await api.call("settings.get");
       if (!stored.ok) {
         if (!BEFORE_UNLOCKING.has(stored.error.type)) onProblem(problemOf(stored.error));
         return;
       }
-      current = decodePreferences(stored.value);
-      apply();
+      take(stored.value);
     },
     preview,
     set: (key, value) => {

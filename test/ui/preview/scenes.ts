@@ -41,7 +41,7 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   }),
   locked: () => ({ world: createWorld({ vault: "locked", protection: "passphrase", passphrase: "correct" }) }),
   failed: () => ({
-    overrides: { "vault.status": () => Promise.resolve(err(contractError("CorruptKeyFile"))) },
+    overrides: { "workspace.show": () => Promise.resolve(err(contractError("CorruptKeyFile"))) },
   }),
   empty: () => ({ world: createWorld({ identity: { ...IDENTITY, phraseConfirmed: false } }) }),
   "empty-notebook": () => ({ world: sampleWorld({ documents: [] }) }),
@@ -52,7 +52,7 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   }),
   many: () => ({ world: sampleWorld({ documents: manyNotes() }) }),
   "list-failed": () => ({
-    overrides: { "documents.list": () => Promise.resolve(err(contractError("CorruptDatabase"))) },
+    overrides: { "documents.page": () => Promise.resolve(err(contractError("CorruptDatabase"))) },
   }),
   requests: () => ({
     world: sampleWorld({

@@ -174,8 +174,17 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     return after;
   };
 
+  const info = { version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" };
   const handlers: Handlers = {
-    "app.info": () => answer({ version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" }),
+    "app.info": () => answer(info),
+    "workspace.show": () =>
+      answer({
+        info,
+        vault: { state: world.vault, protection: world.protection },
+        settings: world.settings,
+        identity: world.vault === "unlocked" ? world.identity : null,
+        notebooks: world.vault === "unlocked" ? world.notebooks : [],
+      }),
     "vault.status": () => answer({ state: world.vault, protection: world.protection }),
     "vault.lock": () => {
       world.vault = "locked";
@@ -288,6 +297,40 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
             document.notebook === notebook && (deleted === "include" || document.deleted === (deleted === "only")),
         ),
       ),
+    "documents.page": ({ notebook, folder = "", deleted, order, offset, limit, locate }) => {
+      const isIn = (document: DocumentSummary): boolean =>
+        document.notebook === notebook &&
+        document.deleted === (deleted === "only") &&
+        (folder === "" || document.folder === folder || document.folder.startsWith(`${folder}/`));
+      const listed = world.documents
+        .filter(isIn)
+        .toSorted(
+          (a, b) =>
+            (order === "title"
+              ? a.title.localeCompare(b.title, "en", { numeric: true })
+              : order === "updated"
+                ? b.updatedAt - a.updatedAt
+                : b.createdAt - a.createdAt) || (a.id < b.id ? -1 : 1),
+        );
+      const document = world.documents.find(({ id }) => id === locate);
+      const position = listed.findIndex(({ id }) => id === locate);
+      return answer({
+        total: listed.length,
+        documents: listed.slice(offset, offset + limit),
+        located: document === undefined ? null : { document, position: position === -1 ? null : position },
+      });
+    },
+    "documents.folders": ({ notebook }) => {
+      const notes = world.documents.filter((document) => document.notebook === notebook);
+      const folders = Map.groupBy(
+        notes.filter(({ deleted }) => !deleted),
+        ({ folder }) => folder,
+      );
+      return answer({
+        folders: [...folders].map(([folder, { length }]) => ({ folder, count: length })),
+        deleted: notes.filter(({ deleted }) => deleted).length,
+      });
+    },
     "documents.read": ({ document }) => {
       const found = world.documents.find(({ id }) => id === document);
       if (found === undefined) return refuse("DocumentNotFound");

@@ -12,10 +12,15 @@ const fillTopLayer = () => {
     if (!(name in HTMLElement.prototype)) Object.assign(HTMLElement.prototype, { [name]: () => undefined });
 };
 
-/** The whole window over a node in memory, ready when it has left the loading screen. */
-export const renderApp = async (world: World, overrides: Overrides = {}): Promise<FakeNode> => {
+/** The whole window over a node in memory, ready when it has left the loading screen; `prepare` sees the node first. */
+export const renderApp = async (
+  world: World,
+  overrides: Overrides = {},
+  prepare: (node: FakeNode) => void = () => undefined,
+): Promise<FakeNode> => {
   fillTopLayer();
   const node = createFakeNode(world, overrides);
+  prepare(node);
   render(App, { props: { api: createApi(node.transport) } });
   await waitFor(() => expect(screen.queryByRole("status", { name: "Opening your notes" })).toBeNull());
   return node;

@@ -1,12 +1,14 @@
+import type { PublishedEpoch } from "../../protocol/acl/acl-state.ts";
 import type { AclBody } from "../../protocol/acl/acl-op.ts";
 import { signAclOp } from "../../protocol/acl/acl-op.ts";
 import { encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { forkProof } from "../../protocol/entry/chain.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
-import { ITEM_KINDS, sealItem } from "../../protocol/entry/item.ts";
+import { ITEM_KINDS, readItem, sealItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
-import type { SignedRecord } from "../../protocol/entry/record.ts";
+import type { InnerRecord, SignedRecord } from "../../protocol/entry/record.ts";
+import type { SealRecipient } from "../../protocol/epoch/epoch-body.ts";
 import { sealEpoch } from "../../protocol/epoch/epoch-body.ts";
 import type { EpochSecret, TopicKeys } from "../../protocol/epoch/epoch-keys.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
@@ -33,6 +35,7 @@ import {
 import type { EpochKeys, Repository, WritableTopic } from "./repository.ts";
 import type { SealDependencies } from "./seal.ts";
 import { appendRecord, sealDrafts } from "./seal.ts";
+import { openEntry } from "./integrate.ts";
 import { openStored, rejudge } from "./validity.ts";
 
 /** An epoch secret with which new epochs and seals can be made. */
@@ -59,45 +62,63 @@ export interface EpochKeeper {
   readonly judgeAgain: (repository: Repository) => ReadonlySet<number>;
   /** Where this device may speak: the main topic for writers, the reply topic for everybody else. */
   readonly speakingTopic: (repository: Repository) => WritableTopic | undefined;
-  /** Signs and takes an ACL op, and links the record that carries it. */
-  readonly authorOp: (
-    repository: Repository,
-    body: AclBody,
-    secret?: EpochSecret,
-  ) => { readonly id: Uint8Array; readonly item: CheckedItem };
+  /** Signs and takes an ACL op, and links the record that carries it. Answers the op's id. */
+  readonly authorOp: (repository: Repository, body: AclBody, secret?: EpochSecret) => Uint8Array;
   readonly takeOp: (repository: Repository, row: SignedRow) => void;
   /** Secrets of the head epochs, undefined while one is missing or may only be read with. */
   readonly headSecrets: (repository: Repository) => readonly WritableSecret[] | undefined;
   /** Whether this device may seal content: it is a writer and holds every head epoch. */
   readonly mayWrite: (repository: Repository) => boolean;
   /** Seals drafts under the keys that count, after a rotation when one is due. */
-  readonly sealAllDrafts: (repository: Repository) => readonly Sealed[];
+  readonly sealAllDrafts: (repository: Repository) => void;
   /** A session of this device nobody else writes with. */
   readonly ownSession: (repository: Repository) => SessionRow;
-  readonly noteAnnouncement: (repository: Repository, part: Part) => void;
-  /** Seals a late record again for the current topic; undefined when it is not one. */
+  /** A device says that it has no usable seal of an epoch. */
+  readonly noteRequest: (repository: Repository, device: Uint8Array, part: Part) => void;
+  /** A writer names the topic of combined epochs; answers whether that was news. */
+  readonly noteAnnouncement: (repository: Repository, part: Part) => boolean;
+  /** Seals a late record again for the current topic, when it is one. */
   readonly rewrap: (
     repository: Repository,
     topic: TopicRow,
     record: SignedRecord,
     parts: readonly Part[],
     state: EntryState,
-  ) => Sealed | undefined;
+  ) => void;
   /** Proves equivocations to everybody. */
   readonly freezeSessions: (
     repository: Repository,
     contradictions: readonly (readonly [Uint8Array, Uint8Array])[],
-  ) => readonly Sealed[];
+  ) => void;
   /** Links a record with these parts in a given topic. */
-  readonly say: (repository: Repository, parts: readonly Part[], into: WritableTopic) => Sealed;
+  readonly say: (repository: Repository, parts: readonly Part[], into: WritableTopic) => void;
+  /** Links records with every ACL op, in the current topic and in `others`. */
+  readonly publishOps: (repository: Repository, others?: readonly WritableTopic[]) => void;
   /** Asks for and gives missing seals, and names the topic of combined epochs. */
-  readonly keepUp: (repository: Repository) => readonly Sealed[];
+  readonly keepUp: (repository: Repository) => void;
+  /** The items made since the last call, to be handed on once the transaction is committed. */
+  readonly takeItems: () => readonly Sealed[];
 }
 
 /** Epochs are replaced after this even if nobody left (data.md section 7). */
 const EPOCH_MS = 30 * 24 * 3_600_000;
 /** Sessions live at most 30 days (data.md section 4.3). */
 const SESSION_DAYS_MS = 30 * 24 * 3_600_000;
+
+interface SealRequest {
+  readonly device: Uint8Array;
+  readonly eid: Uint8Array;
+  readonly ops: number;
+}
+
+/** An op with seals is told on the topics of this many epochs: who needs one follows one of the latest. */
+const RESEAL_TOPICS = 16;
+/** Combinations of epochs that members may name; each is a topic to follow. */
+const MAX_ANNOUNCEMENTS = 256;
+/** ACL ops in one record; leaves room within an entry for the largest op. */
+const OPS_BYTES = 100_000;
+/** Requests kept until they are answered: as many as a repository has devices. */
+const MAX_REQUESTS = 256;
 
 export const createEpochKeeper = (deps: {
   readonly store: Store;
@@ -113,6 +134,9 @@ export const createEpochKeeper = (deps: {
   /** Seals that did not open, and epochs asked for, by repository. */
   const triedSeals = new Map<number, Set<string>>();
   const askedSeals = new Map<number, Set<string>>();
+  /** Who asked for a usable seal of which epoch, and how many ops were known then. */
+  const requests = new Map<number, readonly SealRequest[]>();
+  let outbox: Sealed[] = [];
   const sealing = (): SealDependencies => ({ store, crypto, random, device: holder().device, inspect });
   const membership = (repository: Repository): Membership => repository.access.membershipOf(holder().idRoot);
   const heldSecrets = (n: number): Map<string, EpochSecret> =>
@@ -197,7 +221,8 @@ export const createEpochKeeper = (deps: {
     }
     for (const { eids, topicPk } of announcements(repository)) {
       const keys = combinedKeys(crypto, held, eids);
-      if (keys !== undefined) epochTopic(n, topicPk, keys, "history");
+      // Who can derive the topic does not take anybody's word for it.
+      if (keys !== undefined) epochTopic(n, keys.topicKey?.publicKey ?? topicPk, keys, "history");
     }
     const head = headKeys(crypto, state, held, (combination) => store.meta.get(announcedKey(repository, combination)));
     const topicPk = head.type === "held" ? head.topicPk : undefined;
@@ -209,6 +234,7 @@ export const createEpochKeeper = (deps: {
       };
       return;
     }
+    const { topic: previous } = repository.epoch;
     const topic = moveTo(n, topicPk, head.keys);
     repository.epoch = {
       readKey: head.keys.readKey,
@@ -219,6 +245,31 @@ export const createEpochKeeper = (deps: {
       reply: replyTopic(n, head.keys, "current"),
       missing: [],
     };
+    if (previous === topic) return;
+    for (const row of store.topics.all()) {
+      const isCommon = state.epochs.some(({ body }) => bytesEqual(body.topicPk, row.pk));
+      if (row.repository === n && row.kind === "epoch" && row.state === "lingering" && !isCommon)
+        carryOver(repository, row);
+    }
+  };
+
+  /**
+   * Seals what stands in a topic that not everybody can follow into the current one: the topic of a combination, or of an epoch
+   * whose author turned out to have lost the right to found it.
+   */
+  const carryOver = (repository: Repository, row: TopicRow): void => {
+    const { topicKey, readKey, topic } = repository.epoch;
+    if (topicKey === null || !mayWrite(repository)) return;
+    for (const { oid } of store.entries.items(row.n)) {
+      const wire = store.entries.wire(oid);
+      const item = wire && readItem(crypto, wire);
+      if (item === undefined || !item.ok) continue;
+      // The topic signature was checked before the item was stored.
+      const opened = openEntry(crypto, repository.rid, row.readKey, item.value as CheckedItem);
+      if (opened.type !== "record" || store.entries.inner(opened.record.iid) === undefined) continue;
+      if (store.entries.doubt(opened.record.iid) === "void") continue;
+      sealAgain(opened.record, ENTRY_STATE.valid, { topicKey, readKey, topic }, false);
+    }
   };
 
   /** Combinations of epochs whose topic a writer named, for those who cannot derive it. */
@@ -274,14 +325,12 @@ export const createEpochKeeper = (deps: {
   };
 
   /** Signs and takes an ACL op, and links the record that carries it. Inside a transaction. */
-  const authorOp = (
-    repository: Repository,
-    body: AclBody,
-    secret?: EpochSecret,
-  ): { readonly id: Uint8Array; readonly item: CheckedItem } => {
+  const authorOp: EpochKeeper["authorOp"] = (repository, body, secret) => {
     const { device, idRoot } = holder();
+    announceCombination(repository);
     const into = speakingTopic(repository);
     invariant(into !== undefined, "who may author can speak");
+    const others = into.topic === repository.epoch.topic ? sideTopics(repository, body) : [];
     const { nextGen } = repository.access.state();
     const op = signAclOp(crypto, device, {
       rid: repository.rid,
@@ -292,10 +341,9 @@ export const createEpochKeeper = (deps: {
       body,
     });
     takeOp(repository, { header: op.headerBytes, signature: op.sig });
-    const part: Part = { type: "aclOp", header: op.headerBytes, sig: op.sig };
-    const item = appendRecord(sealing(), repository, ownSession(repository), [part], [], clock.unix(), into);
+    say(repository, [{ type: "aclOp", header: op.headerBytes, sig: op.sig }], into, others);
     if (secret !== undefined) store.repositories.addEpoch(repository.n, { eid: secret.eid, s: secret.S, w: secret.W });
-    return { id: op.id, item };
+    return op.id;
   };
 
   const takeOp = (repository: Repository, row: SignedRow): void => {
@@ -320,19 +368,17 @@ export const createEpochKeeper = (deps: {
   };
 
   /** Founds a new epoch when one is due. Inside a transaction. */
-  const rotateIfDue = (repository: Repository): readonly CheckedItem[] => {
-    if (!mayWrite(repository) || !needsRotation(repository)) return [];
-    const parents = headSecrets(repository);
-    if (parents === undefined) return [];
+  const rotateIfDue = (repository: Repository): void => {
+    const parents = mayWrite(repository) && needsRotation(repository) ? headSecrets(repository) : undefined;
+    if (parents === undefined) return;
     const { body, secret } = foundEpoch(
       { crypto, random },
       repository.rid,
       parents,
       repository.access.state().recipients,
     );
-    const { item } = authorOp(repository, { type: "epoch", epoch: body }, secret);
+    authorOp(repository, { type: "epoch", epoch: body }, secret);
     settleAccess(repository);
-    return [item];
   };
 
   /** Whether this device may seal content: it is a writer and holds every head epoch. */
@@ -341,13 +387,12 @@ export const createEpochKeeper = (deps: {
     repository.epoch.missing.length === 0 &&
     repository.access.isWriter(holder().device.publicKey);
 
-  /** Seals drafts under the keys that count, in a transaction; answers items with their topics. */
-  const sealAllDrafts = (repository: Repository): readonly Sealed[] => {
-    if (!mayWrite(repository) || store.documents.drafts(repository.n, 1).length === 0) return [];
-    const before = repository.epoch.topic;
-    const rotated = rotateIfDue(repository).map((item) => ({ topic: before, item }));
-    const sealed = sealDrafts(sealing(), repository, clock.unix());
-    return [...rotated, ...sealed.map((item) => ({ topic: repository.epoch.topic, item }))];
+  const sealAllDrafts: EpochKeeper["sealAllDrafts"] = (repository) => {
+    if (!mayWrite(repository) || store.documents.drafts(repository.n, 1).length === 0) return;
+    rotateIfDue(repository);
+    announceCombination(repository);
+    const { topic } = repository.epoch;
+    for (const item of sealDrafts(sealing(), repository, clock.unix())) outbox.push({ topic, item });
   };
 
   const ownSession = (repository: Repository): SessionRow => {
@@ -378,10 +423,12 @@ export const createEpochKeeper = (deps: {
     return session;
   };
 
-  const noteAnnouncement = (repository: Repository, part: Part): void => {
-    if (part.type !== "mergedTopic") return;
+  const noteAnnouncement: EpochKeeper["noteAnnouncement"] = (repository, part) => {
+    if (part.type !== "mergedTopic") return false;
     const key = announcedKey(repository, combinationOf(part.eids));
-    if (store.meta.get(key) === undefined) store.meta.set(key, part.topicPk);
+    if (store.meta.get(key) !== undefined || announcements(repository).length >= MAX_ANNOUNCEMENTS) return false;
+    store.meta.set(key, part.topicPk);
+    return true;
   };
 
   /**
@@ -394,102 +441,175 @@ export const createEpochKeeper = (deps: {
     record: SignedRecord,
     parts: readonly Part[],
     state: EntryState,
-  ): Sealed | undefined => {
+  ): void => {
     const late = topic.kind === "epoch" && topic.state === "lingering" && state === ENTRY_STATE.valid;
     const reply = topic.kind === "reply" && parts.some(({ type }) => type === "aclOp");
-    const { topicKey, readKey, topicPk, topic: into } = repository.epoch;
-    if ((!late && !reply) || topicKey === null || into === topic.n || !mayWrite(repository)) return undefined;
+    const { topicKey, readKey, topic: into } = repository.epoch;
+    if ((!late && !reply) || topicKey === null || into === topic.n || !mayWrite(repository)) return;
+    sealAgain(record, state, { topicKey, readKey, topic: into }, false);
+  };
+
+  /** Puts a record into one more topic; whoever does it makes the same item. */
+  const sealAgain = (record: InnerRecord, state: EntryState, into: WritableTopic, own: boolean): void => {
+    const { topicKey, readKey, topic } = into;
     const { gen } = record.header;
-    const salt = rewrapSalt(crypto, topicPk, record.bytes);
+    const salt = rewrapSalt(crypto, topicKey.publicKey, record.bytes);
     const item = sealItem(crypto, { kind: ITEM_KINDS.entry, topicKey, gen, salt }, readKey, record.bytes);
-    if (!item.ok) return undefined;
+    if (!item.ok) return;
     const { oid, wire } = item.value;
-    const added = store.entries.add({
-      oid,
-      topic: into,
-      kind: ITEM_KINDS.entry,
-      gen,
-      wire,
-      iid: record.iid,
-      state,
-      own: false,
-      arrivedAt: clock.unix(),
-    });
-    return added === undefined ? undefined : { topic: into, item: item.value };
+    const { iid } = record;
+    const arrivedAt = clock.unix();
+    const added = store.entries.add({ oid, topic, kind: ITEM_KINDS.entry, gen, wire, iid, state, own, arrivedAt });
+    if (added !== undefined) outbox.push({ topic, item: item.value });
   };
 
   /** Proves equivocations to everybody, then judges what depends on it. Inside a transaction. */
-  const freezeSessions = (
-    repository: Repository,
-    contradictions: readonly (readonly [Uint8Array, Uint8Array])[],
-  ): readonly Sealed[] => {
-    const items: Sealed[] = [];
+  const freezeSessions: EpochKeeper["freezeSessions"] = (repository, contradictions) => {
     for (const [one, two] of contradictions) {
-      const records = [one, two].map((iid) => openStored(validity(), repository, iid)?.record);
-      const [a, b] = records;
+      const [a, b] = [one, two].map((iid) => openStored(validity(), repository, iid)?.record);
       const proof = a === undefined || b === undefined ? undefined : forkProof(a, b);
-      const known = repository.access
-        .state()
-        .forks.some(({ sess }) => a !== undefined && bytesEqual(sess, a.header.sess));
-      if (proof === undefined || known || a === undefined || speakingTopic(repository) === undefined) continue;
-      const topic = (speakingTopic(repository) as WritableTopic).topic;
-      const { item } = authorOp(repository, { type: "freeze", sess: a.header.sess, proof });
-      items.push({ topic, item });
+      if (a === undefined || proof === undefined || speakingTopic(repository) === undefined) continue;
+      const { sess } = a.header;
+      if (repository.access.state().forks.some((fork) => bytesEqual(fork.sess, sess))) continue;
+      authorOp(repository, { type: "freeze", sess, proof });
     }
-    return items;
   };
 
-  const say = (repository: Repository, parts: readonly Part[], into: WritableTopic): Sealed => ({
-    topic: into.topic,
-    item: appendRecord(sealing(), repository, ownSession(repository), parts, [], clock.unix(), into),
-  });
+  const say = (
+    repository: Repository,
+    parts: readonly Part[],
+    into: WritableTopic,
+    others: readonly WritableTopic[] = [],
+  ): void => {
+    const item = appendRecord(sealing(), repository, ownSession(repository), parts, [], clock.unix(), into);
+    outbox.push({ topic: into.topic, item });
+    const opened = others.length === 0 ? undefined : openEntry(crypto, repository.rid, into.readKey, item);
+    if (opened?.type !== "record") return;
+    const state = store.entries.doubt(opened.record.iid) === "void" ? ENTRY_STATE.void : ENTRY_STATE.valid;
+    for (const topic of others) if (topic.topic !== into.topic) sealAgain(opened.record, state, topic, true);
+  };
+
+  const publishOps: EpochKeeper["publishOps"] = (repository, others = []) => {
+    const into = speakingTopic(repository);
+    if (into === undefined) return;
+    let parts: Part[] = [];
+    let size = 0;
+    const ops = store.repositories.aclOps(repository.n);
+    for (const [index, { header, signature }] of ops.entries()) {
+      parts.push({ type: "aclOp", header, sig: signature });
+      size += header.length + signature.length;
+      if (size < OPS_BYTES && index < ops.length - 1) continue;
+      say(repository, parts, into, others);
+      parts = [];
+      size = 0;
+    }
+  };
+
+  /** Topics of single epochs that this device can write. */
+  const topicsOfEpochs = (repository: Repository, epochs: readonly PublishedEpoch[]): readonly WritableTopic[] => {
+    const held = heldSecrets(repository.n);
+    return epochs.flatMap(({ body }) => {
+      const keys = combinedKeys(crypto, held, [body.eid]);
+      if (keys === undefined || keys.topicKey === null) return [];
+      const topic = epochTopic(repository.n, body.topicPk, keys, "history");
+      return [{ readKey: keys.readKey, topicKey: keys.topicKey, topic }];
+    });
+  };
+
+  /**
+   * Where an op is told besides the current topic. Not everybody can derive the topic of combined epochs, and who needs a seal
+   * cannot follow any topic of the epoch it is for.
+   */
+  const sideTopics = (repository: Repository, body: AclBody): readonly WritableTopic[] => {
+    const { epochHeads, epochs } = repository.access.state();
+    if (body.type === "reseal") return topicsOfEpochs(repository, epochs.slice(-RESEAL_TOPICS));
+    return epochHeads.length > 1 ? topicsOfEpochs(repository, epochHeads) : [];
+  };
+
+  /** Head epochs of which this device lacks a secret that its role entitles it to. */
+  const lacking = (repository: Repository): readonly Uint8Array[] => {
+    const held = heldSecrets(repository.n);
+    const writes = repository.access.isWriter(holder().device.publicKey);
+    return repository.access.state().epochHeads.flatMap(({ body: { eid } }) => {
+      const secret = held.get(bytesToHex(eid));
+      return secret === undefined || (writes && secret.W === null) ? [eid] : [];
+    });
+  };
+
+  const noteRequest: EpochKeeper["noteRequest"] = (repository, device, part) => {
+    if (part.type !== "missingEpoch") return;
+    const known = requests.get(repository.n) ?? [];
+    if (known.length >= MAX_REQUESTS) return;
+    requests.set(repository.n, [...known, { device, eid: part.eid, ops: repository.access.ops().length }]);
+  };
+
+  /** Devices that asked for a seal of the epoch and were given none since. */
+  const requested = (repository: Repository, eid: Uint8Array): readonly SealRecipient[] => {
+    const { access, n } = repository;
+    const open = (requests.get(n) ?? []).filter((request) => bytesEqual(request.eid, eid));
+    return access.state().recipients.filter(({ identifier, label }) =>
+      open.some(
+        ({ device, ops }) =>
+          bytesEqual(device, identifier) &&
+          !access
+            .ops()
+            .slice(ops)
+            .some(
+              ({ body }) =>
+                body.type === "reseal" &&
+                bytesEqual(body.eid, eid) &&
+                body.seals.some((seal) => bytesEqual(seal.label, label)),
+            ),
+      ),
+    );
+  };
 
   /** Says which head epochs nobody sealed to this device, once each. */
-  const askForSeals = (repository: Repository): readonly Sealed[] => {
+  const askForSeals = (repository: Repository): void => {
     const into = speakingTopic(repository);
     const asked = askedSeals.get(repository.n) ?? new Set<string>();
     askedSeals.set(repository.n, asked);
-    const missing = repository.epoch.missing.filter((eid) => !asked.has(bytesToHex(eid)));
-    if (into === undefined || missing.length === 0 || membership(repository) !== "active") return [];
+    const missing = lacking(repository).filter((eid) => !asked.has(bytesToHex(eid)));
+    if (into === undefined || missing.length === 0 || membership(repository) !== "active") return;
     for (const eid of missing) asked.add(bytesToHex(eid));
-    return [
-      say(
-        repository,
-        missing.map((eid): Part => ({ type: "missingEpoch", eid })),
-        into,
-      ),
-    ];
+    say(
+      repository,
+      missing.map((eid): Part => ({ type: "missingEpoch", eid })),
+      into,
+    );
   };
 
   /** Gives head epochs to reader devices that joined without knowing of them. */
-  const resealMissing = (repository: Repository): readonly Sealed[] => {
+  const resealMissing = (repository: Repository): void => {
     const secrets = mayWrite(repository) ? headSecrets(repository) : undefined;
-    if (secrets === undefined) return [];
-    return secrets.flatMap((secret) => {
-      const without = unsealedRecipients(repository.access, secret.eid);
+    if (secrets === undefined) return;
+    let given = false;
+    for (const secret of secrets) {
+      const without = [
+        ...new Set([...unsealedRecipients(repository.access, secret.eid), ...requested(repository, secret.eid)]),
+      ];
       const seals = without.length === 0 ? undefined : sealEpoch(crypto, random, repository.rid, secret, without);
-      if (seals === undefined || !seals.ok) return [];
-      const { topic } = repository.epoch;
-      return [{ topic, item: authorOp(repository, { type: "reseal", eid: secret.eid, seals: seals.value }).item }];
-    });
+      if (seals === undefined || !seals.ok) continue;
+      const body = { type: "reseal", eid: secret.eid, seals: seals.value } as const;
+      // The ops that led here may stand where the recipients cannot follow.
+      if (!given) publishOps(repository, sideTopics(repository, body));
+      authorOp(repository, body);
+      given = true;
+    }
+    if (given) requests.delete(repository.n);
   };
 
-  /** Names the topic of several concurrent epochs on each one's own, for those who cannot derive it. */
-  const announceCombination = (repository: Repository): readonly Sealed[] => {
+  /** Names the topic of several concurrent epochs on each one's own, for those who cannot derive it, before it is used. */
+  const announceCombination = (repository: Repository): void => {
     const { epochHeads } = repository.access.state();
-    if (epochHeads.length < 2 || !mayWrite(repository)) return [];
+    if (epochHeads.length < 2 || !mayWrite(repository)) return;
     const eids = epochHeads.map(({ body }) => body.eid);
     const key = announcedKey(repository, combinationOf(eids));
-    if (store.meta.get(key) !== undefined) return [];
-    store.meta.set(key, repository.epoch.topicPk);
-    const held = heldSecrets(repository.n);
-    return epochHeads.flatMap(({ body }) => {
-      const keys = combinedKeys(crypto, held, [body.eid]);
-      if (keys === undefined || keys.topicKey === null) return [];
-      const topic = epochTopic(repository.n, body.topicPk, keys, "lingering");
-      const into = { readKey: keys.readKey, topicKey: keys.topicKey, topic };
-      return [say(repository, [{ type: "mergedTopic", eids, topicPk: repository.epoch.topicPk }], into)];
-    });
+    if (store.meta.get(key) !== undefined) return;
+    const { topicPk } = repository.epoch;
+    store.meta.set(key, topicPk);
+    const [into, ...others] = topicsOfEpochs(repository, epochHeads);
+    if (into !== undefined) say(repository, [{ type: "mergedTopic", eids, topicPk }], into, others);
   };
 
   return {
@@ -508,13 +628,20 @@ export const createEpochKeeper = (deps: {
     sealAllDrafts,
     ownSession,
     noteAnnouncement,
+    noteRequest,
     rewrap,
     freezeSessions,
-    say,
-    keepUp: (repository) => [
-      ...askForSeals(repository),
-      ...resealMissing(repository),
-      ...announceCombination(repository),
-    ],
+    say: (repository, parts, into) => say(repository, parts, into),
+    publishOps,
+    keepUp: (repository) => {
+      askForSeals(repository);
+      resealMissing(repository);
+      announceCombination(repository);
+    },
+    takeItems: () => {
+      const items = outbox;
+      outbox = [];
+      return items;
+    },
   };
 };

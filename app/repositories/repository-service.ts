@@ -104,8 +104,6 @@ const MAX_WAITING_IN_MEMORY = 2_000;
 
 /** Late entries are taken from the topics of earlier epochs for this long (data.md section 7). */
 const LINGERING_MS = 30 * 24 * 3_600_000;
-/** ACL ops in one record; leaves room within an entry for the largest op. */
-const OPS_BYTES = 100_000;
 /** Members repair missing seals and announce topics in turn, so that one of them suffices. */
 const UPKEEP_SPREAD_MS = 2_000;
 /** What may come over a reply topic: a few ops of one's own. */
@@ -126,11 +124,11 @@ interface Flush {
 interface Outcome {
   readonly changes: Map<number, Uint8Array[]>;
   readonly contradictions: (readonly [Uint8Array, Uint8Array])[];
-  /** Items made on the way: drafts sealed beforehand, records sealed again, answers. */
-  readonly items: Sealed[];
   accessChanged: boolean;
   linked: boolean;
   undecided: boolean;
+  /** The topic of a combination of epochs was named. */
+  announced: boolean;
 }
 
 interface Candidate {
@@ -194,6 +192,7 @@ export const createRepositoryService = (deps: {
 
   /** Takes access and keys from the store again, after a transaction that had changed them in memory failed. */
   const reload = (repository: Repository): void => {
+    keeper.takeItems();
     repository.access = keeper.loadAccess(repository.n, repository.rid);
     repository.epoch = keeper.storedEpoch(repository.n);
     const refreshed = store.transaction(() => keeper.refreshKeys(repository));
@@ -201,7 +200,7 @@ export const createRepositoryService = (deps: {
   };
 
   /** Hands committed items on; topics that came with them are followed first. */
-  const announce = (items: readonly Sealed[]): void => {
+  const announce = (items: readonly Sealed[] = keeper.takeItems()): void => {
     if (items.some(({ topic }) => !topics.some(({ n }) => n === topic))) refreshTopics();
     for (const { topic: n, item } of items) {
       const topic = topics.find((row) => row.n === n);
@@ -220,8 +219,9 @@ export const createRepositoryService = (deps: {
       observer.fault(sealed.error);
       return;
     }
-    if (sealed.value.length === 0) return;
-    announce(sealed.value);
+    const items = keeper.takeItems();
+    if (items.length === 0) return;
+    announce(items);
     const accessChanged = repository.access.ops().length > before;
     observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged });
   };
@@ -247,10 +247,11 @@ export const createRepositoryService = (deps: {
     outcome.undecided ||= done.undecided;
     if (done.contradicts !== undefined) outcome.contradictions.push([done.contradicts, record.iid]);
     if (done.linked) {
-      if (done.state === ENTRY_STATE.valid) for (const part of parts) keeper.noteAnnouncement(repository, part);
-      const again = keeper.rewrap(repository, topic, record, parts, done.state);
-      if (again !== undefined) outcome.items.push(again);
+      for (const part of parts) keeper.noteRequest(repository, record.header.devSig, part);
+      keeper.rewrap(repository, topic, record, parts, done.state);
     }
+    // Before its parents are here: they may be in the very topic it names.
+    for (const part of parts) outcome.announced = keeper.noteAnnouncement(repository, part) || outcome.announced;
     return done.state;
   };
 
@@ -317,15 +318,15 @@ export const createRepositoryService = (deps: {
     const outcome: Outcome = {
       changes: new Map(),
       contradictions: [],
-      items: [],
       accessChanged: false,
       linked: false,
       undecided: false,
+      announced: false,
     };
     const fresh: CheckedItem[] = [];
     let rebuilt: ReadonlySet<number> = new Set();
     const written = store.transaction(() => {
-      if (repository !== undefined && carriesOps(candidates)) outcome.items.push(...keeper.sealAllDrafts(repository));
+      if (repository !== undefined && carriesOps(candidates)) keeper.sealAllDrafts(repository);
       for (const { item, opened } of candidates) {
         if (store.entries.has(item.oid)) continue;
         fresh.push(item);
@@ -350,10 +351,10 @@ export const createRepositoryService = (deps: {
       }
       if (repository === undefined) return;
       if (outcome.linked || outcome.accessChanged) retryWaiting(repository, outcome);
-      const frozen = keeper.freezeSessions(repository, outcome.contradictions);
-      outcome.items.push(...frozen);
-      outcome.accessChanged ||= frozen.length > 0;
-      if (outcome.accessChanged) rebuilt = keeper.settleAccess(repository);
+      const known = repository.access.ops().length;
+      keeper.freezeSessions(repository, outcome.contradictions);
+      outcome.accessChanged ||= repository.access.ops().length > known;
+      if (outcome.accessChanged || outcome.announced) rebuilt = keeper.settleAccess(repository);
       if (outcome.undecided && keeper.membership(repository) === "active")
         rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
     }, "soon");
@@ -363,10 +364,11 @@ export const createRepositoryService = (deps: {
       return 4;
     }
     // Own items and what somebody is told to be stored here must outlive a power cut; what was pulled can be pulled again.
-    if ((outcome.items.length > 0 || isAcknowledged) && !flush()) return 4;
-    if (repository !== undefined && outcome.accessChanged) refreshTopics();
+    const items = keeper.takeItems();
+    if ((items.length > 0 || isAcknowledged) && !flush()) return 4;
+    if (outcome.accessChanged || outcome.announced) refreshTopics();
     for (const item of fresh) observer.stored(topic, item, source);
-    announce(outcome.items);
+    announce(items);
     if (repository !== undefined && (outcome.linked || outcome.accessChanged)) {
       const { changes, accessChanged } = outcome;
       observer.integrated({ repository, changes, rebuilt, accessChanged });
@@ -454,10 +456,9 @@ export const createRepositoryService = (deps: {
   };
 
   const keepUp = (repository: Repository): void => {
-    const parts: Sealed[] = [];
     const before = repository.access.ops().length;
     const written = store.transaction(() => {
-      parts.push(...keeper.keepUp(repository));
+      keeper.keepUp(repository);
       if (repository.access.ops().length > before) keeper.settleAccess(repository);
     });
     if (!written.ok) {
@@ -465,7 +466,7 @@ export const createRepositoryService = (deps: {
       observer.fault(written.error);
       return;
     }
-    if (parts.length > 0) announce(parts);
+    announce();
     if (repository.access.ops().length > before)
       observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged: true });
   };
@@ -538,21 +539,20 @@ export const createRepositoryService = (deps: {
     },
     append: (repository, parts) => {
       const written = store.transaction(() => {
-        const items = [...keeper.sealAllDrafts(repository)];
+        keeper.sealAllDrafts(repository);
         // First, so that the record's own view of the ACL contains the op it carries (a genesis entry has no other).
         for (const part of parts)
           if (part.type === "aclOp") keeper.takeOp(repository, { header: part.header, signature: part.sig });
         const into = keeper.speakingTopic(repository);
         invariant(into !== undefined, "who appends can speak");
-        items.push(keeper.say(repository, parts, into));
+        keeper.say(repository, parts, into);
         if (parts.some(({ type }) => type === "aclOp")) keeper.settleAccess(repository);
-        return items;
       });
       if (!written.ok) {
         reload(repository);
         return written;
       }
-      announce(written.value);
+      announce();
       observer.integrated({
         repository,
         changes: new Map(),
@@ -564,44 +564,29 @@ export const createRepositoryService = (deps: {
     author: (repository, body, secret) => {
       let rebuilt: ReadonlySet<number> = new Set();
       const written = store.transaction(() => {
-        const items = [...keeper.sealAllDrafts(repository)];
-        const topic = keeper.speakingTopic(repository)?.topic;
-        const { id, item } = keeper.authorOp(repository, body, secret);
-        invariant(topic !== undefined, "who authored can speak");
-        items.push({ topic, item });
+        keeper.sealAllDrafts(repository);
+        const id = keeper.authorOp(repository, body, secret);
         rebuilt = keeper.settleAccess(repository);
-        return { id, items };
+        return id;
       });
       if (!written.ok) {
         reload(repository);
         return written;
       }
       refreshTopics();
-      announce(written.value.items);
+      announce();
       observer.integrated({ repository, changes: new Map(), rebuilt, accessChanged: true });
       scheduleUpkeep(repository);
-      return ok(written.value.id);
+      return ok(written.value);
     },
     headSecrets: keeper.headSecrets,
     publishOps: (repository) => {
-      const written = store.transaction(() => {
-        const into = keeper.speakingTopic(repository);
-        const items: Sealed[] = [];
-        let parts: Part[] = [];
-        let size = 0;
-        const ops = store.repositories.aclOps(repository.n);
-        for (const [index, { header, signature }] of ops.entries()) {
-          parts.push({ type: "aclOp", header, sig: signature });
-          size += header.length + 80;
-          if (into === undefined || (size < OPS_BYTES && index < ops.length - 1)) continue;
-          items.push(keeper.say(repository, parts, into));
-          parts = [];
-          size = 0;
-        }
-        return items;
-      });
-      if (!written.ok) return written;
-      announce(written.value);
+      const written = store.transaction(() => keeper.publishOps(repository));
+      if (!written.ok) {
+        reload(repository);
+        return written;
+      }
+      announce();
       return ok(null);
     },
     scheduleSeal,

@@ -265,7 +265,7 @@ export const createEpochKeeper = (deps: {
       const item = wire && readItem(crypto, wire);
       if (item === undefined || !item.ok) continue;
       // The topic signature was checked before the item was stored.
-      const opened = openEntry(crypto, repository.rid, row.readKey, item.value as CheckedItem);
+      const opened = openEntry({ crypto, inspect }, repository.rid, row.readKey, item.value as CheckedItem);
       if (opened.type !== "record" || store.entries.inner(opened.record.iid) === undefined) continue;
       if (store.entries.doubt(opened.record.iid) === "void") continue;
       sealAgain(opened.record, ENTRY_STATE.valid, { topicKey, readKey, topic }, false);
@@ -483,7 +483,7 @@ export const createEpochKeeper = (deps: {
   ): void => {
     const item = appendRecord(sealing(), repository, ownSession(repository), parts, [], clock.unix(), into);
     outbox.push({ topic: into.topic, item });
-    const opened = others.length === 0 ? undefined : openEntry(crypto, repository.rid, into.readKey, item);
+    const opened = others.length === 0 ? undefined : openEntry({ crypto, inspect }, repository.rid, into.readKey, item);
     if (opened?.type !== "record") return;
     const state = store.entries.doubt(opened.record.iid) === "void" ? ENTRY_STATE.void : ENTRY_STATE.valid;
     for (const topic of others) if (topic.topic !== into.topic) sealAgain(opened.record, state, topic, true);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ENTRY_STATE } from "../../app/ports/store.ts";
 import { openEntry } from "../../app/repositories/integrate.ts";
+import { createChangeInspector } from "../../main/adapters/inspect-change.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import { openItem, readItem } from "../../protocol/entry/item.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
@@ -25,6 +26,7 @@ interface Written {
   readonly ops: ReadonlySet<string>;
 }
 
+const inspect = createChangeInspector(native);
 const idOf = ({ profile }: RepositoryPeer): string => bytesToHex(profile.idRoot);
 
 const opsOf = (peer: RepositoryPeer) => peer.repository()?.access.ops() ?? [];
@@ -124,7 +126,8 @@ const waitingAt = (peer: RepositoryPeer): number => {
   for (const topic of peer.service().topics())
     for (const { oid } of peer.store.entries.waiting(topic.n, ENTRY_STATE.pending)) {
       const item = readItem(native, peer.store.entries.wire(oid) as Uint8Array);
-      const opened = item.ok && openEntry(native, repository.rid, topic.readKey, item.value as CheckedItem);
+      const opened =
+        item.ok && openEntry({ crypto: native, inspect }, repository.rid, topic.readKey, item.value as CheckedItem);
       if (opened !== false && opened.type === "record" && repository.access.isWriter(opened.record.header.devSig))
         count++;
     }
@@ -161,7 +164,7 @@ const replayed = (peer: RepositoryPeer): string => {
     const topic = carried && topics.get(carried.topic);
     const item = carried && readItem(native, carried.wire);
     if (topic === undefined || item === undefined || !item.ok) throw new Error("a record without its item");
-    const opened = openEntry(native, repository.rid, topic.readKey, item.value as CheckedItem);
+    const opened = openEntry({ crypto: native, inspect }, repository.rid, topic.readKey, item.value as CheckedItem);
     if (opened.type !== "record") throw new Error("a record that does not open");
     for (const part of opened.parts) if (part.type === "changes") replica.applyChanges(part.changes);
   }

@@ -257,7 +257,12 @@ export const exchange = (
         .map(({ oid }) => from.store.entries.wire(oid) as Uint8Array);
       if (wires.length === 0) continue;
       handed += wires.length;
-      to.service().ingest(theirs, [...wires, wires[0] as Uint8Array], {}, () => undefined);
+      to.service().ingest(
+        theirs,
+        [...wires, wires[0] as Uint8Array],
+        { source: from, isAcknowledged: true },
+        () => undefined,
+      );
       clock.advance(1);
     }
   return handed;

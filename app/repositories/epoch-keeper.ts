@@ -267,8 +267,11 @@ export const createEpochKeeper = (deps: {
       // The topic signature was checked before the item was stored.
       const opened = openEntry({ crypto, inspect }, repository.rid, row.readKey, item.value as CheckedItem);
       if (opened.type !== "record" || store.entries.inner(opened.record.iid) === undefined) continue;
-      if (store.entries.doubt(opened.record.iid) === "void") continue;
-      sealAgain(opened.record, ENTRY_STATE.valid, { topicKey, readKey, topic }, false);
+      // Own void records go along: later ones of the session follow them.
+      const isVoid = store.entries.doubt(opened.record.iid) === "void";
+      if (isVoid && !bytesEqual(opened.record.header.devSig, holder().device.publicKey)) continue;
+      const state = isVoid ? ENTRY_STATE.void : ENTRY_STATE.valid;
+      sealAgain(opened.record, state, { topicKey, readKey, topic }, false);
     }
   };
 

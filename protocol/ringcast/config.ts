@@ -3,6 +3,8 @@ import { type DurationMs, durationMs } from "../kernel/time.ts";
 export interface RingCastConfig {
   /** Links a node sends a new message over, ring links included (F in the paper). */
   readonly fanout: number;
+  /** Links an own message leaves over at once, in plain mode; below `fanout` it changes nothing (paper). */
+  readonly ownFanout: number;
   /** "randomOnly" is RandCast, the paper's comparison; "lazy" sends payloads along a tree and ids elsewhere. */
   readonly mode: "plain" | "randomOnly" | "lazy";
   /** Spare ring neighbors tried in the same direction when one fails; 0 in the paper. */
@@ -27,10 +29,11 @@ export interface RingCastConfig {
 
 /**
  * Fan-out 3 reaches 10 000 nodes in 12 hops at two duplicates per delivery (simulation); heartbeat and seen length as in
- * gossipsub 1.1 and iroh-gossip; history covers an absence of ten minutes twice over.
+ * gossipsub 1.1 and iroh-gossip, as is flooding own messages, so that one bad neighbor cannot swallow them; history covers an absence of ten minutes twice over.
  */
 export const defaultRingCastConfig: RingCastConfig = {
   fanout: 3,
+  ownFanout: 12,
   mode: "plain",
   failOver: 2,
   ackTimeoutMs: durationMs(2_000),
@@ -47,6 +50,7 @@ export const defaultRingCastConfig: RingCastConfig = {
 /** The paper's dissemination: no fail-over, no acknowledgements, no repair. */
 export const paperRingCastConfig: RingCastConfig = {
   ...defaultRingCastConfig,
+  ownFanout: 0,
   failOver: 0,
   ackTimeoutMs: durationMs(0),
   heartbeatMs: durationMs(0),

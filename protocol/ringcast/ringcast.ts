@@ -126,7 +126,8 @@ export const createRingCast = ({ config, links, isAuthentic, random }: RingCastO
         send(route.id, route, { type: "publish", topic, id, hops: next, link: "random", payload }, effects);
       return;
     }
-    const targets = targetsOf(known, from, config.fanout, random);
+    const fanout = from === undefined ? Math.max(config.fanout, config.ownFanout) : config.fanout;
+    const targets = targetsOf(known, from, fanout, random);
     for (const { descriptor, direction } of targets.ring) sendOnRing(topic, id, descriptor, direction, 0, now, effects);
     for (const route of targets.random)
       send(route.id, route, { type: "publish", topic, id, hops: next, link: "random", payload }, effects);

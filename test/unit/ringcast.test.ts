@@ -73,6 +73,19 @@ const sends = (effects: readonly RingCastEffect[], type: RingCastMessage["type"]
 const receive = (machine: ReturnType<typeof create>, from: VerifiedDescriptor, message: RingCastMessage, at = now) =>
   machine.handle({ type: "messageReceived", from: from.id, message }, at);
 
+test("RNG-13 an own message floods all members known up to ownFanout, a received one does not, nor does the paper's", () => {
+  const many: RingLinks = { ...ringOfB, members: nodes };
+  const capped = { ownFanout: 6 };
+  const leaving = (machine: ReturnType<typeof create>) =>
+    sends(machine.handle({ type: "publish", topic, id: idOf(9), payload }, now), "publish");
+  const flooded = leaving(create(capped, many));
+  expect(flooded).toHaveLength(6);
+  expect(new Set(flooded.map(({ to }) => to)).size).toBe(6);
+  expect(defaultRingCastConfig.ownFanout).toBe(12);
+  expect(leaving(create({ ownFanout: 0 }, many))).toHaveLength(3);
+  expect(sends(receive(create(capped, many), D, publish(1, "random")), "publish")).toHaveLength(3);
+});
+
 test("RNG-2 delivered and forwarded once, acknowledged each time", () => {
   const machine = create();
   const first = receive(machine, C, publish(1));

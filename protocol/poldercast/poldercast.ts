@@ -43,6 +43,8 @@ export interface PolderCastOptions {
   readonly startAt: MonotonicMs;
 }
 
+/** Periods after waking in which every ring is asked: walks and neighbors that woke at the same time have settled by then. */
+const WAKING_PERIODS = 6;
 /** One unit of priority outweighs any number of shared topics or estimated affinity. */
 const PRIORITY_WEIGHT = 2 ** 20;
 
@@ -59,6 +61,8 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
   const ownId = self().id;
   const book = createLivenessBook(config);
   const caughtUpAt = new Map<TopicTag, MonotonicMs>();
+  const behind = new Set<TopicTag>();
+  let awakeFrom: MonotonicMs | undefined;
   let known = new Map<TopicTag, RingLinks>();
 
   const cyclon = createCyclon({
@@ -127,11 +131,26 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
     for (const effect of produced) effects.push(effect);
   };
 
-  /** A ring that keeps changing while it forms asks its neighbors once per period, not at each change. */
+  /** A ring that keeps changing while it forms asks its neighbors once per period, not at each change; the last change is not forgotten. */
   const catchUp = (topic: TopicTag, now: MonotonicMs, effects: PolderCastEffect[]): void => {
-    if (config.cast.heartbeatMs === 0 || (caughtUpAt.get(topic) ?? now) > now) return;
+    if (config.cast.heartbeatMs === 0) return;
+    if ((caughtUpAt.get(topic) ?? now) > now) {
+      behind.add(topic);
+      return;
+    }
+    behind.delete(topic);
     caughtUpAt.set(topic, after(now, config.rings.gossipPeriodMs));
     fromCast(cast.handle({ type: "ringChanged", topic }, now), effects);
+  };
+
+  /**
+   * Nobody can push to a node that cannot be dialled: it asks its ring neighbors every period. So does one that just woke:
+   * its neighbors may have slept as well and know no more yet.
+   */
+  const keepUp = (now: MonotonicMs, effects: PolderCastEffect[]): void => {
+    const isWaking = awakeFrom !== undefined && now - awakeFrom < WAKING_PERIODS * config.rings.gossipPeriodMs;
+    for (const topic of isWaking || !self().reachable ? rings.topics() : [...behind])
+      if ((caughtUpAt.get(topic) ?? now) <= now) catchUp(topic, now, effects);
   };
 
   const fromRings = (produced: readonly RingsEffect[], now: MonotonicMs, effects: PolderCastEffect[]): void => {
@@ -194,6 +213,7 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
     fromRings(rings.handle({ type: "unsubscribe", topic }, now), now, effects);
     fromCast(cast.handle({ type: "topicLeft", topic }, now), effects);
     caughtUpAt.delete(topic);
+    behind.delete(topic);
     forgetLinks();
   };
 
@@ -215,6 +235,7 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
           fromBelow(vicinity.handle(event, now), now, effects);
           fromRings(rings.handle(event, now), now, effects);
           fromCast(cast.handle(event, now), effects);
+          keepUp(now, effects);
           return effects;
         case "messageReceived":
           received(event, now, effects);
@@ -250,6 +271,7 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
         }
         case "wake":
           fromBelow(cyclon.handle({ type: "join", contacts: book.known().slice(-3) }, now), now, effects);
+          awakeFrom = now;
           fromRings(rings.walkAll(now), now, effects);
           for (const topic of rings.topics()) {
             caughtUpAt.delete(topic);

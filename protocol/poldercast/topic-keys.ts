@@ -45,11 +45,19 @@ export const createTopicKeys = (crypto: CryptoProvider, element: Uint8Array): To
   };
 };
 
+/** An established session: proofs are bound to it and to the side that gives them. */
+export interface SealSession {
+  readonly handshakeHash: Uint8Array;
+  readonly self: NodeId;
+  readonly peer: NodeId;
+}
+
 /** Seals ring gossip with ChaCha20-Poly1305 under the topic's key; the tag is authenticated, the nonce random. */
 export const createTopicSeal = (
   crypto: CryptoProvider,
   random: RandomSource,
   keysOf: (topic: TopicTag) => TopicKeys | undefined,
+  session: SealSession,
 ): TopicSeal => ({
   seal: (topic, plaintext) => {
     const keys = keysOf(topic);
@@ -65,4 +73,7 @@ export const createTopicSeal = (
       .aead("ChaChaPoly", keys.sealKey)
       .open(sealed.subarray(0, NONCE_BYTES), ascii(topic), sealed.subarray(NONCE_BYTES));
   },
+  // A topic left since has no keys any more; random bytes of the same length prove nothing.
+  prove: (topic) => keysOf(topic)?.proof(session.handshakeHash, session.self) ?? random.bytes(TAG_BYTES),
+  refutes: (topic, proof) => keysOf(topic)?.isProof(proof, session.handshakeHash, session.peer) === false,
 });

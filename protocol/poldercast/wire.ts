@@ -8,16 +8,21 @@ import type { TopicTag } from "../ringcast/messages.ts";
 import { MAXIMUM_NEIGHBOR_BYTES, readNeighbors, writeNeighbors } from "../view/neighbor.ts";
 import type { RingsMessage, TopicNeighbors } from "./messages.ts";
 
-/** Seals what is said about a topic under a key that only holders of its element derive. */
+/** Seals what is said about a topic under a key that only holders of its element derive, and proves holding it, in one session. */
 export interface TopicSeal {
   readonly seal: (topic: TopicTag, plaintext: Uint8Array) => Uint8Array;
   /** `undefined` for a topic this node does not hold or a wrong tag. */
   readonly open: (topic: TopicTag, sealed: Uint8Array) => Uint8Array | undefined;
+  /** 16 bytes that show the session's peer that this node holds the topic's element. */
+  readonly prove: (topic: TopicTag) => Uint8Array;
+  /** True when this node holds the topic and the peer's proof for it is wrong. */
+  readonly refutes: (topic: TopicTag, proof: Uint8Array) => boolean;
 }
 
 const VERSION = 1;
 const TYPES = { ringRequest: 0x30, ringResponse: 0x31, ringFind: 0x32, ringFound: 0x33, ringLeave: 0x34 } as const;
 const TAG_BYTES = 16;
+const PROOF_BYTES = 16;
 const MAXIMUM_TOPICS = 16;
 const MAXIMUM_NEIGHBORS = 16;
 /** Nonce and tag of the seal. */
@@ -31,7 +36,7 @@ export const MAXIMUM_RINGS_BYTES =
   MAXIMUM_TOPICS * (TAG_BYTES + 3 + SEAL_BYTES) +
   MAXIMUM_NEIGHBORS * MAXIMUM_NEIGHBOR_BYTES;
 
-export const encodeRingsMessage = (message: RingsMessage<Descriptor>, { seal }: TopicSeal): Uint8Array => {
+export const encodeRingsMessage = (message: RingsMessage<Descriptor>, { seal, prove }: TopicSeal): Uint8Array => {
   const writer = createWriter(MAXIMUM_RINGS_BYTES, 2048);
   writer.u8(VERSION);
   writer.u8(TYPES[message.type]);
@@ -40,7 +45,12 @@ export const encodeRingsMessage = (message: RingsMessage<Descriptor>, { seal }: 
     writer.u16(message.sender.bytes.length);
     writer.raw(message.sender.bytes);
   }
-  if ("topic" in message) writeTag(writer, message.topic);
+  if ("topic" in message) {
+    writeTag(writer, message.topic);
+    const proof = prove(message.topic);
+    invariant(proof.length === PROOF_BYTES, "a proof has 16 bytes");
+    writer.raw(proof);
+  }
   if ("topics" in message) {
     writer.u8(message.topics.length);
     for (const { topic, neighbors } of message.topics) {
@@ -58,7 +68,7 @@ export const encodeRingsMessage = (message: RingsMessage<Descriptor>, { seal }: 
 /** Topics this node does not hold are left out of the result: their seals cannot be opened, which is no error. */
 export const decodeRingsMessage = (
   bytes: Uint8Array,
-  { open }: TopicSeal,
+  { open, refutes }: TopicSeal,
 ): Result<RingsMessage<Descriptor>, DecodeError> => {
   const reader = createReader(bytes);
   if (bytes.length > MAXIMUM_RINGS_BYTES) reader.fail("message-size");
@@ -81,7 +91,9 @@ export const decodeRingsMessage = (
     case TYPES.ringFind: {
       const sender = readDescriptor(reader);
       const topic = readTag(reader);
+      const proof = reader.take(PROOF_BYTES);
       if (sender === undefined) return decodeError("sender", 10);
+      if (!reader.failed() && refutes(topic, proof)) reader.fail("PLD-14 proof");
       return reader.finish({ type: "ringFind", exchange, sender, topic });
     }
     case TYPES.ringFound:

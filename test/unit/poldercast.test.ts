@@ -233,10 +233,29 @@ const crypto = createNobleProvider();
 const element = new Uint8Array(32).fill(5);
 const keys = createTopicKeys(crypto, element);
 
+const session = { handshakeHash: new Uint8Array(32).fill(4), self: node(1).id, peer: node(2).id };
+
+test("PLD-14 a question about a ring proves the topic's element in this session; a false proof is refused, unknown topics say nothing", () => {
+  const random = createSeededRandom(4);
+  const keysOf = (tag: string) => (tag === keys.tag ? keys : undefined);
+  const far = { ...session, self: node(2).id, peer: node(1).id };
+  const asker = createTopicSeal(crypto, random, keysOf, session);
+  const asked = createTopicSeal(crypto, random, keysOf, far);
+  const question: RingsMessage = { type: "ringFind", exchange: 1, sender: node(1), topic: keys.tag };
+  const bytes = encodeRingsMessage(question, asker);
+  expect(decodeRingsMessage(bytes, asked)).toEqual({ ok: true, value: question });
+  const elsewhere = createTopicSeal(crypto, random, keysOf, { ...far, handshakeHash: new Uint8Array(32).fill(5) });
+  expect(decodeRingsMessage(bytes, elsewhere)).toMatchObject({ ok: false, error: { rule: "PLD-14 proof" } });
+  expect(decodeRingsMessage(bytes, asker)).toMatchObject({ ok: false });
+  const outsider = createTopicSeal(crypto, random, () => undefined, session);
+  expect(decodeRingsMessage(encodeRingsMessage(question, outsider), asked)).toMatchObject({ ok: false });
+  expect(decodeRingsMessage(bytes, outsider)).toEqual({ ok: true, value: question });
+});
+
 test("PLD-W2 what is said about a topic opens for its holders only", () => {
   const random = createSeededRandom(3);
-  const holder = createTopicSeal(crypto, random, (tag) => (tag === keys.tag ? keys : undefined));
-  const outsider = createTopicSeal(crypto, random, () => undefined);
+  const holder = createTopicSeal(crypto, random, (tag) => (tag === keys.tag ? keys : undefined), session);
+  const outsider = createTopicSeal(crypto, random, () => undefined, session);
   const message: RingsMessage = {
     type: "ringFound",
     exchange: 7,

@@ -95,6 +95,7 @@ export const ringCastWire: Wire<RingCastMessage> = {
 
 const SEAL_BYTES = 28;
 const TAG_BYTES = 16;
+const PROOF_BYTES = 16;
 
 /** Crypto is stubbed: as long as a real seal, but open. */
 const openSeal: TopicSeal = {
@@ -104,13 +105,15 @@ const openSeal: TopicSeal = {
     return sealed;
   },
   open: (_, sealed) => sealed.subarray(SEAL_BYTES),
+  prove: () => new Uint8Array(16),
+  refutes: () => false,
 };
 
 export const ringsWire = (population: Population): Wire<RingsMessage> => ({
   sizeOf: (message) => {
     let bytes = HEADER_BYTES;
     if ("sender" in message) bytes += 2 + message.sender.bytes.length;
-    if ("topic" in message) bytes += TAG_BYTES;
+    if ("topic" in message) bytes += TAG_BYTES + PROOF_BYTES;
     if ("topics" in message) {
       bytes++;
       for (const { neighbors } of message.topics) bytes += TAG_BYTES + 2 + SEAL_BYTES + neighborsBytes(neighbors);

@@ -194,7 +194,9 @@ export const createGossipNode = (options: GossipNodeOptions): GossipNode => {
 
   const received = (from: NodeId, message: GossipMessage, now: MonotonicMs, effects: GossipNodeEffect[]): void => {
     if (from === self.id || isBlocked(from, now)) return;
-    if (!rateLimit.admit(from, message, now)) return violate(from, "NOD-2", now, effects);
+    const admission = rateLimit.admit(from, message, now);
+    if (admission === "excessive") return violate(from, "NOD-2", now, effects);
+    if (admission === "dropped") return;
     if (message.type === "bye") return lose(from, now, effects);
     pass({ type: "messageReceived", from, message }, now, effects);
   };

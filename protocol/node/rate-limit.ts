@@ -8,17 +8,23 @@ export type MessageClass = "exchange" | "join" | "find" | "dissemination" | "ans
 export interface Allowance {
   readonly burst: number;
   readonly perSecond: number;
+  /** Messages beyond the allowance that are dropped without blame. */
+  readonly forgiven: number;
 }
 
+/** `dropped` is no offence yet: a busy honest peer may be above its allowance for a while. */
+export type Admission = "admitted" | "dropped" | "excessive";
+
 /**
- * Two exchanges per layer and period of ten seconds, four at once; one join; walks and probes for many topics come in
+ * Dropped without blame is three times the burst; walks of joiners are others' doing, and in a network of a few dozen
+ * that starts at once hundreds of them pass between two nodes. Two exchanges per layer and period of ten seconds, four at once; one join; walks and probes for many topics come in
  * bursts; dissemination is bounded per peer at what a busy topic needs.
  */
 export const allowances: Readonly<Record<Exclude<MessageClass, "answer">, Allowance>> = {
-  exchange: { burst: 12, perSecond: 0.6 },
-  join: { burst: 24, perSecond: 2 },
-  find: { burst: 64, perSecond: 4 },
-  dissemination: { burst: 512, perSecond: 100 },
+  exchange: { burst: 12, perSecond: 0.6, forgiven: 36 },
+  join: { burst: 64, perSecond: 2, forgiven: 2_000 },
+  find: { burst: 64, perSecond: 4, forgiven: 192 },
+  dissemination: { burst: 512, perSecond: 100, forgiven: 1_536 },
 };
 
 export const classOf = (message: GossipMessage): MessageClass => {
@@ -45,11 +51,12 @@ export const classOf = (message: GossipMessage): MessageClass => {
 
 /** Token buckets per peer and class of message. */
 export interface RateLimit {
-  readonly admit: (peer: NodeId, message: GossipMessage, now: MonotonicMs) => boolean;
+  readonly admit: (peer: NodeId, message: GossipMessage, now: MonotonicMs) => Admission;
 }
 
 interface Bucket {
   tokens: number;
+  dropped: number;
   at: MonotonicMs;
 }
 
@@ -61,12 +68,12 @@ export const createRateLimit = (): RateLimit => {
   return {
     admit: (peer, message, now) => {
       const kind = classOf(message);
-      if (kind === "answer") return true;
-      const { burst, perSecond } = allowances[kind];
+      if (kind === "answer") return "admitted";
+      const { burst, perSecond, forgiven } = allowances[kind];
       const key = `${kind} ${peer}`;
       let bucket = buckets.get(key);
       if (bucket === undefined) {
-        bucket = { tokens: burst, at: now };
+        bucket = { tokens: burst, dropped: 0, at: now };
         buckets.set(key, bucket);
         if (buckets.size > MAXIMUM_BUCKETS)
           for (const oldest of buckets.keys()) {
@@ -74,11 +81,16 @@ export const createRateLimit = (): RateLimit => {
             break;
           }
       }
-      bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
+      const refill = ((now - bucket.at) / 1000) * perSecond;
+      bucket.tokens = Math.min(burst, bucket.tokens + refill);
+      bucket.dropped = Math.max(0, bucket.dropped - refill);
       bucket.at = now;
-      if (bucket.tokens < 1) return false;
-      bucket.tokens--;
-      return true;
+      if (bucket.tokens >= 1) {
+        bucket.tokens--;
+        return "admitted";
+      }
+      bucket.dropped = Math.min(forgiven + 1, bucket.dropped + 1);
+      return bucket.dropped > forgiven ? "excessive" : "dropped";
     },
   };
 };

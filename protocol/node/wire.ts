@@ -7,7 +7,7 @@ import type { TopicNeighbors } from "../poldercast/messages.ts";
 import { decodeRingsMessage, encodeRingsMessage, type TopicSeal } from "../poldercast/wire.ts";
 import { decodeRingCastMessage, encodeRingCastMessage } from "../ringcast/wire.ts";
 import { decodeVicinityMessage, encodeVicinityMessage } from "../vicinity/wire.ts";
-import type { Neighbor } from "../view/neighbor.ts";
+import { MAXIMUM_AGE, type Neighbor } from "../view/neighbor.ts";
 import type { GossipMessage } from "./messages.ts";
 
 const VERSION = 1;
@@ -62,6 +62,14 @@ export const decodeGossipMessage = (
   }
 };
 
+/** A live node signs a fresh descriptor this often, and clocks and carriers are forgiven two such periods. */
+const REISSUE_MS = 600_000;
+const FORGIVEN_REISSUES = 2;
+
+/** A carrier may call a descriptor young; its signed time of issue says how young it can be at most. */
+const agedBy = (age: number, descriptor: Descriptor, now: UnixMs): number =>
+  Math.min(MAXIMUM_AGE, Math.max(age, Math.floor((now - 1000 * descriptor.issuedAt) / REISSUE_MS) - FORGIVEN_REISSUES));
+
 /** Verifies every descriptor of a message; one bad descriptor condemns the message, for its sender passed it on. */
 export const verifyGossipMessage = (
   message: GossipMessage<Descriptor>,
@@ -77,12 +85,18 @@ export const verifyGossipMessage = (
     return descriptor as VerifiedDescriptor;
   };
   const all = (neighbors: readonly Neighbor<Descriptor>[]): Neighbor[] =>
-    neighbors.map(({ descriptor, age }) => ({ descriptor: verified(descriptor), age }));
+    neighbors.map(({ descriptor, age }) => ({ descriptor: verified(descriptor), age: agedBy(age, descriptor, now) }));
   const topics = (list: readonly TopicNeighbors<Descriptor>[]): TopicNeighbors[] =>
     list.map(({ topic, neighbors }) => ({ topic, neighbors: all(neighbors) }));
   const convert = (): GossipMessage => {
     switch (message.type) {
-      case "shuffleRequest":
+      case "shuffleRequest": {
+        // The sender stands first at age 0 (CYC-10): it lives, whatever its clock says.
+        const neighbors = all(message.neighbors);
+        const [sender, ...others] = neighbors;
+        if (sender === undefined) return { ...message, neighbors };
+        return { ...message, neighbors: [{ ...sender, age: message.neighbors[0]?.age ?? 0 }, ...others] };
+      }
       case "shuffleResponse":
       case "vicinityRequest":
       case "vicinityResponse":
@@ -91,7 +105,7 @@ export const verifyGossipMessage = (
       case "joinWalk":
         return { ...message, joiner: verified(message.joiner) };
       case "joinGift":
-        return { ...message, gift: { descriptor: verified(message.gift.descriptor), age: message.gift.age } };
+        return { ...message, gift: all([message.gift])[0] as Neighbor };
       case "ringRequest":
       case "ringResponse":
         return { ...message, sender: verified(message.sender), topics: topics(message.topics) };

@@ -16,6 +16,8 @@ const main = (args: readonly string[]): void => {
   const parsed = parseFlags([...args.slice(0, at), ...args.slice(at + 2)], specs);
   if (!parsed.ok) return usage(parsed.problem);
   const { values } = parsed;
+  const problem = scenario.problem?.(values);
+  if (problem !== undefined) return usage(problem);
   const startedAt = performance.now();
   const figures = scenario.run(values);
   process.stderr.write(`wallMs ${Math.round(performance.now() - startedAt)}\n`);

@@ -35,7 +35,11 @@ const build = (seed: number) => {
     }),
   );
   const indexById = new Map<NodeId, number>(nodes.map(({ descriptor }, index) => [descriptor.id, index]));
-  const seal = createTopicSeal(crypto, random.fork("seal"), keysOf);
+  const seal = createTopicSeal(crypto, random.fork("seal"), keysOf, {
+    handshakeHash: new Uint8Array(32),
+    self: nodes[0]!.descriptor.id,
+    peer: nodes[0]!.descriptor.id,
+  });
   const wireBytes: Uint8Array[] = [];
   const delivered: { readonly node: number; readonly id: string }[] = [];
   const world = createWorld<GossipMessage, GossipNodeEvent, GossipNodeEffect>({

@@ -5,6 +5,7 @@ import { createSubscriptionProfile, profileContext } from "../../protocol/blip/s
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { createDescriptor } from "../../protocol/identity/descriptor.ts";
 import { trustOwnDescriptor } from "../../protocol/identity/verified.ts";
+import type { NodeId } from "../../protocol/identity/node-id.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { monotonicMs } from "../../protocol/kernel/time.ts";
 import {
@@ -13,7 +14,7 @@ import {
   type GossipNodeConfig,
   type GossipNodeSnapshot,
 } from "../../protocol/node/gossip-node.ts";
-import { createPrivateInterests } from "../../protocol/node/private-interests.ts";
+import { createPrivateInterests, type PrivateInterests } from "../../protocol/node/private-interests.ts";
 import type { TopicKeys } from "../../protocol/poldercast/topic-keys.ts";
 import type { TopicTag } from "../../protocol/ringcast/messages.ts";
 
@@ -27,10 +28,14 @@ export interface FixtureOptions {
   readonly issuedAt: number;
   readonly config?: Partial<GossipNodeConfig>;
   readonly restored?: GossipNodeSnapshot;
+  readonly reachable?: boolean;
+  /** Puts other knowledge of interests in the place of the private one, for comparisons. */
+  readonly interestsOf?: (interests: PrivateInterests, self: NodeId) => PrivateInterests;
 }
 
 /** A whole gossip node with a real key, a real BLIP profile of its topics and private interests. */
-export const createFixtureNode = ({ crypto, random, topics, keysOf, issuedAt, config, restored }: FixtureOptions) => {
+export const createFixtureNode = (options: FixtureOptions) => {
+  const { crypto, random, topics, keysOf, issuedAt, config, restored, reachable = true, interestsOf } = options;
   const parameters = profileParameters[DEFAULT_PROFILE_PARAMETERS_ID];
   const context = profileContext(crypto, "fixture");
   const own = createSubscriptionProfile(
@@ -55,18 +60,19 @@ export const createFixtureNode = ({ crypto, random, topics, keysOf, issuedAt, co
         sequence,
         issuedAt,
         transportKey: random.bytes(32),
-        reachable: true,
+        reachable,
         addresses: [{ kind: "ipv4", host: random.bytes(4), port: 4222 }],
         profile,
       }),
     );
   const descriptor = issue(1);
-  const interests = createPrivateInterests({
+  const known = createPrivateInterests({
     self: descriptor.id,
     own: () => own.value,
     policy: () => ({ parametersId: DEFAULT_PROFILE_PARAMETERS_ID, currentSlot: SLOT }),
     keysOf,
   });
+  const interests = interestsOf?.(known, descriptor.id) ?? known;
   const node = createGossipNode({
     config: { ...defaultGossipNodeConfig, ...config },
     crypto,

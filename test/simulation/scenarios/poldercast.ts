@@ -38,6 +38,8 @@ export interface PolderCastScenario {
   readonly probes: boolean;
   readonly tombstones: boolean;
   readonly failOver: boolean;
+  /** Whether a publisher sends to twelve members at once; off in the figures that are compared with the paper's cost. */
+  readonly floodOwn: boolean;
   /** Cycle in which everybody subscribes. */
   readonly subscribeAt: number;
   /** Share of nodes dying at once in cycle `failAt`. */
@@ -69,6 +71,7 @@ export const defaultPolderCastScenario: PolderCastScenario = {
   probes: true,
   tombstones: true,
   failOver: true,
+  floodOwn: false,
   subscribeAt: 1,
   failures: 0,
   failAt: 20,
@@ -144,6 +147,7 @@ const configOf = (scenario: PolderCastScenario): PolderCastConfig => {
     cast: {
       ...base.cast,
       fanout: scenario.fanout,
+      ownFanout: isProduct && scenario.floodOwn ? base.cast.ownFanout : 0,
       failOver: isProduct && scenario.failOver ? base.cast.failOver : 0,
       // Figures of push alone: repair would hide what dissemination missed.
       heartbeatMs: durationMs(0),

@@ -7,6 +7,7 @@ import { defaultRingCastScenario, type RingCastScenario, runRingCast, sweepRingC
 import { runInterestInference } from "./interest-inference.ts";
 import { runUrps, type StreamLaw } from "./urps.ts";
 import { defaultVicinityScenario, runVicinity } from "./vicinity.ts";
+import { runWholeNodes } from "./whole-nodes.ts";
 import {
   DEFAULT_DECOY_TURNOVER,
   DEFAULT_DECOYS,
@@ -19,6 +20,8 @@ import { paperStrategy, urps2Strategy } from "../../../protocol/urps/config.ts";
 /** A protocol the command line can simulate: its own flags beside the common ones, and its run. */
 export interface ScenarioEntry {
   readonly flags: Readonly<Record<string, FlagSpec>>;
+  /** What is wrong with flags that are fine one by one. */
+  readonly problem?: (values: FlagValues) => string | undefined;
   readonly run: (values: FlagValues) => object;
 }
 
@@ -101,26 +104,84 @@ const honestCyclon = (values: FlagValues): object =>
     removal: isSet(values, "removal"),
   });
 
+/** What whole nodes can be put through: the emulated network, absences, adversaries. */
+const wholeNodesFlags: Readonly<Record<string, FlagSpec>> = {
+  topics: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
+  subscriptions: { type: "number", minimum: 1, maximum: 500, initial: 7.5 },
+  workload: { type: "choice", choices: ["zipf", "random", "clustered", "friends"], initial: "zipf" },
+  /** Uniform 10 to 50 ms, or log-normal around 80 ms. */
+  latency: { type: "choice", choices: ["none", "continental", "global"], initial: "continental" },
+  loss: shareFlag,
+  nat: shareFlag,
+  "partition-at": { type: "integer", minimum: 0, maximum: 10_000, initial: 0 },
+  "heal-at": { type: "integer", minimum: 0, maximum: 10_000, initial: 0 },
+  sleepers: shareFlag,
+  adversary: { type: "choice", choices: ["none", "dropper", "liar"], initial: "none" },
+  adversaries: { type: "number", minimum: 0, maximum: 60, initial: 10 },
+};
+const latencies = {
+  none: { type: "none" },
+  continental: { type: "uniform", fromMs: 10, toMs: 50 },
+  global: { type: "lognormal", medianMs: 80, sigma: 0.6 },
+} as const;
+
+/** Flags of whole nodes that were set although the abstract scenario, which has no use for them, was asked for. */
+const misplaced = (values: FlagValues): readonly string[] =>
+  ["loss", "nat", "partition-at", "heal-at", "sleepers"].filter((name) => numberOf(values, name) !== 0);
+
+const wholeNodes = (values: FlagValues): object =>
+  runWholeNodes({
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    topics: numberOf(values, "topics"),
+    subscriptions: numberOf(values, "subscriptions"),
+    workload: textOf(values, "workload") as Workload["kind"],
+    profiles: textOf(values, "profiles") as "clear" | "blip" | "none",
+    network: {
+      latency: latencies[textOf(values, "latency") as keyof typeof latencies],
+      loss: numberOf(values, "loss") / 100,
+      natShare: numberOf(values, "nat") / 100,
+    },
+    partitionAt: numberOf(values, "partition-at"),
+    healAt: numberOf(values, "heal-at"),
+    sleepers: numberOf(values, "sleepers") / 100,
+    adversary: textOf(values, "adversary") as "none" | "dropper" | "liar",
+    adversaries: numberOf(values, "adversaries") / 100,
+  });
+
 const vicinity: ScenarioEntry = {
   flags: {
     view: viewFlag,
     exchange: { type: "integer", minimum: 1, maximum: 20, initial: 10 },
     start: startFlag,
     "no-random-layer": { type: "switch" },
+    /** A ring, or interests as descriptors show them, on whole nodes. */
+    profiles: { type: "choice", choices: ["ring", "clear", "blip", "none"], initial: "ring" },
+    ...wholeNodesFlags,
   },
-  run: (values) =>
-    runVicinity({
-      ...defaultVicinityScenario,
-      nodes: numberOf(values, "nodes"),
-      cycles: numberOf(values, "cycles"),
-      seed: numberOf(values, "seed"),
-      view: numberOf(values, "view"),
-      exchange: numberOf(values, "exchange"),
-      start: textOf(values, "start") as Start,
-      randomLayer: !isSet(values, "no-random-layer"),
-      throughBytes: isSet(values, "wire"),
-    }),
+  problem: (values) => problemOf(values, "ring"),
+  run: (values) => (textOf(values, "profiles") === "ring" ? ringOfVicinity(values) : wholeNodes(values)),
 };
+
+const problemOf = (values: FlagValues, abstract: string): string | undefined => {
+  if (textOf(values, "profiles") !== abstract) return undefined;
+  const names = [...misplaced(values), ...(textOf(values, "adversary") === "none" ? [] : ["adversary"])];
+  return names.length === 0 ? undefined : `--${names.join(", --")} need --profiles clear, blip or none`;
+};
+
+const ringOfVicinity = (values: FlagValues): object =>
+  runVicinity({
+    ...defaultVicinityScenario,
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    view: numberOf(values, "view"),
+    exchange: numberOf(values, "exchange"),
+    start: textOf(values, "start") as Start,
+    randomLayer: !isSet(values, "no-random-layer"),
+    throughBytes: isSet(values, "wire"),
+  });
 
 const ringcast: ScenarioEntry = {
   flags: {
@@ -136,6 +197,9 @@ const ringcast: ScenarioEntry = {
     failures: shareFlag,
     churn: shareFlag,
     messages: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
+    adversary: { type: "choice", choices: ["none", "dropper"], initial: "none" },
+    adversaries: { type: "number", minimum: 0, maximum: 60, initial: 10 },
+    "flood-own": { type: "switch" },
   },
   run: (values) => {
     if (isSet(values, "sweep")) return sweepRingCast(ringCastScenario(values));
@@ -156,6 +220,8 @@ const ringCastScenario = (values: FlagValues): RingCastScenario => ({
   failures: numberOf(values, "failures") / 100,
   churn: numberOf(values, "churn") / 100,
   messages: numberOf(values, "messages"),
+  droppers: textOf(values, "adversary") === "dropper" ? numberOf(values, "adversaries") / 100 : 0,
+  floodOwn: isSet(values, "flood-own"),
   throughBytes: isSet(values, "wire"),
 });
 
@@ -174,9 +240,9 @@ const timedRingCast = (values: FlagValues): object =>
 
 const poldercast: ScenarioEntry = {
   flags: {
-    topics: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
-    subscriptions: { type: "number", minimum: 1, maximum: 500, initial: 7.5 },
-    workload: { type: "choice", choices: ["zipf", "random", "clustered", "friends"], initial: "zipf" },
+    ...wholeNodesFlags,
+    /** The published system in cycles, or whole nodes in virtual time whose descriptors show interests as said. */
+    profiles: { type: "choice", choices: ["published", "clear", "blip", "none"], initial: "published" },
     fanout: { type: "integer", minimum: 1, maximum: 20, initial: 2 },
     start: startFlag,
     variant: { type: "choice", choices: ["product", "paper"], initial: "product" },
@@ -184,6 +250,7 @@ const poldercast: ScenarioEntry = {
     "no-probes": { type: "switch" },
     "no-tombstones": { type: "switch" },
     "no-fail-over": { type: "switch" },
+    "flood-own": { type: "switch" },
     "subscribe-at": { type: "integer", minimum: 1, maximum: 1_000, initial: 1 },
     failures: shareFlag,
     "fail-at": { type: "integer", minimum: 1, maximum: 10_000, initial: 40 },
@@ -194,33 +261,37 @@ const poldercast: ScenarioEntry = {
     "hit-every": { type: "integer", minimum: 1, maximum: 10_000, initial: 10 },
     messages: { type: "integer", minimum: 0, maximum: 100_000, initial: 0 },
   },
-  run: (values) =>
-    runPolderCast({
-      nodes: numberOf(values, "nodes"),
-      cycles: numberOf(values, "cycles"),
-      seed: numberOf(values, "seed"),
-      topics: numberOf(values, "topics"),
-      subscriptions: numberOf(values, "subscriptions"),
-      workload: textOf(values, "workload") as Workload["kind"],
-      fanout: numberOf(values, "fanout"),
-      start: textOf(values, "start") as Start,
-      variant: textOf(values, "variant") === "paper" ? "paper" : "product",
-      walks: !isSet(values, "no-walks"),
-      probes: !isSet(values, "no-probes"),
-      tombstones: !isSet(values, "no-tombstones"),
-      failOver: !isSet(values, "no-fail-over"),
-      subscribeAt: numberOf(values, "subscribe-at"),
-      failures: numberOf(values, "failures") / 100,
-      failAt: numberOf(values, "fail-at"),
-      churn: numberOf(values, "churn") / 100,
-      churnModel: textOf(values, "churn-model") === "sessions" ? "sessions" : "artificial",
-      repair: isSet(values, "repair"),
-      sweep: isSet(values, "sweep") ? [2, 3, 4] : [],
-      hitEvery: numberOf(values, "hit-every"),
-      messages: numberOf(values, "messages"),
-      throughBytes: isSet(values, "wire"),
-    }),
+  problem: (values) => problemOf(values, "published"),
+  run: (values) => (textOf(values, "profiles") === "published" ? publishedPolderCast(values) : wholeNodes(values)),
 };
+
+const publishedPolderCast = (values: FlagValues): object =>
+  runPolderCast({
+    nodes: numberOf(values, "nodes"),
+    cycles: numberOf(values, "cycles"),
+    seed: numberOf(values, "seed"),
+    topics: numberOf(values, "topics"),
+    subscriptions: numberOf(values, "subscriptions"),
+    workload: textOf(values, "workload") as Workload["kind"],
+    fanout: numberOf(values, "fanout"),
+    start: textOf(values, "start") as Start,
+    variant: textOf(values, "variant") === "paper" ? "paper" : "product",
+    walks: !isSet(values, "no-walks"),
+    probes: !isSet(values, "no-probes"),
+    tombstones: !isSet(values, "no-tombstones"),
+    failOver: !isSet(values, "no-fail-over"),
+    floodOwn: isSet(values, "flood-own"),
+    subscribeAt: numberOf(values, "subscribe-at"),
+    failures: numberOf(values, "failures") / 100,
+    failAt: numberOf(values, "fail-at"),
+    churn: numberOf(values, "churn") / 100,
+    churnModel: textOf(values, "churn-model") === "sessions" ? "sessions" : "artificial",
+    repair: isSet(values, "repair"),
+    sweep: isSet(values, "sweep") ? [2, 3, 4] : [],
+    hitEvery: numberOf(values, "hit-every"),
+    messages: numberOf(values, "messages"),
+    throughBytes: isSet(values, "wire"),
+  });
 
 /** A cycle is one arrival per node; the first tenth of the cycles is not counted. */
 const urps: ScenarioEntry = {

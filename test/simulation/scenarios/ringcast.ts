@@ -36,6 +36,10 @@ export interface RingCastScenario {
   readonly failures: number;
   readonly churn: number;
   readonly messages: number;
+  /** Share of nodes that take every message and pass none on; the figures speak of the others. */
+  readonly droppers: number;
+  /** Whether a publisher sends to twelve members at once. */
+  readonly floodOwn: boolean;
   readonly throughBytes: boolean;
 }
 
@@ -49,6 +53,8 @@ export const defaultRingCastScenario: RingCastScenario = {
   failures: 0,
   churn: 0,
   messages: 50,
+  droppers: 0,
+  floodOwn: false,
   throughBytes: false,
 };
 
@@ -171,10 +177,12 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
   const config: RingCastConfig = {
     ...paperRingCastConfig,
     fanout: scenario.fanout,
+    ownFanout: scenario.floodOwn ? defaultRingCastConfig.ownFanout : 0,
     mode: scenario.randomOnly ? "randomOnly" : "plain",
     failOver: scenario.failOver ? defaultRingCastConfig.failOver : 0,
     ackTimeoutMs: durationMs(0),
   };
+  const droppers = new Set(sample(experiment, alive, Math.round(scenario.droppers * alive.length)));
   let copies = 0;
   let copiesToLive = 0;
   let reached = 0;
@@ -189,13 +197,16 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
     periodMs: PERIOD_MS,
     wire: ringCastWire,
     throughBytes: scenario.throughBytes,
+    ...(droppers.size === 0
+      ? {}
+      : { intercept: (from, _, message) => (message.type === "publish" && droppers.has(from) ? "drop" : message) }),
     onSend: (_, to, message) => {
       if (message.type !== "publish" || message.id !== current) return;
       copies++;
       if (world.isAlive(to)) copiesToLive++;
     },
     onEffect: (index, effect) => {
-      if (effect.type !== "deliver" || effect.id !== current) return;
+      if (effect.type !== "deliver" || effect.id !== current || droppers.has(index)) return;
       reached++;
       if (overlay.young.has(index)) reachedYoung++;
       hopsSum += effect.hops;
@@ -225,7 +236,7 @@ export const disseminate = (overlay: FrozenOverlay, scenario: RingCastScenario):
       down = sample(experiment, alive, Math.round(scenario.failures * alive.length));
       for (const index of down) world.suspend(index);
     }
-    const live = world.alive();
+    const live = world.alive().filter((index) => !droppers.has(index));
     copies = copiesToLive = reached = reachedYoung = hopsSum = hopsMax = 0;
     const source = live[randomBelow(experiment, live.length)]!;
     const id = bytesToBase64url(experiment.bytes(32)) as MessageId;

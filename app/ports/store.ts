@@ -99,6 +99,8 @@ export interface RepositoryStore {
     b: Uint8Array,
     now: number,
   ) => boolean;
+  /** Whether two records for one place in a session were ever seen. */
+  readonly hasEquivocation: (n: number) => boolean;
   readonly heads: (n: number) => readonly HeadRow[];
   readonly setHeads: (n: number, heads: readonly HeadRow[]) => void;
   /** Makes `added` a head and its `parents` none. */

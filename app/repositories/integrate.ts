@@ -293,7 +293,9 @@ export const integrateRecord = (
   const allowed = contradicts === undefined && access.right(header).type === "allowed";
   const undecided =
     contradicts !== undefined ||
-    (allowed && access.state().forks.length > 0 && past.some((parent) => store.entries.doubt(parent) === "void"));
+    (allowed &&
+      store.repositories.hasEquivocation(repository.n) &&
+      past.some((parent) => store.entries.doubt(parent) === "void"));
   const counts = allowed && !undecided;
   const stored: (readonly [number, readonly Uint8Array[]])[] = [];
   if (counts) {

@@ -148,7 +148,15 @@ export const rejudge = (deps: ValidityDependencies, repository: Repository, now:
     } else if (before.get(key) === "void") returning.push(row);
   }
   for (const document of rebuilt) rebuildDocument(deps, document);
-  for (const { iid } of returning.toSorted((a, b) => a.gen - b.gen))
+  // Two branches of a session number their changes alike: taking one out took the other along.
+  const again = store.repositories.hasEquivocation(repository.n)
+    ? rows.filter(({ iid }) => {
+        const key = bytesToHex(iid);
+        const documents = (headers.get(key)?.parts ?? []).map(({ doc }) => store.documents.byId(repository.n, doc)?.n);
+        return verdicts.get(key) !== "void" && documents.some((n) => n !== undefined && rebuilt.has(n));
+      })
+    : [];
+  for (const { iid } of [...new Set([...returning, ...again])].toSorted((a, b) => a.gen - b.gen))
     for (const [document] of apply(deps, repository, iid, now)) rebuilt.add(document);
   if (lost.size > 0 || returning.length > 0) {
     const counting = rows.filter(({ iid }) => verdicts.get(bytesToHex(iid)) !== "void");

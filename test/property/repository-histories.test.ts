@@ -15,6 +15,7 @@ import { createSeededRandom } from "../support/seeded-random.ts";
 /** Histories in every run of the tests; nightly runs set more, and where to go on. */
 const RUNS = Number(process.env["HISTORY_RUNS"] ?? 20);
 const FIRST_RUN = Number(process.env["HISTORY_FIRST_RUN"] ?? 0);
+const FORK_RUNS = 10;
 const STEPS = 60;
 const NAMES = ["Olga", "Ann", "Ben", "Cleo", "Dan"];
 
@@ -234,5 +235,54 @@ describe("repositories of several devices under random histories", () => {
     }
     expect(voided).toBeGreaterThan(RUNS / 4);
     expect(guarded).toBeGreaterThan(RUNS);
+  });
+
+  it("I7 I10 FRK-1 two copies of one device write different things in one session: everybody freezes it and agrees on what counts", () => {
+    for (let run = 0; run < FORK_RUNS; run++) {
+      const seed = `forks/${run}`;
+      const random = createSeededRandom(seed);
+      const clock = createManualClock();
+      const peers = ["Olga", "Ann", "Ben"].map((name) => createRepositoryPeer(name, random.fork(name), clock));
+      const [owner, ann, ben] = peers as [RepositoryPeer, RepositoryPeer, RepositoryPeer];
+      owner.found();
+      owner.write("<first>", "now");
+      owner.admit(ann, 2);
+      owner.admit(ben, 2);
+      const settle = (among: readonly RepositoryPeer[]): void => {
+        for (let round = 0; round < 8; round++) {
+          for (const one of among) for (const two of among) if (one !== two) exchange(random, clock, one, two, 0);
+          clock.advance(3_000);
+        }
+      };
+      settle(peers);
+      ben.write("<before>", "now");
+      settle(peers);
+      const copy = ben.clone();
+      ben.write("<one>", "now");
+      copy.write("<two>", "now");
+      // Each branch reaches one of the others first, who builds on it.
+      exchange(random, clock, ben, owner, 0);
+      exchange(random, clock, copy, ann, 0);
+      owner.write("<on one>", "now");
+      ann.write("<on two>", "now");
+      settle([owner, ann]);
+      expect(
+        opsOf(owner).some(({ body }) => body.type === "freeze"),
+        seed,
+      ).toBe(true);
+      expect(ann.text(), seed).toBe(owner.text());
+      expect(ann.heads(), seed).toBe(owner.heads());
+      expect(voidOf(ann, owner), seed).toBe(voidOf(owner, ann));
+      expect(replayed(ann), seed).toBe(ann.text());
+      expect(replayed(owner), seed).toBe(owner.text());
+      const text = owner.text();
+      // The branch with the smaller id survives because somebody built on it; the other falls with what was built on it.
+      expect([text.includes("<one>"), text.includes("<two>")].filter(Boolean), seed).toHaveLength(1);
+      expect(text.includes("<before>"), seed).toBe(true);
+      owner.write("<after>", "now");
+      settle([owner, ann]);
+      expect(ann.text(), seed).toContain("<after>");
+      expect(ann.text(), seed).toBe(owner.text());
+    }
   });
 });

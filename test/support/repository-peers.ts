@@ -10,6 +10,7 @@ import { createRepositoryService } from "../../app/repositories/repository-servi
 import { createSliceQueue } from "../../app/runtime/slices.ts";
 import type { MemberService } from "../../app/sharing/member-service.ts";
 import { createMemberService } from "../../app/sharing/member-service.ts";
+import type { SqliteDatabase } from "../../main/adapters/sqlite/database.ts";
 import { createChangeInspector } from "../../main/adapters/inspect-change.ts";
 import { MIGRATIONS } from "../../main/adapters/sqlite/schema.ts";
 import { createStore } from "../../main/adapters/sqlite/store.ts";
@@ -74,6 +75,8 @@ export interface RepositoryPeer {
   readonly text: () => string;
   readonly heads: () => string;
   readonly found: () => void;
+  /** The same device once more from a copy of its database, as after restoring a backup: both write in one session. */
+  readonly clone: () => RepositoryPeer;
   /** What a newcomer needs, after making it a member. */
   readonly admit: (who: RepositoryPeer, role: 1 | 2 | 3) => boolean;
 }
@@ -95,8 +98,17 @@ const createProfile = (name: string, random: RandomSource): Profile => {
 export const createRepositoryPeer = (name: string, random: RandomSource, clock: ManualClock): RepositoryPeer => {
   const database = new Database(":memory:");
   for (const migration of MIGRATIONS) database.exec(migration);
+  return peerOn(name, random, clock, database, createProfile(name, random));
+};
+
+const peerOn = (
+  name: string,
+  random: RandomSource,
+  clock: ManualClock,
+  database: SqliteDatabase,
+  profile: Profile,
+): RepositoryPeer => {
   const store = createStore(database, () => undefined);
-  const profile = createProfile(name, random);
   const inspect = createChangeInspector(native);
   const slices = createSliceQueue(clock);
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -185,6 +197,7 @@ export const createRepositoryPeer = (name: string, random: RandomSource, clock: 
       const row = held && store.documents.byId(held.n, DOCUMENT);
       return (row?.heads ?? []).map(bytesToHex).join();
     },
+    clone: () => peerOn(name, random.fork("clone"), clock, new Database(database.serialize()), profile),
     found: () => {
       const rid = new Uint8Array(16);
       const recipient = deviceRecipient(profile.device.publicKey, profile.deviceEncryption.publicKey, true);

@@ -287,6 +287,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           b,
           now,
         ).changes === 1,
+      hasEquivocation: (n) => one("SELECT 1 FROM equivocation WHERE repository = ? LIMIT 1", n) !== undefined,
       heads: (n) =>
         many<HeadRow>("SELECT iid, gen FROM repository_head WHERE repository = ? ORDER BY gen DESC, iid", n),
       setHeads: (n, heads) => {

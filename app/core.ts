@@ -356,14 +356,14 @@ export const createCore = (ports: CorePorts): Core => {
 
   const summary = (): SyncSummary => {
     const list = peers.list();
-    const counts = repositories.all().map(({ n }) => store.repositories.counts(n));
+    const backlogs = repositories.all().map(({ n }) => store.repositories.backlog(n));
     return {
       connectedPeers: list
         .filter(({ state, notebooks }) => state === "connected" && notebooks.length > 0)
         .map(({ id, name }) => ({ id, name })),
       visiblePeers: peers.visible(),
-      undelivered: counts.reduce((sum, { undelivered }) => sum + undelivered, 0),
-      pending: counts.reduce((sum, { pending }) => sum + pending, 0),
+      undelivered: backlogs.reduce((sum, { undelivered }) => sum + undelivered, 0),
+      pending: backlogs.reduce((sum, { pending }) => sum + pending, 0),
     };
   };
 
@@ -371,13 +371,13 @@ export const createCore = (ports: CorePorts): Core => {
     listening: peers.listening(),
     peers: peers.list(),
     notebooks: repositories.all().map((repository) => {
-      const counts = store.repositories.counts(repository.n);
+      const { pending, undelivered } = store.repositories.backlog(repository.n);
       return {
         id: repository.id,
         title: notebookOf(repository).title,
-        entries: counts.entries,
-        pending: counts.pending,
-        undelivered: counts.undelivered,
+        entries: store.repositories.counts(repository.n).entries,
+        pending,
+        undelivered,
         connectedPeers: peers.connectedTo(repository),
         documents: store.documents
           .list(repository.n)

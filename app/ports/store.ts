@@ -105,13 +105,19 @@ export interface RepositoryStore {
   readonly setHeads: (n: number, heads: readonly HeadRow[]) => void;
   /** Makes `added` a head and its `parents` none. */
   readonly advanceHeads: (n: number, added: HeadRow, parents: readonly Uint8Array[]) => void;
+  /** Takes time in proportion to what the repository holds. */
   readonly counts: (n: number) => RepositoryCounts;
+  /** Takes time in proportion to what is counted. */
+  readonly backlog: (n: number) => RepositoryBacklog;
+}
+
+export interface RepositoryBacklog {
+  readonly pending: number;
+  readonly undelivered: number;
 }
 
 export interface RepositoryCounts {
   readonly entries: number;
-  readonly pending: number;
-  readonly undelivered: number;
   readonly documents: number;
 }
 

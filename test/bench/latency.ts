@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
@@ -19,6 +20,12 @@ interface Figures {
   readonly keystrokes: number;
 }
 
+interface NodeFigures extends Figures {
+  /** Processor time a keystroke takes in each node, its threads included and its engine not; null where /proc is missing. */
+  readonly writerCpuMs: number | null;
+  readonly readerCpuMs: number | null;
+}
+
 /** A fast typist: 60 ms between keys. */
 const GAP_MS = 60;
 const KEYSTROKES = 200;
@@ -29,9 +36,20 @@ const percentiles = (samples: readonly number[]): Figures => {
   return { p50Ms: +at(0.5).toFixed(2), p99Ms: +at(0.99).toFixed(2), keystrokes: samples.length };
 };
 
+/** Processor time of a process so far, in steps of 10 ms. */
+const cpuMs = (pid: number | undefined): number | null => {
+  try {
+    const [, fields = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
+    const [user, system] = fields.split(" ").slice(11, 13).map(Number);
+    return ((user ?? 0) + (system ?? 0)) * 10;
+  } catch {
+    return null;
+  }
+};
+
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-const typeOver = async (pair: NodePair, document: string, count: number): Promise<Figures> => {
+const typeOver = async (pair: NodePair, document: string, count: number): Promise<NodeFigures> => {
   const [writer, reader] = [await openReplica(pair.left, document), await openReplica(pair.right, document)];
   const text = writer.replica.objectAt(["text"]) as string;
   const samples: number[] = [];
@@ -43,6 +61,8 @@ const typeOver = async (pair: NodePair, document: string, count: number): Promis
     samples.push(performance.now() - sentAt);
     seen?.();
   });
+  const cpu = () => [cpuMs(pair.left.child.pid), cpuMs(pair.right.child.pid)] as const;
+  const before = cpu();
   for (let i = 0; i < count; i++) {
     const shown = new Promise<void>((resolve) => (seen = resolve));
     sentAt = performance.now();
@@ -55,12 +75,16 @@ const typeOver = async (pair: NodePair, document: string, count: number): Promis
     await shown;
     await pause(GAP_MS);
   }
+  const [writerCpuMs, readerCpuMs] = cpu().map((now, side) => {
+    const earlier = before[side] ?? null;
+    return now === null || earlier === null ? null : +((now - earlier) / count).toFixed(2);
+  }) as [number | null, number | null];
   writer.close();
   reader.close();
-  return percentiles(samples);
+  return { ...percentiles(samples), writerCpuMs, readerCpuMs };
 };
 
-const ours = async (big: boolean): Promise<{ readonly small: Figures; readonly big: Figures | null }> => {
+const ours = async (big: boolean): Promise<{ readonly small: NodeFigures; readonly big: NodeFigures | null }> => {
   const pair = await startNodePair();
   try {
     const small = await pair.left.call("documents.create", {

@@ -307,11 +307,15 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       counts: (n) =>
         one(
           `SELECT (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n) AS entries,
-             (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.state IN (0, 1, 2, 3, 7, 8)) AS pending,
+             (SELECT count(*) FROM document WHERE repository = @n AND type = 'note' AND deleted = 0) AS documents`,
+          { n },
+        ) as never,
+      backlog: (n) =>
+        one(
+          `SELECT (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.state IN (0, 1, 2, 3, 7, 8)) AS pending,
              (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.own = 1 AND entry.delivered = 0)
                + (SELECT count(DISTINCT change_run.document) FROM change_run CROSS JOIN document ON document.n = change_run.document
-                  WHERE change_run.drafts > 0 AND document.repository = @n) AS undelivered,
-             (SELECT count(*) FROM document WHERE repository = @n AND type = 'note' AND deleted = 0) AS documents`,
+                  WHERE change_run.drafts > 0 AND document.repository = @n) AS undelivered`,
           { n },
         ) as never,
     },

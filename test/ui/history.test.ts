@@ -56,11 +56,9 @@ test("restoring offers to take it back on the state it left", async () => {
   press("ArrowDown", versions());
   await screen.findByText("Bring the ladder.");
   // The newest version is the note as it is.
-  expect((screen.getByRole("button", { name: "Restore" }) as HTMLButtonElement).disabled).toBe(true);
+  expect(screen.getByRole<HTMLButtonElement>("button", { name: "Restore" }).disabled).toBe(true);
   press("End", versions());
-  await waitFor(() =>
-    expect((screen.getByRole("button", { name: "Restore" }) as HTMLButtonElement).disabled).toBe(false),
-  );
+  await waitFor(() => expect(screen.getByRole<HTMLButtonElement>("button", { name: "Restore" }).disabled).toBe(false));
   await fireEvent.click(screen.getByRole("button", { name: "Restore" }));
   await screen.findByText("Version restored");
   expect(called(node, "history.restore")).toEqual([{ document: NOTE, heads: HISTORY.at(-1)?.heads }]);

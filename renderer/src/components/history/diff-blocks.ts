@@ -1,4 +1,9 @@
 import type { NoteDiffPart, RichBlock, RichMarks, RichSpan } from "../../../../app/contract/types.ts";
+import { markToLink } from "../../../../app/repositories/note-schema.ts";
+
+/** Where a run of text leads to. */
+export const hrefOf = ({ link }: RichMarks): string | undefined =>
+  typeof link === "string" ? markToLink(link).href : undefined;
 
 export type DiffKind = "same" | "added" | "removed" | "restyled";
 

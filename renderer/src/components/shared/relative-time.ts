@@ -17,6 +17,25 @@ export const shortTime = (at: number, now: number): string => {
   return new Date(now).getFullYear() === date.getFullYear() ? day.format(date) : full.format(date);
 };
 
+const namedDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const namedDayOfYear = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+
+/** The day of a moment as a heading: today, yesterday, or its date. */
+export const dayName = (at: number, now: number): string => {
+  const today = new Date(now).setHours(0, 0, 0, 0);
+  const midnight = new Date(at).setHours(0, 0, 0, 0);
+  if (midnight === today) return "Today";
+  if (midnight === new Date(today - 1).setHours(0, 0, 0, 0)) return "Yesterday";
+  const isThisYear = new Date(at).getFullYear() === new Date(now).getFullYear();
+  return (isThisYear ? namedDay : namedDayOfYear).format(at);
+};
+
+/** From when to when within a day; one time where both read alike. */
+export const timeSpan = (from: number, to: number): string => {
+  const [start, end] = [time.format(from), time.format(to)];
+  return start === end ? end : `${start} – ${end}`;
+};
+
 /** Date and time in full, for tooltips and details. */
 export const fullTime = (at: number): string =>
   new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));

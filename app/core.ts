@@ -74,7 +74,7 @@ export interface CorePorts {
 }
 
 /** Operations that the host implements, not the core. */
-export type ShellOperation = "shell.pickFolder" | "shell.openExternal" | "shell.copyText";
+export type ShellOperation = "shell.pickFolder" | "shell.pickSavePath" | "shell.openExternal" | "shell.copyText";
 /** Operations that answer without an open profile. */
 export type NodeOperation =
   | "app.info"

@@ -98,7 +98,12 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("./adapters/history-worker.ts", import.meta.url),
     createEngine: () => createEngineHost(log),
-    shell: { "shell.pickFolder": unsupported, "shell.openExternal": unsupported, "shell.copyText": unsupported },
+    shell: {
+      "shell.pickFolder": unsupported,
+      "shell.pickSavePath": unsupported,
+      "shell.openExternal": unsupported,
+      "shell.copyText": unsupported,
+    },
     requestStop: () => {
       stopRequested = true;
       setImmediate(() => stop?.());

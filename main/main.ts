@@ -1,8 +1,9 @@
 import type { BrowserWindow } from "electron";
 import { Menu, app, dialog } from "electron";
 import path from "node:path";
-import { declareAppScheme, serveAppScheme } from "./shell/app-scheme.ts";
+import { declareSchemes, serveAppScheme } from "./shell/app-scheme.ts";
 import { parseShellArguments } from "./shell/arguments.ts";
+import { serveBlobScheme } from "./shell/blob-scheme.ts";
 import { createDeferredContract } from "./shell/deferred-contract.ts";
 import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
@@ -18,7 +19,7 @@ if (dataDirectory !== undefined) app.setPath("userData", dataDirectory);
 // Chromium fetches component and safe-browsing lists in the background unless told not to.
 app.commandLine.appendSwitch("disable-background-networking");
 app.commandLine.appendSwitch("disable-component-update");
-declareAppScheme();
+declareSchemes();
 announceNativeBinding();
 // Electron builds a menu of its own before the app is ready unless there is one or none; ours comes after the window.
 Menu.setApplicationMenu(null);
@@ -49,6 +50,7 @@ const run = async (): Promise<void> => {
   const node = loadNode();
   const contract = createDeferredContract(node.then((loaded) => loaded.contract));
   serveContract(contract, () => window?.webContents);
+  serveBlobScheme(async (notebook, blob) => (await node).readAttachment(notebook, blob));
   keepProfileLocked(contract, () => window?.webContents.reload());
   installMenu();
   let stopped = false;

@@ -185,6 +185,7 @@ const historyDiff = object({ document: documentId, from: heads, to: heads });
 const historyRestore = object({ document: documentId, heads, base: optional(heads) });
 const versionsName = object({ document: documentId, name, heads: optional(heads) });
 const versionsRemove = object({ document: documentId, heads });
+const savePath = object({ name: text(1, 255) });
 const openExternal = object({ url: text(1, 2_000) });
 
 export const contract = {
@@ -252,6 +253,8 @@ export const contract = {
   "settings.get": query<undefined, Readonly<Record<string, string>>>(nothing),
   "settings.set": command<Input<typeof settingsSet>, null>(settingsSet),
   "shell.pickFolder": command<undefined, string | null>(nothing),
+  /** Where to save a file of that name; null when the person thought better of it. */
+  "shell.pickSavePath": command<Input<typeof savePath>, string | null>(savePath),
   "shell.openExternal": command<Input<typeof openExternal>, null>(openExternal),
   "shell.copyText": command<{ readonly text: string }, null>(object({ text: text(0, MAX_TEXT) })),
   "node.stop": command<undefined, null>(nothing),

@@ -1,5 +1,6 @@
 import { app, protocol } from "electron";
 import path from "node:path";
+import { BLOB_SCHEME } from "./blob-scheme.ts";
 
 const SCHEME = "app";
 const HOST = "p2pcollab";
@@ -7,12 +8,13 @@ const HOST = "p2pcollab";
 const ORIGIN = `${SCHEME}://${HOST}`;
 export const START_PAGE = `${ORIGIN}/index.html`;
 
-/** Nothing is loaded from elsewhere; pasted and imported pictures are data: or blob:. */
+/** Nothing is loaded from elsewhere; pictures are data: or blob:, attachments have their own scheme, shown and never run. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' data: blob:",
+  `img-src 'self' data: blob: ${BLOB_SCHEME}:`,
+  `media-src ${BLOB_SCHEME}:`,
   "font-src 'self'",
   "connect-src 'self'",
   "worker-src 'self'",
@@ -45,9 +47,10 @@ export const isOwnUrl = (url: string): boolean => {
 };
 
 /** Must run before the app is ready. */
-export const declareAppScheme = (): void => {
+export const declareSchemes = (): void => {
   protocol.registerSchemesAsPrivileged([
     { scheme: SCHEME, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } },
+    { scheme: BLOB_SCHEME, privileges: { standard: true, secure: true, stream: true } },
   ]);
 };
 

@@ -18,6 +18,7 @@ import { spawnUtilityProcess } from "./utility-process.ts";
 export interface DesktopNode {
   readonly contract: ContractHost;
   readonly started: Promise<Result<RunningNode, ContractError>>;
+  readonly readAttachment: RunningNode["readAttachment"];
   readonly stop: () => Promise<void>;
 }
 
@@ -55,6 +56,10 @@ export const startDesktopNode = (scripts: string, shell: ShellHandlers, requestS
   return {
     started,
     contract: createDeferredContract(started.then((node) => (node.ok ? node.value.contract : refusal(node.error)))),
+    readAttachment: async (notebook, blob) => {
+      const node = await started;
+      return node.ok ? node.value.readAttachment(notebook, blob) : node;
+    },
     stop: async () => {
       const node = await started;
       if (node.ok) await node.value.stop();

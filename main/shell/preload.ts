@@ -1,4 +1,4 @@
-import { contextBridge, ipcRenderer } from "electron";
+import { contextBridge, ipcRenderer, webUtils } from "electron";
 import type { ContractTransport } from "../../app/contract/create-api.ts";
 import { INVOKE, MESSAGE, SUBSCRIBE, UNSUBSCRIBE } from "./ipc-channels.ts";
 
@@ -24,3 +24,5 @@ const transport: ContractTransport = {
 };
 
 contextBridge.exposeInMainWorld("p2pcollab", transport);
+/** Where a dropped or chosen file lies; "" for one that is only in memory, such as a pasted picture. */
+contextBridge.exposeInMainWorld("p2pcollabPathOf", (file: File) => webUtils.getPathForFile(file));

@@ -1,5 +1,6 @@
 import type { BrowserWindow } from "electron";
-import { clipboard, dialog, shell } from "electron";
+import { app, clipboard, dialog, shell } from "electron";
+import path from "node:path";
 import { contractError } from "../../app/contract/errors.ts";
 import type { Handlers } from "../../app/contract/handlers.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
@@ -10,13 +11,22 @@ const OPENABLE = new Set(["https:", "http:", "mailto:"]);
 /** The operations that only a host with a window can do. */
 export const createShellHandlers = (
   current: () => BrowserWindow | undefined,
-): Pick<Handlers, "shell.pickFolder" | "shell.openExternal" | "shell.copyText"> => ({
+): Pick<Handlers, "shell.pickFolder" | "shell.pickSavePath" | "shell.openExternal" | "shell.copyText"> => ({
   "shell.pickFolder": async () => {
     const window = current();
     const options = { properties: ["openDirectory", "createDirectory"] } satisfies Electron.OpenDialogOptions;
     const picked =
       window === undefined ? await dialog.showOpenDialog(options) : await dialog.showOpenDialog(window, options);
     return ok(picked.canceled ? null : (picked.filePaths[0] ?? null));
+  },
+  "shell.pickSavePath": async ({ name }) => {
+    const window = current();
+    const options = {
+      defaultPath: path.join(app.getPath("downloads"), path.basename(name)),
+    } satisfies Electron.SaveDialogOptions;
+    const picked =
+      window === undefined ? await dialog.showSaveDialog(options) : await dialog.showSaveDialog(window, options);
+    return ok(picked.canceled || picked.filePath === "" ? null : picked.filePath);
   },
   "shell.openExternal": async ({ url }) => {
     if (!URL.canParse(url) || !OPENABLE.has(new URL(url).protocol))

@@ -2,6 +2,7 @@ import type { Session } from "electron";
 import { BrowserWindow, nativeTheme, session } from "electron";
 import path from "node:path";
 import { isOwnUrl, startUrl } from "./app-scheme.ts";
+import { isBlobUrl } from "./blob-scheme.ts";
 import { keepWindowState, readWindowState } from "./window-state.ts";
 
 const DEFAULT_SIZE = { width: 1_200, height: 800 } as const;
@@ -21,7 +22,7 @@ const hardenSession = (target: Session): void => {
     event.preventDefault();
   });
   target.webRequest.onBeforeRequest(({ url }, answer) => {
-    answer({ cancel: !isOwnUrl(url) && !/^(devtools|data|blob|ws:\/\/localhost:)/.test(url) });
+    answer({ cancel: !isOwnUrl(url) && !isBlobUrl(url) && !/^(devtools|data|blob|ws:\/\/localhost:)/.test(url) });
   });
 };
 

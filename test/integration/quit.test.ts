@@ -53,7 +53,12 @@ test("quitting right after typing does not wait for an engine that has not answe
     readerScript: new URL("../../main/adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("../../main/adapters/history-worker.ts", import.meta.url),
     createEngine: () => engine,
-    shell: { "shell.pickFolder": unsupported, "shell.openExternal": unsupported, "shell.copyText": unsupported },
+    shell: {
+      "shell.pickFolder": unsupported,
+      "shell.pickSavePath": unsupported,
+      "shell.openExternal": unsupported,
+      "shell.copyText": unsupported,
+    },
     requestStop: () => undefined,
   });
   if (!started.ok) throw new Error(started.error.message);

@@ -104,6 +104,7 @@ export default {
           "^renderer/",
           "^app/(contract|markdown)/",
           "^app/repositories/note-schema\\.ts$",
+          "^app/attachments/attachment-ref\\.ts$",
           "^protocol/(replica|automerge-format)/",
           packages(UI_PACKAGES),
         ],

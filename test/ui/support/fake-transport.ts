@@ -443,6 +443,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.settings = { ...world.settings, [key]: value };
       return answer(null);
     },
+    "shell.pickSavePath": () => answer(null),
     "shell.pickFolder": () => answer(world.pickedFolder),
     "shell.openExternal": () => answer(null),
     "shell.copyText": ({ text }) => {

@@ -5,6 +5,7 @@ import { markdownToSpans } from "../../../../app/markdown/markdown-to-spans.ts";
 import { spansToMarkdown } from "../../../../app/markdown/spans-to-markdown.ts";
 import type { NoteSpan } from "../../../../app/repositories/note-schema.ts";
 import { isListItem, linkToMark, markToLink, textBlock } from "../../../../app/repositories/note-schema.ts";
+import { attachmentOfAttrs } from "../../../../app/attachments/attachment-ref.ts";
 import { htmlToSpans } from "./html-to-spans.ts";
 import {
   fragmentToSpans,
@@ -181,6 +182,12 @@ const inlineToDom = (node: ProseMirrorNode, owner: Document): Node => {
 const embedToDom = (node: ProseMirrorNode, owner: Document): Node => {
   const { type, attrs } = nodeToEmbed(node);
   if (type === "horizontal-rule") return owner.createElement("hr");
+  if (attachmentOfAttrs(attrs) !== undefined) {
+    const image = owner.createElement("img");
+    image.setAttribute("alt", String(attrs["alt"] ?? attrs["name"]));
+    image.setAttribute("data-attachment", JSON.stringify({ type, attrs }));
+    return image;
+  }
   if (type === "image") {
     const image = owner.createElement("img");
     for (const name of ["src", "alt", "title"])

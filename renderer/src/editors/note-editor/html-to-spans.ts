@@ -1,5 +1,6 @@
+import { attachmentOfAttrs } from "../../../../app/attachments/attachment-ref.ts";
 import type { BlockAttrs, MarkName, NoteBlock, NoteMarks, NoteSpan } from "../../../../app/repositories/note-schema.ts";
-import { embedBlock, linkToMark, MAX_DEPTH, textBlock } from "../../../../app/repositories/note-schema.ts";
+import { embedBlock, linkToMark, MAX_DEPTH, readBlock, textBlock } from "../../../../app/repositories/note-schema.ts";
 
 /**
  * Reads foreign HTML into the note's schema. The tree comes from an inert document, so nothing in it runs or loads, and
@@ -314,6 +315,11 @@ const pushImage = (
   context: Context,
   pushEmbed: (embed: NoteBlock, parents: readonly string[]) => void,
 ): void => {
+  const attached = attachedEmbed(element);
+  if (attached !== undefined) {
+    pushEmbed(attached, context.parents);
+    return;
+  }
   const src = element.getAttribute("src") ?? "";
   if (src === "" || src.length > MAX_IMAGE_ADDRESS) return;
   const attrs: Record<string, string> = { src };
@@ -324,6 +330,21 @@ const pushImage = (
   if (typeof context.marks.link === "string") attrs["link"] = context.marks.link;
   pushEmbed(embedBlock("image", attrs), context.parents);
 };
+
+/** An attachment that was copied in this app; anything that does not fit the schema is a picture like any other. */
+const attachedEmbed = (element: Element): NoteBlock | undefined => {
+  const source = element.getAttribute("data-attachment");
+  if (source === null || source.length > MAX_ATTACHMENT_ATTRIBUTE) return undefined;
+  try {
+    const { type, attrs } = readBlock({ ...(JSON.parse(source) as Record<string, never>), isEmbed: true });
+    if ((type !== "image" && type !== "file") || attachmentOfAttrs(attrs) === undefined) return undefined;
+    return embedBlock(type, attrs);
+  } catch {
+    return undefined;
+  }
+};
+/** A reference, its preview and a caption. */
+const MAX_ATTACHMENT_ATTRIBUTE = 10_000;
 
 /** Address of an image, or a small image itself as a data: address (256 KiB in base64). */
 const MAX_IMAGE_ADDRESS = 350_000;

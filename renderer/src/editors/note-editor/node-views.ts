@@ -1,5 +1,8 @@
 import type { Node as ProseMirrorNode } from "prosemirror-model";
 import type { NodeView, NodeViewConstructor } from "prosemirror-view";
+import { attachmentOfAttrs } from "../../../../app/attachments/attachment-ref.ts";
+import { attachedFile, attachedImage } from "./attachment-views.ts";
+import type { Attachments } from "./attachments.ts";
 import { setBlockAt } from "./commands.ts";
 import { CLOSE_UNDO } from "./replica-binding.ts";
 import { nodeToBlock, nodeToEmbed } from "./schema.ts";
@@ -82,4 +85,12 @@ const imageView: NodeViewConstructor = (node): NodeView => {
   return { dom };
 };
 
-export const nodeViews: Record<string, NodeViewConstructor> = { "task-list-item": taskView, "embed-image": imageView };
+export const nodeViews = (attachments: Attachments): Record<string, NodeViewConstructor> => {
+  const attached = attachedImage(attachments);
+  return {
+    "task-list-item": taskView,
+    "embed-image": (node, ...rest) =>
+      attachmentOfAttrs(nodeToEmbed(node).attrs) === undefined ? imageView(node, ...rest) : attached(node, ...rest),
+    "embed-file": attachedFile(attachments),
+  };
+};

@@ -5,6 +5,8 @@ import { EditorView } from "prosemirror-view";
 import type { Presence } from "../../../../app/contract/types.ts";
 import { markToLink } from "../../../../app/repositories/note-schema.ts";
 import type { ObjectId, Replica } from "../../../../protocol/replica/types.ts";
+import { attachFiles, fileDrops, placeForFiles } from "./attach-files.ts";
+import type { Attachments } from "./attachments.ts";
 import { carets, selectionCursor, showPresence } from "./carets.ts";
 import { clipboard } from "./clipboard.ts";
 import { linkAt } from "./commands.ts";
@@ -21,6 +23,8 @@ export interface NoteView {
   readonly receive: (changes: readonly Uint8Array[]) => void;
   readonly showPresence: (present: readonly Presence[]) => void;
   readonly run: (command: Command) => void;
+  /** Takes files into the note at the caret. */
+  readonly attach: (files: readonly File[]) => void;
   readonly undo: () => void;
   readonly redo: () => void;
   readonly canUndo: () => boolean;
@@ -44,6 +48,7 @@ export interface NoteViewOptions {
   readonly onUpdate: () => void;
   readonly openLink: (href: string) => void;
   readonly editLink: () => void;
+  readonly attachments: Attachments;
 }
 
 /** Longer texts are not compared: it would cost a frame, and what the fuzz covers does not depend on length. */
@@ -82,6 +87,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
             return true;
           },
         }),
+        fileDrops(options.attachments),
         clipboard(),
         plainEmbeds(),
         listNumbers(),
@@ -90,7 +96,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
         dropCursor({ color: false, class: "drop-cursor", width: 2 }),
       ],
     }),
-    nodeViews,
+    nodeViews: nodeViews(options.attachments),
     editable: () => writable,
     attributes: {
       class: "note-text",
@@ -178,6 +184,11 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
     },
     run: (command) => {
       command(view.state, view.dispatch, view);
+      view.focus();
+    },
+    attach: (files) => {
+      const at = placeForFiles(view, view.state.selection.to);
+      if (at !== undefined) void attachFiles(view, options.attachments, files, at);
       view.focus();
     },
     undo: () => travel("undo")(view.state, view.dispatch, view),

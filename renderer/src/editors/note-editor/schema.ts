@@ -94,7 +94,16 @@ const embedSpecs: Readonly<Record<string, NodeSpec>> = {
     toDOM: (node) => [
       "span",
       { class: "embed-image", title: textAttr(attrsOf(node), "title") },
-      textAttr(attrsOf(node), "alt") || textAttr(attrsOf(node), "src"),
+      textAttr(attrsOf(node), "alt") || textAttr(attrsOf(node), "name") || textAttr(attrsOf(node), "src"),
+    ],
+  },
+  "embed-file": {
+    ...EMBED,
+    draggable: true,
+    toDOM: (node) => [
+      "span",
+      { class: "embed-image" },
+      textAttr(attrsOf(node), "alt") || textAttr(attrsOf(node), "name"),
     ],
   },
   "embed-horizontal-rule": { ...EMBED, toDOM: () => ["span", { class: "embed-rule", role: "separator" }] },

@@ -17,6 +17,8 @@ export interface NoteFacts {
   readonly title: string;
   /** Plain text; code units as `insert` and `delete` count them, block markers as line breaks. */
   readonly text: string;
+  /** The beginning for lists. */
+  readonly excerpt: string;
   readonly folder: string;
   readonly tags: readonly string[];
   readonly createdAt: number | null;

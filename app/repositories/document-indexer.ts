@@ -54,7 +54,6 @@ const SNAPSHOT_PAUSE_MS = 3_000;
 const SNAPSHOT_CHANGES_WHILE_TYPING = 2_048;
 /** Opening the search index waits until the window has been painted. */
 const CHECK_DELAY = durationMs(2_000);
-const EXCERPT = 200;
 
 const memberNamesKey = (repository: Repository): string => `names/${repository.id}`;
 
@@ -157,12 +156,7 @@ export const createDocumentIndexer = (deps: {
   };
 
   const write: DocumentIndexer["write"] = (repository, document, facts) => {
-    const { type, title, folder, tags, text, createdAt, updatedAt, deleted } = facts;
-    const excerpt = text
-      .slice(0, 2 * EXCERPT)
-      .replace(/\s+/gu, " ")
-      .trim()
-      .slice(0, EXCERPT);
+    const { type, title, folder, tags, excerpt, createdAt, updatedAt, deleted } = facts;
     store.documents.setFacts(document, { type, title, folder, tags, excerpt, createdAt, updatedAt, deleted });
     deps.refer(repository, document, facts.attachments);
     if (type === "notebook") {

@@ -13,6 +13,7 @@ import { diffSpans } from "../history/rich-diff.ts";
 import { markdownToSpans } from "../markdown/markdown-to-spans.ts";
 import { spansToMarkdown } from "../markdown/spans-to-markdown.ts";
 import { spansToText } from "../markdown/spans-to-text.ts";
+import { excerptOf } from "../search/excerpt.ts";
 import { attachmentsOfSpans } from "../attachments/attachment-ref.ts";
 import type { EngineError, NewDocument, NoteContent, NoteEdit, NoteFacts } from "../ports/engine.ts";
 import { applyMarkEdit, BLOCK_UNIT, type FlatText, flattenSpans, markEdits } from "./note-marks.ts";
@@ -85,6 +86,7 @@ const factsOf = (replica: Replica, spans: readonly NoteSpan[]): NoteFacts => {
     type: type === NOTE_TYPE || type === NOTEBOOK_TYPE ? type : "",
     title: titleOf(replica),
     text: spansToText(spans),
+    excerpt: excerptOf(spans),
     folder: typeof folder === "string" ? folder : "",
     tags: listOf(replica.get(ROOT, NOTE_KEYS.tags)),
     createdAt: timeOf(replica.get(ROOT, NOTE_KEYS.createdAt)),

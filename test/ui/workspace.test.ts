@@ -112,7 +112,8 @@ describe("notes", () => {
     await screen.findByText("Moved to the trash");
     expect(world.documents.find(({ id }) => id === NOTES[1]?.id)?.deleted).toBe(true);
     await waitFor(() => expect(title()).toBe("Equipment list"));
-    await fireEvent.click(screen.getByRole("button", { name: "Undo" }));
+    const notifications = within(screen.getByRole("region", { name: "Notifications" }));
+    await fireEvent.click(notifications.getByRole("button", { name: "Undo" }));
     await waitFor(() => expect(world.documents.find(({ id }) => id === NOTES[1]?.id)?.deleted).toBe(false));
     await waitFor(() => expect(title()).toBe("Who counts what on Saturday"));
   });

@@ -1,10 +1,15 @@
 import { cleanup, configure } from "@testing-library/svelte";
-import { afterEach } from "vitest";
+import { afterEach, beforeAll } from "vitest";
+import { loadDialogs } from "../../../renderer/src/views/load-dialogs.ts";
 
 /** Generous for a loaded machine; a passing test never waits that long. */
 const FIND_WITHIN_MS = 8_000;
 
 configure({ asyncUtilTimeout: FIND_WITHIN_MS });
+// As in the window, where they are there long before somebody asks for one.
+beforeAll(async () => {
+  await loadDialogs();
+});
 afterEach(() => {
   cleanup();
   document.body.replaceChildren();

@@ -57,6 +57,8 @@ interface Held {
   /** Members of the topic below, as of `indexedAt`. */
   readonly members: VerifiedDescriptor[];
   walk: Walk | undefined;
+  /** Whether a nearest neighbor changed in this period. */
+  isUnsettled: boolean;
 }
 
 /** Questions of one walk: 5.4 rounds sufficed in a cold ring of 5 000 (simulation). */
@@ -86,6 +88,7 @@ export const createRings = (options: RingsOptions): Rings => {
       return;
     if (!held.ring.offer(descriptor, age)) return;
     effects.push({ type: "ringChanged", topic });
+    held.isUnsettled = true;
     // Gossip brought a nearer neighbor: it may know nearer ones still, so the walk goes on from there.
     if (config.walks && held.walk === undefined) startWalk(topic, held, effects);
   };
@@ -227,8 +230,9 @@ export const createRings = (options: RingsOptions): Rings => {
     if (rings.size === 0) return;
     for (const [topic, held] of rings) {
       held.ring.growOlder();
-      // Nobody to ask yet, or somebody who did not answer, such as one who subscribes later: try again.
-      if (held.walk !== undefined) startWalk(topic, held, effects);
+      // Somebody did not answer, such as one who subscribes later, or the ring moved and those asked knew less than they do now.
+      if (held.walk !== undefined || held.isUnsettled) startWalk(topic, held, effects);
+      held.isUnsettled = false;
     }
     initiate(1, now, effects);
     probe(effects);
@@ -330,7 +334,7 @@ export const createRings = (options: RingsOptions): Rings => {
   ): void => {
     if (rings.has(topic)) return;
     const ring = createTopicRing(interests.position(topic), self(), config.slotsPerSide);
-    const held: Held = { ring, members: [], walk: undefined };
+    const held: Held = { ring, members: [], walk: undefined, isUnsettled: false };
     rings.set(topic, held);
     if (indexedAt === revision())
       for (const view of below)

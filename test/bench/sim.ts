@@ -36,7 +36,7 @@ export const run = async ({ args }: { readonly json: boolean; readonly args: rea
   const parsed = parseFlags(args, {
     nodes: { type: "integer", minimum: 100, maximum: 100_000, initial: 10_000 },
     topics: { type: "integer", minimum: 1, maximum: 10_000, initial: 100 },
-    cycles: { type: "integer", minimum: 1, maximum: 1_000, initial: 20 },
+    cycles: { type: "integer", minimum: 1, maximum: 1_000, initial: 12 },
     messages: { type: "integer", minimum: 1, maximum: 100_000, initial: 1_000 },
   });
   if (!parsed.ok) throw new Error(parsed.problem);

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { parseFlags } from "./flags.ts";
 import { defaultCyclonScenario, runCyclon } from "./scenarios/cyclon.ts";
 import { defaultPolderCastScenario, runPolderCast } from "./scenarios/poldercast.ts";
-import { defaultRingCastScenario, disseminate, freezeOverlay } from "./scenarios/ringcast.ts";
+import { defaultRingCastScenario, disseminate, freezeOverlay, type RingCastFigures } from "./scenarios/ringcast.ts";
 import { defaultVicinityScenario, runVicinity } from "./scenarios/vicinity.ts";
 
 interface Curve {
@@ -31,24 +31,32 @@ const charts = (nodes: number): Chart[] => {
   const published = runCyclon({ ...cyclon, cycles: 100, failures: 0.5, failAt: 50, graphEvery: 100, variant: "paper" });
   const vicinity = runVicinity({ ...defaultVicinityScenario, nodes });
   const stuck = runVicinity({ ...defaultVicinityScenario, nodes, randomLayer: false });
-  const base = { ...defaultRingCastScenario, nodes, messages: 50 };
+  const base = { ...defaultRingCastScenario, nodes, messages: 20 };
   const overlay = freezeOverlay(base);
   const misses = (name: string, options: object): Curve => ({
     name,
     points: FANOUTS.map((fanout) => [fanout, disseminate(overlay, { ...base, fanout, ...options }).missRatio] as const),
+  });
+  const churning = { ...base, cycles: 100, churn: 0.002 };
+  const aged = freezeOverlay(churning);
+  const underChurn = (name: string, options: object, read: (figures: RingCastFigures) => number): Curve => ({
+    name,
+    points: FANOUTS.map((fanout) => [fanout, read(disseminate(aged, { ...churning, fanout, ...options }))] as const),
   });
   const topics = Math.max(20, Math.round(nodes / 10));
   const polderCast = {
     ...defaultPolderCastScenario,
     nodes,
     topics,
-    cycles: 40,
-    hitEvery: 5,
+    cycles: 30,
+    hitEvery: 2,
     failures: 0.1,
     failAt: 20,
   };
-  const product = runPolderCast(polderCast);
+  const product = runPolderCast({ ...polderCast, sweep: [2, 3, 4, 6, 8] });
+  const guardedOnly = runPolderCast({ ...polderCast, walks: false, probes: false });
   const paper = runPolderCast({ ...polderCast, variant: "paper" });
+  const byFanout = product.byFanout ?? [];
   const overTime = <S extends { readonly cycle: number }>(
     name: string,
     series: readonly S[],
@@ -118,6 +126,45 @@ const charts = (nodes: number): Chart[] => {
       ],
     },
     {
+      title: "RingCast under churn, 0.2 % of the nodes replaced per cycle: missed deliveries",
+      reference:
+        "Design at 10 000 nodes: 2.4 / 1.7 / 1.2 % for fan-out 2 / 3 / 4, 0.26 / 0.07 % among nodes older than 20 cycles.",
+      x: "fan-out",
+      y: "miss ratio",
+      logarithmic: true,
+      curves: [
+        underChurn("all nodes", {}, (each) => each.missRatio),
+        underChurn("older than 20 cycles", {}, (each) => each.missRatioSettled ?? each.missRatio),
+        underChurn("fail-over, all nodes", { failOver: true }, (each) => each.missRatio),
+        underChurn("RandCast", { randomOnly: true }, (each) => each.missRatio),
+      ],
+    },
+    {
+      title: "PolderCast: correct ring links, everybody subscribes in cycle 1, a tenth dies at cycle 20",
+      reference: "Design as published: 65.8 / 91.4 / 97.7 % at 10 / 20 / 30 (5 000 nodes, 500 topics).",
+      x: "cycle",
+      y: "share",
+      logarithmic: false,
+      curves: [
+        overTime("product", product.series, (each) => each.ringLinksCorrect),
+        overTime("without walks and probes", guardedOnly.series, (each) => each.ringLinksCorrect),
+        overTime("as published", paper.series, (each) => each.ringLinksCorrect),
+      ],
+    },
+    {
+      title: "PolderCast: duplicates and hops by fan-out",
+      reference:
+        "Design: duplicates per delivery 1.03 / 2.0 to 2.15 / 3.0 to 3.1 for fan-out 2 / 3 / 4; last hop 18 / 12 / 10.",
+      x: "fan-out",
+      y: "duplicates per delivery, hops",
+      logarithmic: false,
+      curves: [
+        { name: "duplicates", points: byFanout.map((each) => [each.fanout, each.duplicateRatio] as const) },
+        { name: "mean hops", points: byFanout.map((each) => [each.fanout, each.hopsMean] as const) },
+        { name: "last hop", points: byFanout.map((each) => [each.fanout, each.hopsLast] as const) },
+      ],
+    },
+    {
       title: "PolderCast: hit ratio, a tenth dies at cycle 20",
       reference:
         "Design: 94.0 / 92.6 / 97.9 % at t + 0 / 5 / 20 as published, 99.6 to 100 % with walks, probes and fail-over.",
@@ -126,6 +173,7 @@ const charts = (nodes: number): Chart[] => {
       logarithmic: false,
       curves: [
         overTime("product", product.series, (each) => each.hitRatio),
+        overTime("without walks and probes", guardedOnly.series, (each) => each.hitRatio),
         overTime("as published", paper.series, (each) => each.hitRatio),
       ],
     },

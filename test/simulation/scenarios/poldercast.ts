@@ -42,6 +42,8 @@ export interface PolderCastScenario {
   readonly floodOwn: boolean;
   /** Cycle in which everybody subscribes. */
   readonly subscribeAt: number;
+  /** Members of the topic, subscribed already, whom a subscriber knows from an invitation; without any only gossip finds them. */
+  readonly contacts: number;
   /** Share of nodes dying at once in cycle `failAt`. */
   readonly failures: number;
   readonly failAt: number;
@@ -73,6 +75,7 @@ export const defaultPolderCastScenario: PolderCastScenario = {
   failOver: true,
   floodOwn: false,
   subscribeAt: 1,
+  contacts: 0,
   failures: 0,
   failAt: 20,
   repair: false,
@@ -220,9 +223,18 @@ export const runPolderCast = (scenario: PolderCastScenario): PolderCastFigures =
     machines[index] = machine;
     world.add(index, machine);
   };
+  const subscribed: number[][] = [];
   const subscribeAll = (index: number): void => {
-    for (const topic of profiles.topicsOf[index]!)
-      world.command(index, { type: "subscribe", topic: profiles.tagOf(topic), contacts: [] });
+    for (const topic of profiles.topicsOf[index]!) {
+      const known = scenario.contacts === 0 ? [] : (subscribed[topic] ??= []);
+      const contacts = sample(experiment, known.filter(world.isAlive), scenario.contacts);
+      known.push(index);
+      world.command(index, {
+        type: "subscribe",
+        topic: profiles.tagOf(topic),
+        contacts: contacts.map((contact) => population.descriptors[contact]!),
+      });
+    }
   };
   for (let index = 0; index < scenario.nodes; index++) addNode(index, subscriptions[index]!);
   seedViews(

@@ -20,6 +20,7 @@ import type { Files } from "./ports/file.ts";
 import type { FolderReader, FolderWriter } from "./ports/folder.ts";
 import type { HistoryReader } from "./ports/history-reader.ts";
 import type { Link, Links } from "./ports/links.ts";
+import type { ItemOpener } from "./ports/item-opener.ts";
 import type { Log } from "./ports/log.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
 import type { Store, StoreError } from "./ports/store.ts";
@@ -66,6 +67,7 @@ export interface CorePorts {
   /** Ciphertext of attachments. */
   readonly blobs: BlobStore;
   readonly inspect: ChangeInspector;
+  readonly opener: ItemOpener;
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
   readonly clock: Clock;
@@ -151,6 +153,7 @@ export const createCore = (ports: CorePorts): Core => {
     clock,
     log,
     inspect,
+    opener: ports.opener,
     slices,
     observer: {
       integrated: (integration) => {
@@ -616,6 +619,7 @@ export const createCore = (ports: CorePorts): Core => {
       await atMost("indexer", indexing);
       await atMost("search", ports.search.stop());
       await atMost("history", ports.history.stop());
+      await atMost("opener", ports.opener.stop());
     },
   };
 };

@@ -12,6 +12,7 @@ import type { Listening } from "./peers/peer-service.ts";
 import { linkFailure } from "./peers/peer-service.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine } from "./ports/engine.ts";
+import type { ItemOpener } from "./ports/item-opener.ts";
 import type { KeyVault } from "./ports/key-vault.ts";
 import type { HistoryReader } from "./ports/history-reader.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
@@ -43,6 +44,8 @@ export interface NodePorts extends Pick<
   readonly openStorage: (databaseKey: Uint8Array) => Promise<Result<ProfileStorage, ContractError>>;
   /** Started anew each time a profile is opened: a process that saw its documents does not outlive a lock. */
   readonly createEngine: () => Engine;
+  /** Likewise: it is handed read keys. */
+  readonly createOpener: () => ItemOpener;
   /** Absent: the node announces nothing and finds nobody by itself. */
   readonly createDiscovery: (() => Discovery) | undefined;
   readonly info: AppInfo;
@@ -103,6 +106,7 @@ export const createNode = (ports: NodePorts): Node => {
       search: storage.value.search,
       history: storage.value.history,
       engine: ports.createEngine(),
+      opener: ports.createOpener(),
       discovery: ports.createDiscovery?.(),
       listening,
       links,

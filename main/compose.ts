@@ -23,6 +23,7 @@ import { createChangeInspector } from "./adapters/inspect-change.ts";
 import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
 import { createNativeProvider } from "./adapters/native-crypto.ts";
 import { createNoiseLinks } from "./adapters/noise-links.ts";
+import { createOpenerHost } from "./adapters/opener-host.ts";
 import { createReaderHost } from "./adapters/reader-host.ts";
 import type { StorageError } from "./adapters/sqlite/database.ts";
 import { openWriter, setAside, storageErrorOf } from "./adapters/sqlite/database.ts";
@@ -48,6 +49,7 @@ export interface NodeConfig {
   readonly log: Log;
   readonly readerScript: URL;
   readonly historyScript: URL;
+  readonly openerScript: URL;
   readonly createEngine: () => Engine;
   readonly shell: ShellHandlers;
   /** Called once when somebody asked the node to stop. */
@@ -165,6 +167,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
     vault: config.vault,
     openStorage: (key) => openStorage(config, clock, key),
     createEngine: config.createEngine,
+    createOpener: () => createOpenerHost(config.openerScript, log),
     createDiscovery: config.mdns
       ? () => createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })
       : undefined,

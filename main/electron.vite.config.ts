@@ -11,6 +11,7 @@ const mainEntries = {
   main: at("main", "main.ts"),
   "engine-process": at("main", "engine", "engine-process.ts"),
   "reader-worker": at("main", "adapters", "reader-worker.ts"),
+  "opener-worker": at("main", "adapters", "opener-worker.ts"),
   "history-worker": at("main", "adapters", "history-worker.ts"),
 };
 

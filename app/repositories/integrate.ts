@@ -1,7 +1,7 @@
 import type { ChainVerdict, SessionState } from "../../protocol/entry/chain.ts";
 import { checkLink, checkSpanChanges, expectedGen } from "../../protocol/entry/chain.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
-import { openItem } from "../../protocol/entry/item.ts";
+import { checkTopicSignature, ITEM_KINDS, openItem, readItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import { checkSpans, readParts } from "../../protocol/entry/payload.ts";
 import type { DocSpan, RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
@@ -23,8 +23,9 @@ export type Opened =
   | {
       readonly type: "record";
       readonly record: SignedRecord;
-      readonly parts: readonly Part[];
-      /** The change parts, inspected, in their order. */
+      /** The parts that are not changes. */
+      readonly parts: readonly Exclude<Part, { readonly type: "changes" }>[];
+      /** The change parts, inspected, in the order of the header's spans. */
       readonly batches: readonly ChangeBatch[];
     }
   | { readonly type: "refused"; readonly state: EntryState };
@@ -46,8 +47,12 @@ export const openEntry = (
   const { header } = record.value;
   if (!parts.ok || !checkSpans(header, parts.value).ok) return malformed;
   const batches: ChangeBatch[] = [];
+  const others: Exclude<Part, { readonly type: "changes" }>[] = [];
   for (const part of parts.value) {
-    if (part.type !== "changes") continue;
+    if (part.type !== "changes") {
+      others.push(part);
+      continue;
+    }
     const described = header.parts[batches.length];
     const batch = inspectBatch(inspect, part.changes);
     if (!batch.ok || described === undefined) return malformed;
@@ -55,7 +60,29 @@ export const openEntry = (
     if (!checkSpanChanges(header.sess, described, facts).ok) return malformed;
     batches.push(batch.value);
   }
-  return { type: "record", record: record.value, parts: parts.value, batches };
+  return { type: "record", record: record.value, parts: others, batches };
+};
+
+/** One wire of a topic: what is to be stored and integrated, or nothing when it does not belong there. */
+export interface OpenedWire {
+  /** Zero when the wire is no item. */
+  readonly oid: Uint8Array;
+  readonly candidate: { readonly item: CheckedItem; readonly opened: Opened } | undefined;
+}
+
+/** Everything about a wire that needs no store: shape, topic, signatures, decryption, its changes. */
+export const openWire = (
+  deps: { readonly crypto: CryptoProvider; readonly inspect: ChangeInspector },
+  topic: { readonly pk: Uint8Array; readonly readKey: Uint8Array; readonly rid: Uint8Array },
+  wire: Uint8Array,
+): OpenedWire => {
+  const item = readItem(deps.crypto, wire);
+  if (!item.ok) return { oid: new Uint8Array(32), candidate: undefined };
+  const { oid, topicPk, kind } = item.value;
+  if (!bytesEqual(topicPk, topic.pk) || kind !== ITEM_KINDS.entry) return { oid, candidate: undefined };
+  const checked = checkTopicSignature(deps.crypto, item.value);
+  if (!checked.ok) return { oid, candidate: undefined };
+  return { oid, candidate: { item: checked.value, opened: openEntry(deps, topic.rid, topic.readKey, checked.value) } };
 };
 
 /** New changes by document row, in an order in which dependencies come first. */

@@ -1,4 +1,4 @@
-import { ITEM_KINDS, checkTopicSignature, readItem } from "../../protocol/entry/item.ts";
+import { ITEM_KINDS, proxyCheck, readItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import type { AclBody } from "../../protocol/acl/acl-op.ts";
@@ -17,6 +17,7 @@ import type { PushResult, PushStatus } from "../../protocol/peer/messages.ts";
 import type { Profile } from "../identities/profile.ts";
 import type { Membership } from "../contract/types.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { ItemOpener } from "../ports/item-opener.ts";
 import type { Log } from "../ports/log.ts";
 import type { EntryRow, EntryState, SessionRow, SignedRow, Store, StoreError, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
@@ -26,7 +27,9 @@ import type { ChangeInspector } from "./change-inspector.ts";
 import type { Sealed, WritableSecret } from "./epoch-keeper.ts";
 import { createEpochKeeper } from "./epoch-keeper.ts";
 import type { Opened } from "./integrate.ts";
-import { integrateRecord, openEntry } from "./integrate.ts";
+import type { Candidate, IngestOrigin, OpenedItem } from "./ingest-queue.ts";
+import { createIngestQueue } from "./ingest-queue.ts";
+import { integrateRecord, openEntry, openWire } from "./integrate.ts";
 import type { Integration, Repository } from "./repository.ts";
 import { adoptPast } from "./validity.ts";
 
@@ -67,12 +70,7 @@ export interface RepositoryService {
   readonly ingest: (
     topic: TopicRow,
     wires: readonly Uint8Array[],
-    origin: {
-      /** The link they came over. */
-      readonly source: object | undefined;
-      /** The sender relies on what `done` says being stored for good. */
-      readonly isAcknowledged: boolean;
-    },
+    origin: IngestOrigin,
     done: (results: readonly PushResult[]) => void,
   ) => void;
   /** Stores an item this node made for a topic that is not a repository's (rendezvous). */
@@ -109,11 +107,6 @@ const UPKEEP_SPREAD_MS = 2_000;
 /** What may come over a reply topic: a few ops of one's own. */
 const MAX_REPLY_BYTES = 8_192;
 
-/** One verification slice; half of what a piece of background work may take. */
-const VERIFY_SLICE_MS = 4;
-/** Items in one commit: stored and integrated within a slice. */
-const COMMIT_BYTES = 524_288;
-
 interface Flush {
   cancel: () => void;
   readonly since: number;
@@ -131,11 +124,6 @@ interface Outcome {
   announced: boolean;
 }
 
-interface Candidate {
-  readonly item: CheckedItem;
-  readonly opened: Opened | undefined;
-}
-
 /** Owns the encrypted repositories of one identity: opens, receives, integrates, writes and seals. */
 export const createRepositoryService = (deps: {
   readonly store: Store;
@@ -144,6 +132,7 @@ export const createRepositoryService = (deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly inspect: ChangeInspector;
+  readonly opener: ItemOpener;
   readonly slices: SliceQueue;
   readonly observer: RepositoryObserver;
 }): RepositoryService => {
@@ -157,8 +146,6 @@ export const createRepositoryService = (deps: {
   const flushes = new Map<number, Flush>();
   const waiting = new Map<string, Opened & { type: "record" }>();
   const upkeep = new Map<number, () => void>();
-  /** Calls of `ingest` that are not done. */
-  let ingesting = 0;
 
   const keeper = createEpochKeeper({
     ...deps,
@@ -286,21 +273,31 @@ export const createRepositoryService = (deps: {
   const fitsReply = (wire: Uint8Array, opened: Opened): boolean =>
     wire.length <= MAX_REPLY_BYTES &&
     (opened.type === "refused" ||
-      opened.parts.every(({ type }) => type === "aclOp" || type === "missingEpoch" || type === "receipt"));
+      (opened.batches.length === 0 &&
+        opened.parts.every(({ type }) => type === "aclOp" || type === "missingEpoch" || type === "receipt")));
 
-  const verify = (topic: TopicRow, repository: Repository | undefined, wire: Uint8Array): Candidate | PushResult => {
-    const item = readItem(crypto, wire);
-    if (!item.ok) return { oid: new Uint8Array(32), status: 2 };
+  /** Rendezvous items belong to no repository: whoever watches the topic opens them. */
+  const verifyRendezvous = (topic: TopicRow, wire: Uint8Array): OpenedItem => {
+    const item = proxyCheck(crypto, wire);
+    if (!item.ok) return { oid: new Uint8Array(32), candidate: undefined };
     const { oid, topicPk, kind } = item.value;
+    const fits = bytesEqual(topicPk, topic.pk) && kind === ITEM_KINDS.rendezvous;
+    return { oid, candidate: fits ? { item: item.value, opened: undefined } : undefined };
+  };
+
+  const verify = (topic: TopicRow, repository: Repository | undefined, wire: Uint8Array): OpenedItem =>
+    repository === undefined
+      ? verifyRendezvous(topic, wire)
+      : openWire(deps, { pk: topic.pk, readKey: topic.readKey, rid: repository.rid }, wire);
+
+  /** What is to be stored of a verified wire, or why nothing is. */
+  const admit = (topic: TopicRow, { oid, candidate }: OpenedItem): Candidate | PushResult => {
     if (store.entries.has(oid)) return { oid, status: 1 };
+    if (candidate === undefined) return { oid, status: 2 };
     if (topic.state !== "current" && topic.since + LINGERING_MS < clock.unix()) return { oid, status: 2 };
-    const expected = topic.kind === "rendezvous" ? ITEM_KINDS.rendezvous : ITEM_KINDS.entry;
-    if (!bytesEqual(topicPk, topic.pk) || kind !== expected) return { oid, status: 2 };
-    const checked = checkTopicSignature(crypto, item.value);
-    if (!checked.ok) return { oid, status: 2 };
-    const opened = repository === undefined ? undefined : openEntry(deps, repository.rid, topic.readKey, checked.value);
-    if (topic.kind === "reply" && opened !== undefined && !fitsReply(wire, opened)) return { oid, status: 2 };
-    return { item: checked.value, opened };
+    const { item, opened } = candidate;
+    if (topic.kind === "reply" && opened !== undefined && !fitsReply(item.wire, opened)) return { oid, status: 2 };
+    return candidate;
   };
 
   /** Whether a batch may take rights away: what is written so far is sealed first, so that others can vouch for what it builds on. */
@@ -312,8 +309,7 @@ export const createRepositoryService = (deps: {
     topic: TopicRow,
     repository: Repository | undefined,
     candidates: readonly Candidate[],
-    source: object | undefined,
-    isAcknowledged: boolean,
+    { source, isAcknowledged }: IngestOrigin,
   ): PushStatus => {
     const outcome: Outcome = {
       changes: new Map(),
@@ -386,41 +382,15 @@ export const createRepositoryService = (deps: {
     return flushed.ok;
   };
 
-  const ingest: RepositoryService["ingest"] = (topic, wires, { source, isAcknowledged }, done) => {
-    const repository = topic.repository === null ? undefined : byNumber.get(topic.repository);
-    const results: PushResult[] = [];
-    let next = 0;
-    let batch: Candidate[] = [];
-    let size = 0;
-    ingesting++;
-    slices.add(() => {
-      const start = clock.monotonic();
-      // Verifying costs most and comes in slices; a commit is shared by what some slices verified.
-      while (next < wires.length && size < COMMIT_BYTES) {
-        const wire = wires[next++] as Uint8Array;
-        const checked = verify(topic, repository, wire);
-        if ("status" in checked) results.push(checked);
-        else {
-          batch.push(checked);
-          size += wire.length;
-        }
-        if (clock.monotonic() - start >= VERIFY_SLICE_MS) break;
-      }
-      if (next < wires.length && size < COMMIT_BYTES) return false;
-      if (batch.length > 0) {
-        const ordered = batch.toSorted((a, b) => a.item.gen - b.item.gen);
-        const status = commit(topic, repository, ordered, source, isAcknowledged);
-        results.push(...ordered.map(({ item }) => ({ oid: item.oid, status })));
-        batch = [];
-        size = 0;
-      }
-      if (next < wires.length) return false;
-      ingesting--;
-      if (ingesting === 0) flush();
-      done(results);
-      return true;
-    });
-  };
+  const queue = createIngestQueue({
+    slices,
+    clock,
+    opener: deps.opener,
+    open: verify,
+    admit,
+    commit,
+    drained: () => void flush(),
+  });
 
   const scheduleSeal: RepositoryService["scheduleSeal"] = (repository, urgency, bytes) => {
     const known = flushes.get(repository.n);
@@ -511,7 +481,9 @@ export const createRepositoryService = (deps: {
       refreshTopics();
       return ok(repository);
     },
-    ingest,
+    ingest: (topic, wires, origin, done) => {
+      queue.add(topic, topic.repository === null ? undefined : byNumber.get(topic.repository), wires, origin, done);
+    },
     publish: (topic, item) => {
       const written = store.transaction(() => {
         store.entries.add({

@@ -52,6 +52,7 @@ test("quitting right after typing does not wait for an engine that has not answe
     log,
     readerScript: new URL("../../main/adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("../../main/adapters/history-worker.ts", import.meta.url),
+    openerScript: new URL("../../main/adapters/opener-worker.ts", import.meta.url),
     createEngine: () => engine,
     shell: {
       "shell.pickFolder": unsupported,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ENTRY_STATE } from "../../app/ports/store.ts";
+import { changesOf } from "../../app/repositories/change-batch.ts";
 import { openEntry } from "../../app/repositories/integrate.ts";
 import { createChangeInspector } from "../../main/adapters/inspect-change.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
@@ -167,7 +168,7 @@ const replayed = (peer: RepositoryPeer): string => {
     if (topic === undefined || item === undefined || !item.ok) throw new Error("a record without its item");
     const opened = openEntry({ crypto: native, inspect }, repository.rid, topic.readKey, item.value as CheckedItem);
     if (opened.type !== "record") throw new Error("a record that does not open");
-    for (const part of opened.parts) if (part.type === "changes") replica.applyChanges(part.changes);
+    for (const batch of opened.batches) replica.applyChanges(changesOf(batch));
   }
   const object = replica.objectAt(["text"]);
   return object === undefined ? "" : replica.text(object);

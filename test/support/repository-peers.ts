@@ -1,3 +1,4 @@
+import type { ItemOpener } from "../../app/ports/item-opener.ts";
 import Database from "better-sqlite3";
 import type { Profile } from "../../app/identities/profile.ts";
 import type { Clock } from "../../app/ports/clock.ts";
@@ -95,6 +96,14 @@ const createProfile = (name: string, random: RandomSource): Profile => {
   return { idRoot: root.publicKey, name, device, deviceEncryption, ops: [op] };
 };
 
+/** Everything is opened on the one thread of the test. */
+const NO_OPENER: ItemOpener = {
+  isReady: () => false,
+  prepare: () => undefined,
+  open: () => Promise.resolve(undefined),
+  stop: () => Promise.resolve(),
+};
+
 export const createRepositoryPeer = (name: string, random: RandomSource, clock: ManualClock): RepositoryPeer => {
   const database = new Database(":memory:");
   for (const migration of MIGRATIONS) database.exec(migration);
@@ -121,6 +130,7 @@ const peerOn = (
       clock,
       log,
       inspect,
+      opener: NO_OPENER,
       slices,
       observer: {
         integrated: () => undefined,

@@ -83,6 +83,8 @@ interface Connection {
 /** A link that shares no topic is closed after this: long enough for a rendezvous to be named, short enough not to hold sockets. */
 const STRANGER_TIMEOUT = durationMs(20_000);
 const CHALLENGE_BYTES = 16;
+/** Looking around the network waits until a window that opens with the profile has been painted. */
+const DISCOVERY_DELAY = durationMs(1_000);
 /** Unacknowledged items asked about at once; a long offline import is acknowledged in a few reconnections. */
 const MAX_ASKED = 16_384;
 /** Links accepted at once; each costs some 200 KB of buffers at most. */
@@ -121,6 +123,7 @@ export const createPeerService = (deps: {
   const connections = new Map<string, Connection>();
   let liveCounter = 0;
   let stopped = false;
+  let cancelDiscovery: (() => void) | undefined;
   /** Addresses whose link was given up because the same device is reached over another. */
   const duplicates = new Map<string, string>();
 
@@ -367,7 +370,9 @@ export const createPeerService = (deps: {
 
   return {
     open: () => {
-      discovery?.start(listening.port, (address) => dialer.offer(address, "mdns"));
+      cancelDiscovery = clock.after(DISCOVERY_DELAY, () =>
+        discovery?.start(listening.port, (address) => dialer.offer(address, "mdns")),
+      );
       for (const { address, found } of store.addresses.all())
         dialer.offer(address, found === "mdns" ? "mdns" : "remembered");
     },
@@ -483,6 +488,7 @@ export const createPeerService = (deps: {
         connection.link.close();
       }
       connections.clear();
+      cancelDiscovery?.();
       await discovery?.stop();
     },
   };

@@ -628,10 +628,11 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       // CROSS JOIN keeps the order of the tables: few runs are drafts, and the planner would walk all sessions first.
       drafts: (repository, limit) =>
         many<DraftRow>(
+          // The plus keeps SQLite from reading all runs in their order to find the few with drafts.
           `SELECT ${RUN_COLUMNS}, document.did, change_run.bytes
            FROM change_run CROSS JOIN document ON document.n = change_run.document
            CROSS JOIN session ON session.repository = document.repository AND session.session = change_run.actor AND session.own = 1
-           WHERE change_run.drafts > 0 AND document.repository = ? ORDER BY change_run.n LIMIT ?`,
+           WHERE change_run.drafts > 0 AND document.repository = ? ORDER BY +change_run.n LIMIT ?`,
           repository,
           limit,
         ),

@@ -248,7 +248,7 @@ export const createEpochKeeper = (deps: {
     if (previous === topic) return;
     for (const row of store.topics.all()) {
       const isCommon = state.epochs.some(({ body }) => bytesEqual(body.topicPk, row.pk));
-      if (row.repository === n && row.kind === "epoch" && row.state === "lingering" && !isCommon)
+      if (row.repository === n && row.kind === "epoch" && row.state !== "current" && !isCommon)
         carryOver(repository, row);
     }
   };
@@ -267,9 +267,10 @@ export const createEpochKeeper = (deps: {
       // The topic signature was checked before the item was stored.
       const opened = openEntry({ crypto, inspect }, repository.rid, row.readKey, item.value as CheckedItem);
       if (opened.type !== "record" || store.entries.inner(opened.record.iid) === undefined) continue;
-      // Own void records go along: later ones of the session follow them.
+      // Own void records go along, since later ones of the session follow them, and so do ops, since others may build on them.
       const isVoid = store.entries.doubt(opened.record.iid) === "void";
-      if (isVoid && !bytesEqual(opened.record.header.devSig, holder().device.publicKey)) continue;
+      const isOwn = bytesEqual(opened.record.header.devSig, holder().device.publicKey);
+      if (isVoid && !isOwn && !opened.parts.some(({ type }) => type === "aclOp")) continue;
       const state = isVoid ? ENTRY_STATE.void : ENTRY_STATE.valid;
       sealAgain(opened.record, state, { topicKey, readKey, topic }, false);
     }
@@ -445,8 +446,13 @@ export const createEpochKeeper = (deps: {
     parts: readonly Part[],
     state: EntryState,
   ): void => {
-    const late = topic.kind === "epoch" && topic.state === "lingering" && state === ENTRY_STATE.valid;
-    const reply = topic.kind === "reply" && parts.some(({ type }) => type === "aclOp");
+    const tells = parts.some(({ type }) => type === "aclOp");
+    const isCommon = repository.access.state().epochs.some(({ body }) => bytesEqual(body.topicPk, topic.pk));
+    const late =
+      topic.kind === "epoch" &&
+      (topic.state === "lingering" || !isCommon) &&
+      (tells || (state === ENTRY_STATE.valid && topic.state === "lingering"));
+    const reply = topic.kind === "reply" && tells;
     const { topicKey, readKey, topic: into } = repository.epoch;
     if ((!late && !reply) || topicKey === null || into === topic.n || !mayWrite(repository)) return;
     sealAgain(record, state, { topicKey, readKey, topic: into }, false);

@@ -6,7 +6,7 @@ import { createWorld, epochFor, fingerprint, person, type Person, sealsFor, type
 import { leastCpuMs } from "../support/cpu-time.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
-/** Random DAGs in every run of the tests; nightly runs set more, and where to go on. 20 000 were run once without a finding. */
+/** Random DAGs in every run of the tests; nightly runs set more, and where to go on. */
 const RUNS = Number(process.env["ACL_RUNS"] ?? 400);
 const FIRST_RUN = Number(process.env["ACL_FIRST_RUN"] ?? 0);
 const MAX_OPS = 40;

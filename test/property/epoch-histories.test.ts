@@ -20,7 +20,7 @@ import { must, native } from "../support/data-fixtures.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
 /** Membership histories of honest people who act on what they know; nightly runs set more. */
-const RUNS = Number(process.env["KEY_RUNS"] ?? 40);
+const RUNS = Number(process.env["KEY_RUNS"] ?? 30);
 const NAMES = ["O", "A", "B", "C", "D", "E"];
 const STEPS = 45;
 

@@ -1,7 +1,7 @@
 import type { NodeView, NodeViewConstructor } from "prosemirror-view";
 import type { BlockAttrs } from "../../../../app/repositories/note-schema.ts";
 import type { Attachments, AttachmentStatus } from "./attachments.ts";
-import { sizeLabel } from "./attachments.ts";
+import { sizeLabel } from "../../components/shared/size-label.ts";
 import { CLOSE_UNDO } from "./replica-binding.ts";
 import { embedToNode, nodeToEmbed } from "./schema.ts";
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { createDescriptorVerifier } from "../../protocol/identity/verified.ts";
+import type { NodeId } from "../../protocol/identity/node-id.ts";
 import { monotonicMs, unixMs } from "../../protocol/kernel/time.ts";
 import type { GossipMessage, GossipNodeEffect } from "../../protocol/node/messages.ts";
 import { decodeGossipMessage, encodeGossipMessage, verifyGossipMessage } from "../../protocol/node/wire.ts";
@@ -67,6 +68,31 @@ test("NOD-2 a peer above its allowance is not answered, far above it blamed, and
   expect(more[0]).toEqual([]);
   expect(more.at(-1)).toMatchObject([{ type: "peerViolated", rule: "NOD-2" }]);
   expect(answers(10_000).filter((effects) => sent(effects).includes("shuffleResponse"))).toHaveLength(6);
+});
+
+test("NOD-2 NOD-4 ten thousand requests of one peer cost a dozen answers and end in a block; what is remembered of many stays bounded", () => {
+  const { node } = create("flooded");
+  let answers = 0;
+  let effects = 0;
+  for (let n = 0; n < 10_000; n++) {
+    const produced = node.handle({ type: "messageReceived", from: bob.descriptor.id, message: shuffle(n) }, at(0));
+    effects += produced.length;
+    answers += sent(produced).filter((type) => type === "shuffleResponse").length;
+  }
+  expect(answers).toBe(12);
+  expect(effects).toBeLessThan(100);
+  for (let n = 0; n < 10_000; n++) {
+    const stranger = `${bob.descriptor.id.slice(0, -5)}${String(n).padStart(5, "0")}` as NodeId;
+    node.handle({ type: "messageRefused", from: stranger }, at(1));
+    node.handle(
+      { type: "messageReceived", from: stranger, message: { type: "prune", topic: topics[0]!.keys.tag } },
+      at(1),
+    );
+  }
+  const { addresses, urps } = node.snapshot();
+  expect(addresses.length).toBeLessThanOrEqual(512);
+  expect(urps.memory.members.length).toBeLessThanOrEqual(64);
+  expect(node.polderCast.cyclon.view.size()).toBeLessThanOrEqual(20);
 });
 
 test("NOD-3 NOD-4 violations are counted, then the peer is blocked and forgotten", () => {

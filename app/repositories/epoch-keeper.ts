@@ -446,6 +446,8 @@ export const createEpochKeeper = (deps: {
     parts: readonly Part[],
     state: EntryState,
   ): void => {
+    const { topicKey, readKey, topic: into } = repository.epoch;
+    if (topicKey === null || into === topic.n) return;
     const tells = parts.some(({ type }) => type === "aclOp");
     const isCommon = repository.access.state().epochs.some(({ body }) => bytesEqual(body.topicPk, topic.pk));
     const late =
@@ -453,8 +455,7 @@ export const createEpochKeeper = (deps: {
       (topic.state === "lingering" || !isCommon) &&
       (tells || (state === ENTRY_STATE.valid && topic.state === "lingering"));
     const reply = topic.kind === "reply" && tells;
-    const { topicKey, readKey, topic: into } = repository.epoch;
-    if ((!late && !reply) || topicKey === null || into === topic.n || !mayWrite(repository)) return;
+    if ((!late && !reply) || !mayWrite(repository)) return;
     sealAgain(record, state, { topicKey, readKey, topic: into }, false);
   };
 

@@ -78,6 +78,8 @@ test("an earlier version is named, compared, restored and taken back; edits made
   await versions.getByRole("option").first().click();
   const added = page.locator("ins.run").filter({ hasText: "Zephirine" });
   await expect(added).toBeVisible();
+  // What is typed meanwhile joins the row that is shown.
+  await expect(page.locator("ins.run").filter({ hasText: "Feed" })).toBeVisible();
   await keep(page, "2-inline");
   await page.getByText("Side by side").click();
   await expect(page.getByRole("table", { name: "Both versions side by side" })).toBeVisible();
@@ -99,8 +101,10 @@ test("an earlier version is named, compared, restored and taken back; edits made
     await ben.call("invites.join", { link });
     await eventually(
       async () => {
-        const listed = (await ben.call("notebooks.list")).some(({ id }) => id === notebook);
-        return listed && (await ben.call("documents.read", { document })).text.includes("Zephirine");
+        const known = (await ben.call("notebooks.list")).some(({ id }) => id === notebook)
+          ? await ben.call("documents.list", { notebook })
+          : [];
+        return known.some(({ excerpt }) => excerpt.includes("Zephirine"));
       },
       "the note at Ben",
       60_000,

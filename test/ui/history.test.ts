@@ -41,6 +41,12 @@ test("the panel lists who wrote when, and the arrow keys compare one version aft
   await fireEvent.click(screen.getByRole("button", { name: "3 unchanged paragraphs" }));
   await screen.findByText("Four: nothing to report.");
 
+  // A session that people still write in goes on being shown.
+  node.world.history = HISTORY.map((session, at) => (at === 1 ? { ...session, heads: [hex(99, 32)] } : session));
+  node.emit({ type: "documentsChanged", notebook: NOTE.slice(0, 32) });
+  await waitFor(() => expect(called(node, "history.diff").at(-1)).toMatchObject({ to: [hex(99, 32)] }));
+  expect(within(versions()).getAllByRole("option")[1]?.getAttribute("aria-selected")).toBe("true");
+
   await fireEvent.click(screen.getByLabelText("Side by side"));
   await screen.findByRole("table", { name: "Both versions side by side" });
   await expectAccessible();

@@ -100,8 +100,13 @@ export const createHistory = ({
     if (!answer.ok) return;
     ({ sessions, changes, next } = answer.value);
     const shown = comparison;
-    if (selected !== null && shown !== null)
-      selected = sessions.find(({ heads }) => sameState(heads, shown.heads))?.position ?? null;
+    if (selected === null || shown === null) return;
+    const same = sessions.find(({ heads }) => sameState(heads, shown.heads));
+    // A session that people still write in goes on being shown.
+    const grown = sessions.find(({ before }) => sameState(before, shown.before));
+    if (same !== undefined) selected = same.position;
+    else if (grown !== undefined) await select(grown);
+    else selected = null;
   });
 
   const more = async () => {
@@ -120,14 +125,21 @@ export const createHistory = ({
   const compare = async (wanted: Comparison) => {
     const document = documents.selectedId();
     if (document === null) return;
+    // The difference shown stays until the next one is there, when it is the same row that grew.
+    if (comparison === null || !sameState(comparison.before, wanted.before)) diff = null;
     comparison = wanted;
-    diff = null;
     diffProblem = null;
     const answer = await api.call("history.diff", { document, from: wanted.before, to: wanted.heads });
     // Another row may have been chosen, or another note, while this one was computed.
     if (comparison !== wanted) return;
     if (answer.ok) diff = answer.value;
     else diffProblem = problemOf(answer.error);
+  };
+
+  const select = async (session: HistorySession) => {
+    selected = session.position;
+    const { before, heads, to } = session;
+    await compare({ heading: session.versions[0]?.name ?? fullTime(to), before, heads });
   };
 
   const loadNotice = async () => {
@@ -189,11 +201,7 @@ export const createHistory = ({
     more,
     reload,
     selected: () => selected,
-    select: async (session) => {
-      selected = session.position;
-      const { before, heads, to } = session;
-      await compare({ heading: session.versions[0]?.name ?? fullTime(to), before, heads });
-    },
+    select,
     comparison: () => comparison,
     diff: () => diff,
     diffProblem: () => diffProblem,

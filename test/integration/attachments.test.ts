@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
   writeSync,
   closeSync,
@@ -138,7 +139,7 @@ test("I49 a range is read while the file is incomplete: only its chunks are fetc
   expect(chunksOf(right)).toBe(chunksOf(left));
 });
 
-test("faults have names: no such file, a folder, no bytes given, damaged and lost chunks", async () => {
+test("faults have names: no such file, a folder, more than 1 GiB, no bytes given, damaged and lost chunks", async () => {
   const { left, right } = pair;
   const document = await newNote("Faults");
   await expect(left.call("attachments.add", { document, path: path.join(folder, "none") })).rejects.toThrow(
@@ -146,6 +147,9 @@ test("faults have names: no such file, a folder, no bytes given, damaged and los
   );
   await expect(left.call("attachments.add", { document, path: folder })).rejects.toThrow("FileUnreadable");
   await expect(left.call("attachments.add", { document })).rejects.toThrow("InvalidInput");
+  const huge = file("huge.bin", new Uint8Array(0));
+  truncateSync(huge, 2 ** 30 + 1);
+  await expect(left.call("attachments.add", { document, path: huge })).rejects.toThrow("FileTooLarge");
   await expect(
     left.call("attachments.save", { document, blob: "0".repeat(64), path: path.join(folder, "x") }),
   ).rejects.toThrow("AttachmentNotFound");

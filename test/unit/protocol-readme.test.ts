@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import path from "node:path";
+import { compileFunction } from "node:vm";
 import { expect, test } from "vitest";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { monotonicMs, unixMs } from "../../protocol/kernel/time.ts";
@@ -122,6 +123,9 @@ test.each(FOLDERS)("the lines of use in protocol/%s run", (folder) => {
   const code = stripTypeScriptTypes(`(() => {${exampleOf(folder)}})()`);
   const declared = new Set([...code.matchAll(/\bconst (\w+) =/g)].map(([, name]) => name));
   const used = scope.filter(([name]) => !declared.has(name) && new RegExp(`\\b${name}\\b`).test(code));
-  const run = new Function(...used.map(([name]) => name), code);
+  const run = compileFunction(
+    code,
+    used.map(([name]) => name),
+  ) as (...values: readonly unknown[]) => unknown;
   expect(() => void run(...used.map(([, value]) => value))).not.toThrow();
 });

@@ -68,7 +68,9 @@ test("restoring offers to take it back on the state it left", async () => {
   await fireEvent.click(screen.getByRole("button", { name: "Restore" }));
   await screen.findByText("Version restored");
   expect(called(node, "history.restore")).toEqual([{ document: NOTE, heads: HISTORY.at(-1)?.heads }]);
-  await fireEvent.click(screen.getByRole("button", { name: "Undo" }));
+  // The editor has a button of that name as well.
+  const notifications = screen.getByRole("region", { name: "Notifications" });
+  await fireEvent.click(within(notifications).getByRole("button", { name: "Undo" }));
   await waitFor(() =>
     expect(called(node, "history.restore").at(-1)).toEqual({
       document: NOTE,

@@ -109,8 +109,8 @@ export const createDocumentIndexer = (deps: {
     const age = forgotten.get(document);
     const held = loaded.get(document);
     if (held !== undefined) {
+      // Asked also when there is nothing new: the engine may have made room for others since.
       const newer = store.documents.changesAfter(document, held.upTo);
-      if (newer.changes.length === 0) return { ok: true, value: null };
       const applied = await engine.apply(document, newer.changes);
       if (applied.ok) {
         if (forgotten.get(document) !== age) return load(document);

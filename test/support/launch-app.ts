@@ -37,16 +37,24 @@ const environmentFor = (options: LaunchOptions): Record<string, string> => {
   };
 };
 
+const LAUNCH_TIME_MS = 45_000;
+
 /** Starts the built app in a real Electron and waits for its first window. */
 export const launchApp = async (options: LaunchOptions): Promise<LaunchedApp> => {
   const lines: string[] = [];
-  const application = await electron.launch({
-    executablePath: options.executable ?? options.runtime.executable,
-    args: [options.folder ?? ROOT, "--data-dir", options.dataDirectory, ...(options.args ?? [])],
-    chromiumSandbox: options.sandbox,
-    env: environmentFor(options),
-    cwd: ROOT,
-    timeout: 60_000,
+  const launch = () =>
+    electron.launch({
+      executablePath: options.executable ?? options.runtime.executable,
+      args: [options.folder ?? ROOT, "--data-dir", options.dataDirectory, ...(options.args ?? [])],
+      chromiumSandbox: options.sandbox,
+      env: environmentFor(options),
+      cwd: ROOT,
+      timeout: LAUNCH_TIME_MS,
+    });
+  // Now and then the debugger's connection to a starting Chromium hangs before any of our code runs; the second one holds.
+  const application = await launch().catch((cause: unknown) => {
+    console.error("the app is launched again:", cause instanceof Error ? cause.message.split("\n")[0] : cause);
+    return launch();
   });
   application.process().stdout?.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
   application.process().stderr?.on("data", (chunk: Buffer) => lines.push(chunk.toString()));

@@ -148,8 +148,12 @@ describe("members of a notebook on real nodes", () => {
     });
     await guest.call("invites.join", { link });
     await eventually(async () => (await notebookOf(guest, notebook))?.membership === "active", "a guest", 60_000);
-    const listed = (await owner.call("invites.list", { notebook })).find(({ id }) => id === invite);
-    expect(listed).toMatchObject({ state: "open", uses: 1, maxUses: 2, role: "reader", createdBy: "Olga" });
+    // The name stands in the notebook's document, which is indexed a moment later.
+    const listed = await eventually(async () => {
+      const found = (await owner.call("invites.list", { notebook })).find(({ id }) => id === invite);
+      return found?.createdBy === "Olga" ? found : false;
+    }, "the inviter's name");
+    expect(listed).toMatchObject({ state: "open", uses: 1, maxUses: 2, role: "reader" });
     expect((await owner.call("invites.revoke", { notebook, id: invite })).state).toBe("revoked");
 
     // A reader has no write key: the farewell goes over the readers' own topic.

@@ -7,6 +7,7 @@ import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { hashesOf } from "../repositories/change-batch.ts";
 import type { ChangeInspector, InspectedChange } from "../repositories/change-inspector.ts";
 import type { Integration, Repository } from "../repositories/repository.ts";
+import { NOTEBOOK_DOCUMENT } from "../repositories/repository.ts";
 import type { Authors } from "./authors.ts";
 
 /** Remembers, for each note this device edited while it was away from others, what of theirs was merged. */
@@ -65,7 +66,8 @@ export const createMergeNotices = (deps: {
 
   const take = (repository: Repository, document: number, changes: readonly Uint8Array[]): void => {
     const row = store.documents.byNumber(document);
-    if (row === undefined || row.type !== "note") return;
+    // Not asked of `row.type`, which is known only once the document is indexed.
+    if (row === undefined || bytesEqual(row.did, NOTEBOOK_DOCUMENT)) return;
     const known = read(document);
     if (known === null && !hasOwnHead(repository, row)) return;
     const came = changes.flatMap((bytes) => {

@@ -111,7 +111,7 @@ test("two people see one timeline, compare, restore, take it back and name versi
   await expect(alice.call("history.read", { document, heads: ["x"] })).rejects.toThrow("InvalidInput");
 });
 
-test("edits made apart give a notice that opens their difference", async () => {
+test("edits made apart give a notice on both sides that opens their difference", async () => {
   let [alice, bob] = [await start("alice", "Alice"), await start("bob", "Bob")];
   const notebook = (await alice.call("notebooks.create", { title: "Garden" })).id;
   const { id: document } = await alice.call("documents.create", { notebook, title: "Roses", markdown: "Start." });
@@ -140,6 +140,8 @@ test("edits made apart give a notice that opens their difference", async () => {
   const diff = await alice.call("history.diff", { document, from: atAlice.before, to: atAlice.heads });
   expect(diff.added).toBe(" From Bob.".length);
   expect(diff.removed).toBe(0);
+  const atBob = await eventually(async () => (await bob.call("history.merged", { document })) ?? false, "at Bob");
+  expect(atBob.people.map(({ name }) => name)).toEqual(["Alice"]);
 
   await alice.call("history.seen", { document });
   expect(await alice.call("history.merged", { document })).toBeNull();

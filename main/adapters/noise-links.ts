@@ -1,9 +1,9 @@
 import { networkInterfaces } from "node:os";
 import type { Clock } from "../../app/ports/clock.ts";
-import type { Link, LinkError, Links } from "../../app/ports/links.ts";
+import type { DialAs, Link, LinkError, Links } from "../../app/ports/links.ts";
 import type { Log } from "../../app/ports/log.ts";
 import type { Connection, Listener, Transport, TransportError } from "../../app/ports/transport.ts";
-import type { LinkClosedReason } from "../../app/runtime/link.ts";
+import type { LinkClosedReason, LinkRole } from "../../app/runtime/link.ts";
 import type { NoiseLink } from "../../app/runtime/noise-link.ts";
 import { createNoiseLink } from "../../app/runtime/noise-link.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
@@ -56,7 +56,7 @@ const reachableAt = (host: string | undefined, port: number): readonly string[] 
   return (outside.length > 0 ? outside.map(({ address }) => address) : ["127.0.0.1"]).map(format);
 };
 
-/** Links over NoiseSocket; a fresh static key for each, so that two meetings with one stranger cannot be linked. */
+/** Links over NoiseSocket; a fresh static key for each not dialled as somebody, so that two meetings with one stranger cannot be linked. */
 export const createNoiseLinks = (deps: {
   readonly transport: Transport;
   readonly crypto: CryptoProvider;
@@ -68,50 +68,53 @@ export const createNoiseLinks = (deps: {
   const open = new Set<NoiseLink>();
   let listener: Listener | undefined;
 
-  const establish = (connection: Connection, side: Link["role"]): Promise<Result<Link, LinkError>> =>
+  const roleOf = (side: Link["role"], as: DialAs | undefined): LinkRole => {
+    const staticKey = as?.staticKey ?? crypto.dhKeyPair(random.bytes(32));
+    if (side === "responder" || as === undefined) return { side, staticKey };
+    const { application, remoteStatic } = as;
+    return { side, staticKey, application, ...(remoteStatic === null ? {} : { remoteStatic }) };
+  };
+
+  const establish = (connection: Connection, side: Link["role"], as?: DialAs): Promise<Result<Link, LinkError>> =>
     new Promise((resolve) => {
       let handlers: Parameters<Link["start"]>[0] | undefined;
       const early: Uint8Array[] = [];
       let ended: string | undefined;
-      const noise = createNoiseLink(
-        { crypto, random, clock },
-        connection,
-        { side, staticKey: crypto.dhKeyPair(random.bytes(32)) },
-        {
-          opened: ({ handshakeHash }) =>
-            resolve(
-              ok({
-                role: side,
-                handshakeHash,
-                address: connection.remoteAddress,
-                send: (message, channel) => {
-                  const sent = noise.send(message, channel);
-                  if (!sent.ok && sent.error.type === "MessageTooLong")
-                    log.error("message too long", { bytes: message.length });
-                },
-                start: (given) => {
-                  handlers = given;
-                  for (const message of early.splice(0)) given.message(message);
-                  if (ended !== undefined) given.closed(ended);
-                },
-                probe: noise.probe,
-                close: noise.close,
-              }),
-            ),
-          message: (bytes) => {
-            if (handlers === undefined) early.push(bytes);
-            else handlers.message(bytes);
-          },
-          drained: () => undefined,
-          closed: (reason) => {
-            open.delete(noise);
-            ended = sentence(reason);
-            if (reason.type === "NoiseFailed") log.info("handshake or record failed", { reason: reason.error.type });
-            resolve(err({ type: "HandshakeFailed", message: ended }));
-            handlers?.closed(ended);
-          },
+      const noise = createNoiseLink({ crypto, random, clock }, connection, roleOf(side, as), {
+        opened: ({ handshakeHash, remoteStatic }) =>
+          resolve(
+            ok({
+              role: side,
+              handshakeHash,
+              remoteStatic,
+              address: connection.remoteAddress,
+              send: (message, channel) => {
+                const sent = noise.send(message, channel);
+                if (!sent.ok && sent.error.type === "MessageTooLong")
+                  log.error("message too long", { bytes: message.length });
+              },
+              start: (given) => {
+                handlers = given;
+                for (const message of early.splice(0)) given.message(message);
+                if (ended !== undefined) given.closed(ended);
+              },
+              probe: noise.probe,
+              close: noise.close,
+            }),
+          ),
+        message: (bytes) => {
+          if (handlers === undefined) early.push(bytes);
+          else handlers.message(bytes);
         },
-      );
+        drained: () => undefined,
+        closed: (reason) => {
+          open.delete(noise);
+          ended = sentence(reason);
+          if (reason.type === "NoiseFailed") log.info("handshake or record failed", { reason: reason.error.type });
+          resolve(err({ type: "HandshakeFailed", message: ended }));
+          handlers?.closed(ended);
+        },
+      });
       open.add(noise);
     });
 
@@ -126,10 +129,10 @@ export const createNoiseLinks = (deps: {
       listener = listening.value;
       return ok({ port: listener.port, addresses: reachableAt(host, listener.port) });
     },
-    dial: async (address) => {
+    dial: async (address, as) => {
       const connection = await transport.dial(address, DIAL_DEADLINE);
       if (!connection.ok) return err(linkError(connection.error));
-      return establish(connection.value, "initiator");
+      return establish(connection.value, "initiator", as);
     },
     stop: async () => {
       for (const link of open) link.close();

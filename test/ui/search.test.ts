@@ -1,6 +1,7 @@
 import { fireEvent, screen, waitFor } from "@testing-library/svelte";
 import { describe, expect, test } from "vitest";
 import type { SearchHit } from "../../app/contract/types.ts";
+import { ok } from "../../protocol/kernel/result.ts";
 import { expectAccessible, press, renderApp, type } from "./support/render-app.ts";
 import { FIELD_NOTES, NOTES, READING, sampleWorld } from "./support/sample-world.ts";
 
@@ -31,6 +32,39 @@ describe("the quick switcher", () => {
     press("Enter", input);
     await waitFor(() => expect(screen.getByLabelText<HTMLTextAreaElement>("Title").value).toBe("Transect 3, meadow"));
     expect(screen.queryByRole("dialog")).toBeNull();
+  });
+
+  test("opens a note that came in a moment ago, while the list is loaded twice", async () => {
+    const first = Promise.withResolvers<void>();
+    let held = 0;
+    const world = sampleWorld();
+    const node = await renderApp(world, {
+      "documents.folders": async () => {
+        const turn = held === 0 ? 0 : held++;
+        if (turn === 1) await first.promise;
+        if (turn === 2) {
+          first.resolve();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        return ok({ folders: [], deleted: 0 });
+      },
+    });
+    const input = await openSwitcher();
+    const arrived = {
+      ...(NOTES[0] as (typeof NOTES)[number]),
+      id: `${FIELD_NOTES.id}${"cd".repeat(16)}`,
+      title: "Otters",
+    };
+    world.documents = [...world.documents, arrived];
+    await type(input, "otters");
+    await waitFor(() => expect(choices()).toEqual(["Otters"]));
+    held = 1;
+    press("Enter", input);
+    await waitFor(() => expect(held).toBe(2));
+    node.emit({ type: "documentsChanged", notebook: FIELD_NOTES.id });
+    await waitFor(() => expect(held).toBe(3));
+    await screen.findByRole("option", { name: /Otters/u });
+    expect(screen.getByLabelText<HTMLTextAreaElement>("Title").value).toBe("Otters");
   });
 
   test("says when no title fits and hands the words to the full search", async () => {

@@ -76,10 +76,10 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     const notebook = shownNotebook;
     if (notebook === null) return;
     const asked = selectedId;
-    const failure = await pages.load({ notebook, ...wanted, order: settings.current().noteOrder }, asked);
+    const loaded = await pages.load({ notebook, ...wanted, order: settings.current().noteOrder }, asked);
     if (notebook !== shownNotebook) return;
-    problem = failure === null ? null : problemOf(failure);
-    if (failure === null && asked === selectedId && pages.list() !== null && find(asked) === null) selectedId = null;
+    problem = loaded.ok ? null : problemOf(loaded.error);
+    if (loaded.ok && loaded.value === "shown" && asked === selectedId && find(asked) === null) selectedId = null;
   };
   const reload = createRefresh(load);
   const view = (next: { readonly folder: string; readonly inTrash: boolean }) => {

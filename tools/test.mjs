@@ -4,6 +4,7 @@ import { ensureBuilt } from "./bootstrap/build.mjs";
 import { ensurePackages } from "./bootstrap/packages.mjs";
 import { say, stop } from "./bootstrap/say.mjs";
 import { ensureSystemPackages } from "./bootstrap/system-packages.mjs";
+import { playwrightFailures, vitestFailures } from "./failures.mjs";
 import { NODE, ROOT, inParallel, run, toolEnvironment, toolScript } from "./run.mjs";
 
 const RESULTS = path.join(ROOT, "test-results");
@@ -29,7 +30,11 @@ const readReport = (file) => {
 };
 
 /** Counts of one suite. A suite that ended badly without naming a failed test counts as one failure: no silent loss. */
-const counted = (passed, failed, code) => ({ passed, failed: failed === 0 && code !== 0 ? 1 : failed });
+const counted = (passed, failed, code, failures) => ({
+  passed,
+  failed: failed === 0 && code !== 0 ? 1 : failed,
+  failures,
+});
 
 const runChecks = async () => {
   const { checkSteps } = await import("./check-steps.mjs");
@@ -44,7 +49,7 @@ const runChecks = async () => {
     WIDTH,
   );
   const passed = results.filter(Boolean).length;
-  return { passed, failed: results.length - passed };
+  return { passed, failed: results.length - passed, failures: [] };
 };
 
 const runProject = async (project) => {
@@ -54,10 +59,10 @@ const runProject = async (project) => {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const { code } = await run(NODE, [toolScript("vitest"), ...args, ...reporters], { inherit: true });
   const summary = readReport(report);
-  if (summary === undefined) return { passed: 0, failed: 1 };
+  if (summary === undefined) return { passed: 0, failed: 1, failures: [] };
   const unfinished = summary.numPendingTests + summary.numTodoTests;
   if (unfinished > 0) say(`${project}: ${unfinished} tests did not run; each counts as failed`);
-  return counted(summary.numPassedTests, summary.numFailedTests + unfinished, code);
+  return counted(summary.numPassedTests, summary.numFailedTests + unfinished, code, vitestFailures(summary));
 };
 
 const runEndToEnd = async (args) => {
@@ -69,10 +74,10 @@ const runEndToEnd = async (args) => {
     env: toolEnvironment({ ELECTRON_RUN_AS_NODE: undefined }),
   });
   const summary = readReport(report);
-  if (summary === undefined) return { passed: 0, failed: 1 };
+  if (summary === undefined) return { passed: 0, failed: 1, failures: [] };
   const { expected, unexpected, flaky, skipped } = summary.stats;
   if (skipped > 0) say(`e2e: ${skipped} tests did not run; each counts as failed`);
-  return counted(expected, unexpected + flaky + skipped, code);
+  return counted(expected, unexpected + flaky + skipped, code, playwrightFailures(summary));
 };
 
 /** Fetches, builds and installs what Electron and the network tests need, or stops and says what is missing. */
@@ -108,10 +113,11 @@ const main = async () => {
   for (const suite of suites) {
     const from = performance.now();
     console.log(`\n== ${suite.name}`);
-    const { passed, failed } = await suite.run();
+    const { passed, failed, failures } = await suite.run();
     total.passed += passed;
     total.failed += failed;
     lines.push(
+      ...failures,
       `${failed === 0 ? "ok    " : "FAILED"} ${suite.name}: ${passed} passed, ${failed} failed (${seconds(from)})`,
     );
   }

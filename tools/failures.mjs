@@ -6,8 +6,7 @@ const LINES = 4;
 const told = (name, message) =>
   [
     `- ${name}`,
-    ...message
-      .replace(COLOURS, "")
+    ...stripVTControlCharacters(message)
       .split("\n")
       .filter(Boolean)
       .slice(0, LINES)

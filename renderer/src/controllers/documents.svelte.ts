@@ -76,10 +76,10 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     const notebook = shownNotebook;
     if (notebook === null) return;
     const asked = selectedId;
-    const loaded = await pages.load({ notebook, ...wanted, order: settings.current().noteOrder }, asked);
+    const outcome = await pages.load({ notebook, ...wanted, order: settings.current().noteOrder }, asked);
     if (notebook !== shownNotebook) return;
-    problem = loaded.ok ? null : problemOf(loaded.error);
-    if (loaded.ok && loaded.value === "shown" && asked === selectedId && find(asked) === null) selectedId = null;
+    problem = typeof outcome === "string" ? null : problemOf(outcome);
+    if (outcome === "shown" && asked === selectedId && find(asked) === null) selectedId = null;
   };
   const reload = createRefresh(load);
   const view = (next: { readonly folder: string; readonly inTrash: boolean }) => {

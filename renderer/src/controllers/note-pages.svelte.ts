@@ -1,8 +1,6 @@
 import type { Api } from "../../../app/contract/create-api.ts";
 import type { ContractError } from "../../../app/contract/errors.ts";
 import type { DocumentPage, DocumentSummary, FolderCounts } from "../../../app/contract/types.ts";
-import type { Result } from "../../../protocol/kernel/result.ts";
-import { ok } from "../../../protocol/kernel/result.ts";
 import type { NoteOrder } from "./settings.svelte.ts";
 
 /** Which notes a list shows. */
@@ -31,7 +29,7 @@ export interface NotePages {
   /** Place of a note in the list; -1 when it is not in it or not known. */
   readonly indexOf: (id: string) => number;
   /** Loads a view, which replaces the list once it is complete, also telling where `locate` is; a later load supersedes it. */
-  readonly load: (view: NoteView, locate: string | null) => Promise<Result<"shown" | "superseded", ContractError>>;
+  readonly load: (view: NoteView, locate: string | null) => Promise<"shown" | "superseded" | ContractError>;
   /** Loads what is missing between two rows. */
   readonly show: (first: number, last: number) => void;
   /** The note at a place, loaded first if need be. */
@@ -123,12 +121,12 @@ export const createNotePages = (api: Api, onProblem: (error: ContractError) => v
         api.call("documents.folders", { notebook: view.notebook }),
         ...wanted.map((page, at) => ask(view, page, at === 0 ? locate : null)),
       ]);
-      if (turn !== latest) return ok("superseded");
-      if (!counts.ok) return counts;
+      if (turn !== latest) return "superseded";
+      if (!counts.ok) return counts.error;
       const pages = new Map<number, readonly DocumentSummary[]>();
       let first: DocumentPage | undefined;
       for (const [at, answer] of answers.entries()) {
-        if (!answer.ok) return answer;
+        if (!answer.ok) return answer.error;
         first ??= answer.value;
         pages.set(wanted[at] as number, answer.value.documents);
       }
@@ -141,7 +139,7 @@ export const createNotePages = (api: Api, onProblem: (error: ContractError) => v
         located: first?.located ?? null,
       };
       void fill();
-      return ok("shown");
+      return "shown";
     },
     show: (first, last) => {
       shown = { first, last: Math.max(first, last) };

@@ -1,4 +1,5 @@
 import type { Result } from "../../protocol/kernel/result.ts";
+import type { ProxyStore } from "./proxy-store.ts";
 
 /**
  * The durable state of one identity.
@@ -26,6 +27,7 @@ export interface Store {
   readonly addresses: AddressStore;
   readonly importedFiles: ImportedFileStore;
   readonly blobs: BlobRows;
+  readonly proxies: ProxyStore;
 }
 
 export interface StoreError {

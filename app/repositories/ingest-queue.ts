@@ -24,6 +24,8 @@ export interface IngestOrigin {
   readonly source: object | undefined;
   /** The sender relies on what it is told being stored for good. */
   readonly isAcknowledged: boolean;
+  /** Runs in the transaction that stores the last of the wires, with what became of each; not when one of them could not be stored. */
+  readonly covered?: (results: readonly PushResult[]) => void;
 }
 
 /** Wires of one message on their way into the store. */
@@ -57,6 +59,8 @@ export interface IngestQueue {
 const SLICE_MS = 4;
 /** Items in one commit: stored and integrated within a slice. */
 const COMMIT_BYTES = 524_288;
+const STORED: PushStatus = 0;
+const NOT_STORED: PushStatus = 4;
 /** Pages at the opener at once: one under way and one behind it. */
 const MAX_ASKED = 2;
 
@@ -72,6 +76,8 @@ export const createIngestQueue = (deps: {
     repository: Repository | undefined,
     candidates: readonly Candidate[],
     origin: IngestOrigin,
+    /** What else the transaction does. */
+    covered: (() => void) | undefined,
   ) => PushStatus;
   /** The queue is empty. */
   readonly drained: () => void;
@@ -105,14 +111,21 @@ export const createIngestQueue = (deps: {
       if (clock.monotonic() - start >= SLICE_MS) break;
     }
     if (page.next < wires.length && page.size < COMMIT_BYTES) return false;
-    if (page.batch.length > 0) {
-      const ordered = page.batch.toSorted((a, b) => a.item.gen - b.item.gen);
-      const status = deps.commit(topic, repository, ordered, page.origin);
-      results.push(...ordered.map(({ item }) => ({ oid: item.oid, status })));
+    const isLast = page.next === wires.length;
+    const ordered = page.batch.toSorted((a, b) => a.item.gen - b.item.gen);
+    const stored = (status: PushStatus): readonly PushResult[] =>
+      ordered.map(({ item }) => ({ oid: item.oid, status }));
+    const { covered } = page.origin;
+    const last =
+      isLast && covered !== undefined && results.every(({ status }) => status !== NOT_STORED)
+        ? () => covered([...results, ...stored(STORED)])
+        : undefined;
+    if (ordered.length > 0 || last !== undefined) {
+      results.push(...stored(deps.commit(topic, repository, ordered, page.origin, last)));
       page.batch = [];
       page.size = 0;
     }
-    if (page.next < wires.length) return false;
+    if (!isLast) return false;
     finish(page);
     return true;
   };

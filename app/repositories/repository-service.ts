@@ -310,6 +310,7 @@ export const createRepositoryService = (deps: {
     repository: Repository | undefined,
     candidates: readonly Candidate[],
     { source, isAcknowledged }: IngestOrigin,
+    covered: (() => void) | undefined,
   ): PushStatus => {
     const outcome: Outcome = {
       changes: new Map(),
@@ -345,6 +346,7 @@ export const createRepositoryService = (deps: {
         if (state === ENTRY_STATE.pending && record !== undefined && waiting.size < MAX_WAITING_IN_MEMORY)
           waiting.set(bytesToHex(item.oid), record);
       }
+      covered?.();
       if (repository === undefined) return;
       if (outcome.linked || outcome.accessChanged) retryWaiting(repository, outcome);
       const known = repository.access.ops().length;

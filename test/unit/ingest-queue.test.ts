@@ -20,7 +20,7 @@ const openedOf = (wire: Uint8Array): OpenedItem => {
 };
 
 /** A queue whose slices run when told; `opener` as given. */
-const queueOver = (opener: ItemOpener) => {
+const queueOver = (opener: ItemOpener, store: (gens: readonly number[]) => PushResult["status"] = () => 0) => {
   const jobs: (() => boolean)[] = [];
   const commits: number[][] = [];
   const openedHere: number[] = [];
@@ -34,9 +34,12 @@ const queueOver = (opener: ItemOpener) => {
       return openedOf(wire);
     },
     admit: (_topic, { oid, candidate }) => candidate ?? { oid, status: 2 },
-    commit: (_topic, _repository, candidates) => {
-      commits.push(candidates.map(({ item }) => item.gen));
-      return 0;
+    commit: (_topic, _repository, candidates, _origin, covered) => {
+      const gens = candidates.map(({ item }) => item.gen);
+      commits.push(gens);
+      const status = store(gens);
+      if (status === 0) covered?.();
+      return status;
     },
     drained: () => void drained++,
   });
@@ -120,4 +123,33 @@ test("pages behind the first are opened beside it once the opener is ready, and 
   runSlices();
   expect(commits).toEqual([[2], [4], [6], [8]]);
   expect(openedHere).toEqual([2, 4]);
+});
+
+test("I28 what covers a page is written with its last wires, and not when one of them could not be stored", () => {
+  const covered: (readonly (readonly [number | undefined, number])[])[] = [];
+  const origin = {
+    ...ORIGIN,
+    covered: (results: readonly PushResult[]) => void covered.push(results.map(({ oid, status }) => [oid[0], status])),
+  };
+  let isFull = false;
+  const { queue, runSlices, commits } = queueOver(NEVER, (gens) => (isFull && gens[0] === 2 ? 4 : 0));
+  const wires = [2, 4, 6].map((n) => wireOf(n, 300_000));
+  queue.add(TOPIC, REPOSITORY, wires, origin, () => undefined);
+  runSlices();
+  expect(commits).toEqual([[2, 4], [6]]);
+  expect(covered).toEqual([
+    [
+      [2, 0],
+      [4, 0],
+      [6, 0],
+    ],
+  ]);
+  queue.add(TOPIC, REPOSITORY, [wireOf(3)], origin, () => undefined);
+  runSlices();
+  expect(commits.at(-1), "nothing to store, but the page was taken").toEqual([]);
+  expect(covered.at(-1)).toEqual([[3, 2]]);
+  isFull = true;
+  queue.add(TOPIC, REPOSITORY, wires, origin, () => undefined);
+  runSlices();
+  expect(covered.length).toBe(2);
 });

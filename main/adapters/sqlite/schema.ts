@@ -110,6 +110,26 @@ CREATE INDEX document_by_creation ON document(repository, deleted, created_at DE
 CREATE INDEX document_by_title ON document(repository, deleted, title_key, did, folder) WHERE type = 'note';
 CREATE INDEX document_by_folder ON document(repository, deleted, folder) WHERE type = 'note';
 `,
+  `
+-- account_key: X25519 private key, another one at each proxy. code: redeemed at the next connection. kind: 0 own account 1 guest
+CREATE TABLE proxy(n INTEGER PRIMARY KEY, static_key BLOB NOT NULL UNIQUE CHECK(length(static_key)=32), address TEXT NOT NULL,
+  label TEXT NOT NULL, account_key BLOB NOT NULL CHECK(length(account_key)=32), kind INTEGER NOT NULL, code BLOB, incarnation BLOB,
+  added_at INTEGER NOT NULL, last_contact INTEGER, used INTEGER, quota INTEGER, bad_items INTEGER NOT NULL DEFAULT 0) STRICT;
+-- Topics followed at a proxy. A row outlives its topic until the proxy was told. cursor: position behind the last item taken over
+CREATE TABLE proxy_topic(proxy INTEGER NOT NULL REFERENCES proxy(n), pk BLOB NOT NULL CHECK(length(pk)=32), cursor INTEGER,
+  PRIMARY KEY(proxy, pk)) STRICT, WITHOUT ROWID;
+CREATE INDEX proxy_topic_by_key ON proxy_topic(pk);
+-- What a proxy has not acknowledged. status: 0 queued, else why the proxy refused it; learned: 0 made here 1 come from others
+CREATE TABLE proxy_outbox(proxy INTEGER NOT NULL REFERENCES proxy(n), status INTEGER NOT NULL, learned INTEGER NOT NULL,
+  entry INTEGER NOT NULL REFERENCES entry(n) ON DELETE CASCADE, topic INTEGER NOT NULL, PRIMARY KEY(proxy, status, learned, entry)) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX proxy_outbox_entry ON proxy_outbox(entry, proxy);
+CREATE INDEX proxy_outbox_topic ON proxy_outbox(proxy, topic);
+-- In the database, so that nothing can be stored without being owed to the proxies of its topic.
+CREATE TRIGGER entry_owed AFTER INSERT ON entry BEGIN
+  INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT proxy, 0, 1 - NEW.own, NEW.n, NEW.topic
+    FROM proxy_topic WHERE pk = (SELECT pk FROM topic WHERE n = NEW.topic);
+END;
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

@@ -27,6 +27,7 @@ import type { SqliteDatabase } from "./database.ts";
 import { createBlobRows } from "./blob-rows.ts";
 import { storageErrorOf } from "./database.ts";
 import { createMaxOpFinder } from "./max-op-finder.ts";
+import { createProxyRows } from "./proxy-rows.ts";
 import { titleKey } from "./title-key.ts";
 
 const HASH_BYTES = 32;
@@ -730,5 +731,6 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
     },
 
     blobs: createBlobRows({ write, one, many }),
+    proxies: createProxyRows({ write, one, many }),
   };
 };

@@ -1,0 +1,150 @@
+import type { OwedItem, ProxyRow, ProxyStore } from "../../../app/ports/proxy-store.ts";
+import type { Statements } from "./blob-rows.ts";
+
+/** In the order of their numbers in the table. */
+const KINDS: readonly ProxyRow["kind"][] = ["own", "guest"];
+const COLUMNS = `n, static_key AS staticKey, address, label, account_key AS accountKey, kind, code, incarnation,
+  added_at AS addedAt, last_contact AS lastContact, used, quota, bad_items AS badItems`;
+type RawProxy = Omit<ProxyRow, "kind"> & { readonly kind: number };
+const proxyOf = (row: RawProxy): ProxyRow => ({ ...row, kind: KINDS[row.kind] as ProxyRow["kind"] });
+
+const OWE =
+  "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry";
+const OWE_TOPIC = `${OWE} WHERE topic = (SELECT n FROM topic WHERE pk = @pk) ON CONFLICT DO NOTHING`;
+const QUEUED = 0;
+
+export const createProxyRows = ({ write, one, many }: Statements): ProxyStore => ({
+  add: (row, now) =>
+    Number(
+      write(
+        "INSERT INTO proxy(static_key, address, label, account_key, kind, code, added_at) VALUES(?, ?, ?, ?, ?, ?, ?)",
+        row.staticKey,
+        row.address,
+        row.label,
+        row.accountKey,
+        KINDS.indexOf(row.kind),
+        row.code,
+        now,
+      ).lastInsertRowid,
+    ),
+  all: () => many<RawProxy>(`SELECT ${COLUMNS} FROM proxy ORDER BY n`).map(proxyOf),
+  find: (staticKey) => {
+    const row = one<RawProxy>(`SELECT ${COLUMNS} FROM proxy WHERE static_key = ?`, staticKey);
+    return row === undefined ? undefined : proxyOf(row);
+  },
+  update: (n, { address, label, kind, code }) => {
+    write(
+      "UPDATE proxy SET address = ?, label = ?, kind = ?, code = coalesce(?, code) WHERE n = ?",
+      address,
+      label,
+      KINDS.indexOf(kind),
+      code,
+      n,
+    );
+  },
+  remove: (n) => {
+    write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
+    write("DELETE FROM proxy_topic WHERE proxy = ?", n);
+    write("DELETE FROM proxy WHERE n = ?", n);
+  },
+  redeemed: (n) => {
+    write("UPDATE proxy SET code = NULL WHERE n = ?", n);
+  },
+  setContact: (n, at, usage) => {
+    write(
+      "UPDATE proxy SET last_contact = ?, used = coalesce(?, used), quota = coalesce(?, quota) WHERE n = ?",
+      at,
+      usage?.used ?? null,
+      usage?.quota ?? null,
+      n,
+    );
+  },
+  addBadItems: (n, count) => {
+    write("UPDATE proxy SET bad_items = bad_items + ? WHERE n = ?", count, n);
+  },
+  reset: (n, incarnation) => {
+    write("UPDATE proxy SET incarnation = ? WHERE n = ?", incarnation, n);
+    write("UPDATE proxy_topic SET cursor = NULL WHERE proxy = ?", n);
+    write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
+    for (const { pk } of many<{ pk: Uint8Array }>("SELECT pk FROM proxy_topic WHERE proxy = ?", n))
+      write(OWE_TOPIC, { proxy: n, pk });
+  },
+  topics: (n) => many("SELECT pk, cursor FROM proxy_topic WHERE proxy = ?", n),
+  follow: (n, pk) => {
+    const added = write("INSERT INTO proxy_topic(proxy, pk) VALUES(?, ?) ON CONFLICT DO NOTHING", n, pk);
+    if (added.changes === 1) write(OWE_TOPIC, { proxy: n, pk });
+  },
+  unfollow: (n, pk) => {
+    write("DELETE FROM proxy_outbox WHERE proxy = ? AND topic = (SELECT n FROM topic WHERE pk = ?)", n, pk);
+    write("DELETE FROM proxy_topic WHERE proxy = ? AND pk = ?", n, pk);
+  },
+  setCursor: (n, pk, cursor) => {
+    write(
+      "UPDATE proxy_topic SET cursor = ? WHERE proxy = ? AND pk = ? AND coalesce(cursor, -1) < ?",
+      cursor,
+      n,
+      pk,
+      cursor,
+    );
+  },
+  owed: (n, { learned, limit, bytes }) => {
+    const rows = many<OwedItem>(
+      `SELECT entry.oid, topic.pk AS topicPk, entry.wire FROM proxy_outbox
+         CROSS JOIN entry ON entry.n = proxy_outbox.entry CROSS JOIN topic ON topic.n = entry.topic
+       WHERE proxy_outbox.proxy = ? AND proxy_outbox.status = ${QUEUED} AND proxy_outbox.learned <= ?
+       ORDER BY proxy_outbox.learned, proxy_outbox.entry LIMIT ?`,
+      n,
+      learned ? 1 : 0,
+      limit,
+    );
+    const owed: OwedItem[] = [];
+    let size = 0;
+    for (const row of rows) {
+      size += row.wire.length;
+      if (owed.length > 0 && size > bytes) break;
+      owed.push(row);
+    }
+    return owed;
+  },
+  acknowledge: (n, oids) => {
+    let count = 0;
+    for (const oid of oids)
+      count += write(
+        "DELETE FROM proxy_outbox WHERE proxy = ? AND entry = (SELECT n FROM entry WHERE oid = ?)",
+        n,
+        oid,
+      ).changes;
+    return count;
+  },
+  refuse: (n, oid, status) => {
+    write(
+      "UPDATE proxy_outbox SET status = ? WHERE proxy = ? AND entry = (SELECT n FROM entry WHERE oid = ?)",
+      status,
+      n,
+      oid,
+    );
+  },
+  requeue: (n, statuses) => {
+    for (const status of statuses)
+      write(`UPDATE proxy_outbox SET status = ${QUEUED} WHERE proxy = ? AND status = ?`, n, status);
+  },
+  owe: (n, oids) => {
+    for (const oid of oids) write(`${OWE} WHERE oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid });
+  },
+  backlog: (n) =>
+    one(
+      `SELECT coalesce(sum(status = ${QUEUED}), 0) AS queued, coalesce(sum(status <> ${QUEUED}), 0) AS refused
+       FROM proxy_outbox WHERE proxy = ?`,
+      n,
+    ) as never,
+  holding: (repository) =>
+    many<{ n: number }>(
+      `SELECT proxy.n FROM proxy WHERE proxy.kind = 0 AND proxy.incarnation IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM topic WHERE topic.repository = @repository
+           AND EXISTS (SELECT 1 FROM entry WHERE entry.topic = topic.n)
+           AND (EXISTS (SELECT 1 FROM proxy_outbox WHERE proxy_outbox.proxy = proxy.n AND proxy_outbox.topic = topic.n)
+             OR NOT EXISTS (SELECT 1 FROM proxy_topic WHERE proxy_topic.proxy = proxy.n AND proxy_topic.pk = topic.pk)))
+       ORDER BY proxy.n`,
+      { repository },
+    ).map(({ n }) => n),
+});

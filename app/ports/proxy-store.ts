@@ -4,9 +4,8 @@ import type { UnixMs } from "../../protocol/kernel/time.ts";
 export interface ProxyRow {
   readonly n: number;
   readonly staticKey: Uint8Array;
-  /** `host:port`. */
-  readonly address: string;
-  readonly label: string;
+  /** `host:port` each; the one that answered last comes first. */
+  readonly addresses: readonly string[];
   /** X25519 private key of the account; a different one at each proxy. */
   readonly accountKey: Uint8Array;
   readonly kind: "own" | "guest";
@@ -20,7 +19,7 @@ export interface ProxyRow {
   /** Bytes charged to the account, and the most it may have; null until the proxy said so. */
   readonly used: number | null;
   readonly quota: number | null;
-  /** Items it handed out that do not hold. */
+  /** Items it handed out that do not hold, or lost after acknowledging them. */
   readonly badItems: number;
 }
 
@@ -51,13 +50,14 @@ export interface ProxyBacklog {
  */
 export interface ProxyStore {
   readonly add: (
-    row: Pick<ProxyRow, "staticKey" | "address" | "label" | "accountKey" | "kind" | "code">,
+    row: Pick<ProxyRow, "staticKey" | "addresses" | "accountKey" | "kind" | "code">,
     now: UnixMs,
   ) => number;
   readonly all: () => readonly ProxyRow[];
   readonly find: (staticKey: Uint8Array) => ProxyRow | undefined;
-  /** Makes a guest an account, or gives a known proxy another address or code. */
-  readonly update: (n: number, row: Pick<ProxyRow, "address" | "label" | "kind" | "code">) => void;
+  /** Makes a guest an account, or gives a known proxy a new code. */
+  readonly update: (n: number, row: Pick<ProxyRow, "kind" | "code">) => void;
+  readonly setAddresses: (n: number, addresses: readonly string[]) => void;
   /** Forgets the proxy, its cursors and what it is owed. */
   readonly remove: (n: number) => void;
   readonly redeemed: (n: number) => void;
@@ -77,16 +77,21 @@ export interface ProxyStore {
   /** Queued items, own ones first, in order of arrival; one at least, and no more than `limit` and `bytes` allow. */
   readonly owed: (
     n: number,
-    page: { readonly learned: boolean; readonly limit: number; readonly bytes: number },
+    page: {
+      /** Also items of others. */
+      readonly learned: boolean;
+      readonly limit: number;
+      readonly bytes: number;
+      /** Rows of topics to leave out. */
+      readonly without: readonly number[];
+    },
   ) => readonly OwedItem[];
   /** Answers how many were owed. */
   readonly acknowledge: (n: number, oids: readonly Uint8Array[]) => number;
-  /** `status` as the proxy answered; owed still, but not queued. */
+  /** `status` as the proxy answered; owed still, but not queued until a `reset`. */
   readonly refuse: (n: number, oid: Uint8Array, status: number) => void;
-  /** Queues again what was refused for one of these reasons. */
-  readonly requeue: (n: number, statuses: readonly number[]) => void;
-  /** Owes the named items again: the proxy turned out not to have them. */
-  readonly owe: (n: number, oids: readonly Uint8Array[]) => void;
+  /** Owes the named items again: the proxy turned out not to have them. Answers how many were not owed. */
+  readonly owe: (n: number, oids: readonly Uint8Array[]) => number;
   readonly backlog: (n: number) => ProxyBacklog;
   /** Proxies with an account that hold everything stored of a repository, by row number. */
   readonly holding: (repository: number) => readonly number[];

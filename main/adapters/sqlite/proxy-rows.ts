@@ -3,10 +3,14 @@ import type { Statements } from "./blob-rows.ts";
 
 /** In the order of their numbers in the table. */
 const KINDS: readonly ProxyRow["kind"][] = ["own", "guest"];
-const COLUMNS = `n, static_key AS staticKey, address, label, account_key AS accountKey, kind, code, incarnation,
+const COLUMNS = `n, static_key AS staticKey, addresses, account_key AS accountKey, kind, code, incarnation,
   added_at AS addedAt, last_contact AS lastContact, used, quota, bad_items AS badItems`;
-type RawProxy = Omit<ProxyRow, "kind"> & { readonly kind: number };
-const proxyOf = (row: RawProxy): ProxyRow => ({ ...row, kind: KINDS[row.kind] as ProxyRow["kind"] });
+type RawProxy = Omit<ProxyRow, "kind" | "addresses"> & { readonly kind: number; readonly addresses: string };
+const proxyOf = (row: RawProxy): ProxyRow => ({
+  ...row,
+  kind: KINDS[row.kind] as ProxyRow["kind"],
+  addresses: JSON.parse(row.addresses) as string[],
+});
 
 const OWE =
   "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry";
@@ -17,10 +21,9 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
   add: (row, now) =>
     Number(
       write(
-        "INSERT INTO proxy(static_key, address, label, account_key, kind, code, added_at) VALUES(?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO proxy(static_key, addresses, account_key, kind, code, added_at) VALUES(?, ?, ?, ?, ?, ?)",
         row.staticKey,
-        row.address,
-        row.label,
+        JSON.stringify(row.addresses),
         row.accountKey,
         KINDS.indexOf(row.kind),
         row.code,
@@ -32,15 +35,11 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
     const row = one<RawProxy>(`SELECT ${COLUMNS} FROM proxy WHERE static_key = ?`, staticKey);
     return row === undefined ? undefined : proxyOf(row);
   },
-  update: (n, { address, label, kind, code }) => {
-    write(
-      "UPDATE proxy SET address = ?, label = ?, kind = ?, code = coalesce(?, code) WHERE n = ?",
-      address,
-      label,
-      KINDS.indexOf(kind),
-      code,
-      n,
-    );
+  update: (n, { kind, code }) => {
+    write("UPDATE proxy SET kind = ?, code = coalesce(?, code) WHERE n = ?", KINDS.indexOf(kind), code, n);
+  },
+  setAddresses: (n, addresses) => {
+    write("UPDATE proxy SET addresses = ? WHERE n = ?", JSON.stringify(addresses), n);
   },
   remove: (n) => {
     write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
@@ -87,14 +86,16 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
       cursor,
     );
   },
-  owed: (n, { learned, limit, bytes }) => {
+  owed: (n, { learned, limit, bytes, without }) => {
     const rows = many<OwedItem>(
       `SELECT entry.oid, topic.pk AS topicPk, entry.wire FROM proxy_outbox
          CROSS JOIN entry ON entry.n = proxy_outbox.entry CROSS JOIN topic ON topic.n = entry.topic
        WHERE proxy_outbox.proxy = ? AND proxy_outbox.status = ${QUEUED} AND proxy_outbox.learned <= ?
+         AND proxy_outbox.topic NOT IN (SELECT value FROM json_each(?))
        ORDER BY proxy_outbox.learned, proxy_outbox.entry LIMIT ?`,
       n,
       learned ? 1 : 0,
+      JSON.stringify(without),
       limit,
     );
     const owed: OwedItem[] = [];
@@ -124,12 +125,10 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
       oid,
     );
   },
-  requeue: (n, statuses) => {
-    for (const status of statuses)
-      write(`UPDATE proxy_outbox SET status = ${QUEUED} WHERE proxy = ? AND status = ?`, n, status);
-  },
   owe: (n, oids) => {
-    for (const oid of oids) write(`${OWE} WHERE oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid });
+    let count = 0;
+    for (const oid of oids) count += write(`${OWE} WHERE oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid }).changes;
+    return count;
   },
   backlog: (n) =>
     one(

@@ -112,8 +112,9 @@ CREATE INDEX document_by_folder ON document(repository, deleted, folder) WHERE t
 `,
   `
 -- account_key: X25519 private key, another one at each proxy. code: redeemed at the next connection. kind: 0 own account 1 guest
-CREATE TABLE proxy(n INTEGER PRIMARY KEY, static_key BLOB NOT NULL UNIQUE CHECK(length(static_key)=32), address TEXT NOT NULL,
-  label TEXT NOT NULL, account_key BLOB NOT NULL CHECK(length(account_key)=32), kind INTEGER NOT NULL, code BLOB, incarnation BLOB,
+-- addresses: JSON list, the one that answered last first. bad_items: handed out broken, or lost after they were acknowledged
+CREATE TABLE proxy(n INTEGER PRIMARY KEY, static_key BLOB NOT NULL UNIQUE CHECK(length(static_key)=32), addresses TEXT NOT NULL,
+  account_key BLOB NOT NULL CHECK(length(account_key)=32), kind INTEGER NOT NULL, code BLOB, incarnation BLOB,
   added_at INTEGER NOT NULL, last_contact INTEGER, used INTEGER, quota INTEGER, bad_items INTEGER NOT NULL DEFAULT 0) STRICT;
 -- Topics followed at a proxy. A row outlives its topic until the proxy was told. cursor: position behind the last item taken over
 CREATE TABLE proxy_topic(proxy INTEGER NOT NULL REFERENCES proxy(n), pk BLOB NOT NULL CHECK(length(pk)=32), cursor INTEGER,

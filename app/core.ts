@@ -51,6 +51,8 @@ import { durationMs } from "../protocol/kernel/time.ts";
 export interface CorePorts {
   readonly profile: Profile;
   readonly store: Store;
+  /** The store is an older copy of what this device wrote. */
+  readonly isRolledBack: boolean;
   readonly engine: Engine;
   readonly search: SearchIndex;
   readonly history: HistoryReader;
@@ -184,6 +186,7 @@ export const createCore = (ports: CorePorts): Core => {
         if (topic.kind === "rendezvous" && source !== undefined) invites.received(topic, item);
       },
       topicsChanged: () => peers.topicsChanged(),
+      sessionsEnded: () => documents.expireAll(),
       fault,
     },
   });
@@ -590,7 +593,7 @@ export const createCore = (ports: CorePorts): Core => {
     },
   };
 
-  repositories.open(profile);
+  repositories.open(profile, ports.isRolledBack);
   invites.open();
   peers.open();
   attachments.open();

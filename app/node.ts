@@ -25,6 +25,8 @@ export interface ProfileStorage {
   readonly store: Store;
   readonly search: SearchIndex;
   readonly history: HistoryReader;
+  /** The database is an older copy of what this device wrote: its sessions must not go on. */
+  readonly isRolledBack: boolean;
   /** What was found damaged and worked around. */
   readonly problems: readonly ContractError[];
   /** False once damage was found after opening; opened again, the damaged files are put aside. */
@@ -103,6 +105,7 @@ export const createNode = (ports: NodePorts): Node => {
     const core = createCore({
       profile,
       store: storage.value.store,
+      isRolledBack: storage.value.isRolledBack,
       search: storage.value.search,
       history: storage.value.history,
       engine: ports.createEngine(),

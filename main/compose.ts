@@ -16,6 +16,7 @@ import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
 import { createBlobFolder } from "./adapters/blob-folder.ts";
 import { files } from "./adapters/files.ts";
+import { createHighWaterMark } from "./adapters/high-water.ts";
 import { createHistoryHost } from "./adapters/history-host.ts";
 import { durationMs } from "../protocol/kernel/time.ts";
 import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
@@ -69,6 +70,8 @@ const DATABASE = "profile.db";
 const SEARCH_DATABASE = "search.db";
 /** Encrypted chunks of attachments. */
 const BLOBS = "blobs";
+/** What this device wrote last, beside the database so that an older copy of it is noticed. */
+const HIGH_WATER = "high-water";
 const PORT_SETTING = "listen-port";
 /** Present while a node runs, and after damage was seen: when found at start, the database is walked before it is used. */
 const RUNNING_MARK = "running";
@@ -112,6 +115,9 @@ const openStorage = async (
   if (!database.ok) return err(storageFailure(database.error));
   writeFileSync(mark, "", { mode: 0o600 });
   const { value: opened } = database;
+  const highWater = createHighWaterMark(path.join(dataDirectory, HIGH_WATER));
+  const isRolledBack = highWater.open(opened) === "rolledBack";
+  if (isRolledBack) log.warn("database older than what was written", {});
   const reader = createReaderHost(
     readerScript,
     { profileFile: file, searchFile: path.join(dataDirectory, SEARCH_DATABASE), key },
@@ -130,7 +136,8 @@ const openStorage = async (
       })
     : Promise.resolve(true);
   return ok({
-    store: createStore(opened, reader.checkpoint),
+    store: createStore(opened, reader.checkpoint, highWater.committed),
+    isRolledBack,
     search: reader,
     history: createHistoryHost(historyScript, { file, key }, log),
     problems,
@@ -138,6 +145,7 @@ const openStorage = async (
     close: () => {
       cancelVerify?.();
       opened.close();
+      highWater.close();
       if (!isDamaged) rmSync(mark, { force: true });
     },
   });

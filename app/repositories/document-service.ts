@@ -60,6 +60,8 @@ export interface DocumentService {
   readonly show: (document: number, changes: readonly Uint8Array[], except?: string) => void;
   /** Takes documents that lost changes away from whoever has them open; they open them again. */
   readonly expire: (documents: ReadonlySet<number>) => void;
+  /** The same for every open document: their sessions have ended. */
+  readonly expireAll: () => void;
   /** The same for whoever may write now and could not, or could and may not. */
   readonly expireWritable: (repository: Repository) => void;
   /** Takes changes that a co-editor sent ahead of their entry: shows them at once, then keeps them. */
@@ -135,6 +137,10 @@ export const createDocumentService = (deps: {
     if (!batch.ok) return err(unfit(batch.error));
     let refusal: ContractError | undefined;
     const written = store.transaction(() => {
+      if (store.repositories.session(repository.n, session.session)?.state !== session.state) {
+        refusal = contractError("LeaseExpired");
+        return;
+      }
       const next = store.documents.lastSeq(document, session.session) + 1;
       if (!bytesEqual(batch.value.actor, session.session) || batch.value.firstSeq !== next) {
         refusal = contractError("BadChange");
@@ -322,6 +328,7 @@ export const createDocumentService = (deps: {
       return ok({ heads: store.documents.heads(document.n).map(bytesToHex) });
     },
     expire: (documents) => expire(({ document }) => documents.has(document.n)),
+    expireAll: () => expire(() => true),
     expireWritable: (repository) => {
       const writable = repositories.canWrite(repository);
       expire((lease) => lease.repository === repository && (lease.session !== undefined) !== writable);

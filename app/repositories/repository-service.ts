@@ -2,7 +2,7 @@ import { ITEM_KINDS, proxyCheck, readItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import type { AclBody } from "../../protocol/acl/acl-op.ts";
-import type { RecordHeader } from "../../protocol/entry/record.ts";
+import type { RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
 import { deriveTopicKeys, mergeEpochs } from "../../protocol/epoch/epoch-keys.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
@@ -31,6 +31,7 @@ import type { Candidate, IngestOrigin, OpenedItem } from "./ingest-queue.ts";
 import { createIngestQueue } from "./ingest-queue.ts";
 import { integrateRecord, openEntry, openWire } from "./integrate.ts";
 import type { Integration, Repository } from "./repository.ts";
+import { endSessions } from "./rollback.ts";
 import { adoptPast } from "./validity.ts";
 
 /** What the rest of the node does when something was committed. */
@@ -39,11 +40,14 @@ export interface RepositoryObserver {
   /** An item is stored; `source` is the link it came over, undefined for own ones. */
   readonly stored: (topic: TopicRow, item: CheckedItem, source: object | undefined) => void;
   readonly topicsChanged: () => void;
+  /** Own sessions ended while documents may be open in them. */
+  readonly sessionsEnded: () => void;
   readonly fault: (error: StoreError) => void;
 }
 
 export interface RepositoryService {
-  readonly open: (profile: Profile) => void;
+  /** `isRolledBack`: the store is an older copy, so no session of before goes on. */
+  readonly open: (profile: Profile, isRolledBack: boolean) => void;
   readonly all: () => readonly Repository[];
   readonly byId: (id: string) => Repository | undefined;
   readonly byNumber: (n: number) => Repository | undefined;
@@ -122,6 +126,8 @@ interface Outcome {
   undecided: boolean;
   /** The topic of a combination of epochs was named. */
   announced: boolean;
+  /** Documents that lost drafts of own sessions; undefined while the sessions go on. */
+  ended: ReadonlySet<number> | undefined;
 }
 
 /** Owns the encrypted repositories of one identity: opens, receives, integrates, writes and seals. */
@@ -213,6 +219,18 @@ export const createRepositoryService = (deps: {
     observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged });
   };
 
+  /** Whether this device wrote the record in a session that is open here and does not know of it: the store is an older copy. */
+  const isFromLostTime = ({ n }: Repository, { header, iid }: SignedRecord): boolean => {
+    if (profile === undefined || !bytesEqual(header.devSig, profile.device.publicKey)) return false;
+    const session = store.repositories.session(n, header.sess);
+    return (
+      session?.own === true &&
+      session.state === 0 &&
+      header.seq > session.lastSeq &&
+      store.entries.inner(iid) === undefined
+    );
+  };
+
   /** Integrates one opened record and notes what follows from it. Inside a transaction. */
   const integrate = (
     repository: Repository,
@@ -223,6 +241,7 @@ export const createRepositoryService = (deps: {
     const now = clock.unix();
     const adopt = (header: RecordHeader) => adoptPast({ store, crypto, inspect }, repository, header, now);
     const { record, parts } = opened;
+    if (isFromLostTime(repository, record)) outcome.ended = endSessions({ store, inspect });
     const done = integrateRecord({ store, adoptPast: adopt }, repository, opened, now);
     for (const [document, list] of done.changes) {
       const known = outcome.changes.get(document);
@@ -319,6 +338,7 @@ export const createRepositoryService = (deps: {
       linked: false,
       undecided: false,
       announced: false,
+      ended: undefined,
     };
     const fresh: CheckedItem[] = [];
     let rebuilt: ReadonlySet<number> = new Set();
@@ -356,6 +376,7 @@ export const createRepositoryService = (deps: {
       if (outcome.undecided && keeper.membership(repository) === "active")
         rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
     }, "soon");
+    const ended = written.ok ? outcome.ended : undefined;
     if (!written.ok) {
       if (repository !== undefined) reload(repository);
       observer.fault(written.error);
@@ -367,7 +388,12 @@ export const createRepositoryService = (deps: {
     if (outcome.accessChanged || outcome.announced) refreshTopics();
     for (const item of fresh) observer.stored(topic, item, source);
     announce(items);
-    if (repository !== undefined && (outcome.linked || outcome.accessChanged)) {
+    if (ended !== undefined) {
+      rebuilt = new Set([...rebuilt, ...ended]);
+      log.warn("own records from elsewhere: the sessions end", {});
+      observer.sessionsEnded();
+    }
+    if (repository !== undefined && (outcome.linked || outcome.accessChanged || ended !== undefined)) {
       const { changes, accessChanged } = outcome;
       observer.integrated({ repository, changes, rebuilt, accessChanged });
       if (accessChanged || topic.kind === "reply") scheduleUpkeep(repository);
@@ -444,8 +470,12 @@ export const createRepositoryService = (deps: {
   };
 
   return {
-    open: (opened) => {
+    open: (opened, isRolledBack) => {
       profile = opened;
+      if (isRolledBack) {
+        const ended = store.transaction(() => endSessions({ store, inspect }));
+        if (!ended.ok) observer.fault(ended.error);
+      }
       for (const row of store.repositories.all()) track(row.n, row.rid);
       refreshTopics();
       // Drafts that a crash left behind were acknowledged: seal them now.

@@ -95,7 +95,10 @@ export interface Rejudged {
 }
 
 /** Drops changes whose dependencies are gone, recomputes the heads and forgets the snapshot. */
-const rebuildDocument = ({ store, inspect }: ValidityDependencies, document: number): void => {
+export const rebuildDocument = (
+  { store, inspect }: Pick<ValidityDependencies, "store" | "inspect">,
+  document: number,
+): void => {
   const kept = new Set<string>();
   const heads = new Map<string, Uint8Array>();
   for (const bytes of store.documents.changesAfter(document, 0).changes) {

@@ -136,12 +136,13 @@ const peerOn = (
         integrated: () => undefined,
         stored: () => undefined,
         topicsChanged: () => undefined,
+        sessionsEnded: () => undefined,
         fault: (error) => {
           throw new Error(error.message);
         },
       },
     });
-    service.open(profile);
+    service.open(profile, false);
     const members = createMemberService({
       store,
       crypto: native,

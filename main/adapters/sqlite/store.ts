@@ -23,6 +23,7 @@ import { changesOf, FACT_BYTES, hashAt, sliceRun } from "../../../app/repositori
 import { invariant } from "../../../protocol/kernel/assert.ts";
 import { bytesToHex, concatBytes } from "../../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
+import type { OwnCommit } from "../high-water.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { createBlobRows } from "./blob-rows.ts";
 import { storageErrorOf } from "./database.ts";
@@ -108,9 +109,18 @@ const BYTES_PER_ROW = 4_096;
 const RUNS_PER_PAGE = 1_024;
 const FLUSH_KEY = "flushed";
 
-/** Implements the store port on the writer connection of `profile.db`; `written` is called now and then after commits. */
-export const createStore = (database: SqliteDatabase, written: () => void): Store => {
+/**
+ * Implements the store port on the writer connection of `profile.db`; `written` is called now and then after commits,
+ * `committed` with the newest thing of our own as soon as it is durable.
+ */
+export const createStore = (
+  database: SqliteDatabase,
+  written: () => void,
+  committed: (own: OwnCommit) => void = () => undefined,
+): Store => {
   let inTransaction = false;
+  /** The newest of our own that was committed or is about to be, until it is durable. */
+  let own: OwnCommit | undefined;
   let bytesWritten = 0;
   let isRelaxed = false;
   /** The transaction under way changed something; a commit of nothing does not reach the disk. */
@@ -151,6 +161,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
 
   const transaction: Store["transaction"] = (work, durability) => {
     if (inTransaction) return ok(work());
+    const ownBefore = own;
     try {
       relax(durability === "soon");
       begin.run();
@@ -159,6 +170,10 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       const value = work();
       commit.run();
       if (hasChanged) isOwed = isRelaxed;
+      if (own !== undefined && !isRelaxed) {
+        committed(own);
+        own = undefined;
+      }
       if (bytesWritten >= BYTES_PER_CALL) {
         bytesWritten = 0;
         written();
@@ -166,6 +181,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
       return ok(value);
     } catch (cause) {
       if (database.inTransaction) rollback.run();
+      own = ownBefore;
       const fault = storageErrorOf(cause);
       if (fault === undefined) throw cause;
       return err(fault);
@@ -367,6 +383,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           entry.own ? 1 : 0,
           entry.arrivedAt,
         );
+        if (entry.own && entry.iid !== null) own = { type: "entry", iid: entry.iid };
         return done.changes === 1 ? Number(done.lastInsertRowid) : undefined;
       },
       has: (oid) => one("SELECT 1 FROM entry WHERE oid = ?", oid) !== undefined,
@@ -521,7 +538,7 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
         write("UPDATE document SET indexed = 0 WHERE n = ? AND indexed = 1", n);
       },
       addChanges: (document, run) => {
-        write(
+        const done = write(
           "INSERT INTO change_run(document, actor, first_seq, last_seq, drafts, facts, bytes) VALUES(?, ?, ?, ?, ?, ?, ?)",
           document,
           run.actor,
@@ -531,6 +548,8 @@ export const createStore = (database: SqliteDatabase, written: () => void): Stor
           run.facts,
           run.bytes,
         );
+        if (run.drafts > 0)
+          own = { type: "changes", n: Number(done.lastInsertRowid), hash: hashAt(run.facts, run.count - 1) };
       },
       maxOps: (document) =>
         createMaxOpFinder((before, limit) =>

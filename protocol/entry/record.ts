@@ -64,17 +64,12 @@ export interface RecordPlace {
 export const repositoryId = (crypto: CryptoProvider, genesisHeader: Uint8Array): Uint8Array =>
   crypto.hash("SHA256", DOMAINS.repo, genesisHeader).slice(0, 16);
 
-/** Signs a payload as the next record of a session. */
-export const signRecord = (
-  crypto: CryptoProvider,
-  device: SigningKey,
-  header: Omit<RecordHeader, "devSig">,
-  payload: Uint8Array,
-): SignedRecord => {
-  const headerBytes = encodeCbor([
+/** The bytes a device signs. */
+export const encodeRecordHeader = (header: RecordHeader, payloadHash: Uint8Array): Uint8Array =>
+  encodeCbor([
     1,
     header.rid,
-    device.publicKey,
+    header.devSig,
     header.sess,
     header.seq,
     header.prev,
@@ -83,8 +78,17 @@ export const signRecord = (
     header.gen,
     header.parts.map((span) => [span.doc, span.aseqFrom, span.n, span.lastChangeHash]),
     header.ts,
-    crypto.hash("SHA256", payload),
+    payloadHash,
   ]);
+
+/** Signs a payload as the next record of a session. */
+export const signRecord = (
+  crypto: CryptoProvider,
+  device: SigningKey,
+  header: Omit<RecordHeader, "devSig">,
+  payload: Uint8Array,
+): SignedRecord => {
+  const headerBytes = encodeRecordHeader({ ...header, devSig: device.publicKey }, crypto.hash("SHA256", payload));
   const isig = device.sign(concatBytes(DOMAINS.inner, headerBytes));
   const record: InnerRecord = {
     header: { ...header, devSig: device.publicKey },

@@ -4,7 +4,7 @@ const LAYERS = [
   ["crypto", "codec"],
   ["identity", "view", "bloom", "automerge-format"],
   ["blip", "bfpsi", "vpsi", "urps", "noise", "replica"],
-  ["cyclon", "noisesocket", "acl", "epoch", "entry", "blob", "invite"],
+  ["cyclon", "noisesocket", "acl", "epoch", "entry", "blob", "invite", "checkpoint"],
   ["vicinity", "ringcast", "reconcile", "proxy", "presence"],
   ["poldercast", "recommend", "peer"],
   ["node"],

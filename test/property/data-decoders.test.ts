@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { decodeManifest, encodeManifest, openManifest, sealManifest } from "../../protocol/blob/manifest.ts";
 import { readAclOp, signAclOp } from "../../protocol/acl/acl-op.ts";
-import { encodeBundle, encodeCheckpoint, readBundle, readCheckpoint } from "../../protocol/entry/checkpoint.ts";
+import { decodeBundle } from "../../protocol/checkpoint/bundle.ts";
+import { encodeCheckpoint, readCheckpoint } from "../../protocol/checkpoint/checkpoint.ts";
 import { ITEM_KINDS, readItem, sealItem } from "../../protocol/entry/item.ts";
 import { readLive, signLive } from "../../protocol/entry/live.ts";
 import { encodeParts, readParts } from "../../protocol/entry/payload.ts";
@@ -19,6 +20,7 @@ import { createItemSet } from "../../protocol/reconcile/item-set.ts";
 import { createInitiator, respond } from "../../protocol/reconcile/reconciler.ts";
 import { createWorld, epochFor, person, sealsFor } from "../support/acl-world.ts";
 import { filled, must, native } from "../support/data-fixtures.ts";
+import { bundleDependencies, createRecordHistory } from "../support/record-history.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
 const RUNS = Number(process.env["DECODER_RUNS"] ?? 600);
@@ -90,32 +92,20 @@ const manifest = {
 const root = sealManifest(native, filled(6, 32), manifest);
 const link = formatInviteLink({ mode: "ask", secret, proxies: [], addresses: ["a:1"], label: "x" });
 
+const bundle = createRecordHistory(createSeededRandom("bundle"), 12);
+
 /** Every decoder of the data layer with one valid input. */
 const decoders: readonly (readonly [name: string, valid: Uint8Array, decode: (bytes: Uint8Array) => unknown])[] = [
   ["item", item.wire, (bytes) => readItem(native, bytes)],
   ["record", record.bytes, (bytes) => readRecord(native, bytes, place)],
   ["payload", payload, readParts],
-  [
-    "bundle",
-    encodeBundle([
-      {
-        doc: filled(1, 16),
-        mode: "full",
-        baseHeads: [],
-        heads: [filled(2, 32)],
-        bytes: filled(3, 50),
-        attestations: [record],
-      },
-    ]),
-    readBundle,
-  ],
+  ["bundle", bundle.payload, (bytes) => decodeBundle(bundleDependencies, bundle.rid, bytes)],
   [
     "checkpoint",
     encodeCheckpoint({
       sessions: [{ sess: filled(1, 16), devSig: filled(2, 32), seq: 7, iid: filled(3, 32) }],
-      docs: [{ doc: filled(1, 16), bundles: [filled(4, 32)], heads: [filled(5, 32)] }],
+      bundles: [{ oid: filled(4, 32), ranges: [[0, 2, 7]] }],
       aclOps: [{ header: filled(6, 90), sig: filled(7, 64) }],
-      identityOps: [],
       previous: filled(1, 32),
     }),
     readCheckpoint,

@@ -1,14 +1,7 @@
 import type { FormatDependencies } from "../automerge-format/change.ts";
 import { inspectChange } from "../automerge-format/inspect.ts";
 import { createReader, readBytes, readSleb, readUleb, type Reader } from "../automerge-format/reader.ts";
-import {
-  createWriter,
-  writeBytes,
-  writeSleb,
-  writeUleb,
-  writtenBytes,
-  type Writer,
-} from "../automerge-format/writer.ts";
+import { createWriter, writeBytes, writeSleb, writeUleb, writtenBytes } from "../automerge-format/writer.ts";
 import { decodeShape, encodeCbor } from "../codec/cbor.ts";
 import { array, bytes, bytesUpTo, literal, mapped, tuple, uint } from "../codec/shape.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
@@ -44,8 +37,6 @@ export interface BundledRecord {
   readonly payload: Uint8Array;
   /** Needed for the last record of each session; `undefined` where it is not known. */
   readonly isig: Uint8Array | undefined;
-  /** Keeps the signature of a record that is not the last of its session. */
-  readonly isSignatureKept: boolean;
 }
 
 /** A record of a bundle that is as good as one that came in an entry: its session's signature covers it. */
@@ -53,8 +44,9 @@ export interface UnpackedRecord {
   readonly header: RecordHeader;
   readonly headerBytes: Uint8Array;
   readonly iid: Uint8Array;
-  readonly isig: Uint8Array | undefined;
   readonly payload: Uint8Array;
+  /** Names a record that is not in the bundle. */
+  readonly buildsOutside: boolean;
   /** The parts that are not changes. */
   readonly parts: readonly Exclude<Part, { readonly type: "changes" }>[];
   /** The changes of each span of the header. */
@@ -102,7 +94,6 @@ const MAX_ACTOR = 64;
 const LARGEST_PART = 256 * 1024;
 const MAX_PARTS = MAX_SPANS + 64;
 const HASH_BYTES = 32;
-const SIGNATURE_BYTES = 64;
 
 /** Forms of a record in the stream. */
 const VERBATIM = 0;
@@ -129,7 +120,6 @@ export const encodeBundle = (
 ): Uint8Array => {
   const numbers = createWriter(1024);
   const verbatim = createWriter(1024);
-  const signatures = createWriter();
   const changeNumbers = createWriter(1024);
   const columns = createWriter(1024);
   const documents = createByteTable();
@@ -173,9 +163,7 @@ export const encodeBundle = (
     const isCompact =
       bytesEqual(encodeParts(parts.value), payload) && bytesEqual(encodeRecordHeader(header, payloadHash), headerBytes);
     const form = isCompact ? (isInside && implied === header.gen ? COMPACT : COMPACT_WITH_GEN) : VERBATIM;
-    const isSigned = record.isSignatureKept && record.isig !== undefined;
-    writeUleb(numbers, (place * FORMS + form) * 2 + (isSigned ? 1 : 0));
-    if (isSigned) writeBytes(signatures, record.isig);
+    writeUleb(numbers, place * FORMS + form);
     if (form === VERBATIM) {
       writeUleb(numbers, headerBytes.length);
       writeUleb(numbers, payload.length);
@@ -240,7 +228,7 @@ export const encodeBundle = (
     concatBytes(...outsideRecords.values),
     concatBytes(...outsideChanges.values),
     records.length,
-    ...[numbers, changeNumbers, columns, verbatim, signatures].map(writtenBytes),
+    ...[numbers, changeNumbers, columns, verbatim].map(writtenBytes),
   ]);
   return encodeCbor([1, body.length, format.deflateRaw(body)]);
 };
@@ -269,7 +257,6 @@ const bodyShape = mapped(
     stream,
     stream,
     stream,
-    stream,
   ),
   ([sessions, documents, acls, actors, outsideRecords, outsideChanges, count, ...streams]) => ({
     sessions,
@@ -279,7 +266,7 @@ const bodyShape = mapped(
     outsideRecords: splitHashes(outsideRecords),
     outsideChanges: splitHashes(outsideChanges),
     count,
-    streams: streams.map((one) => createReader(one)) as [Reader, Reader, Reader, Reader, Reader],
+    streams: streams.map((one) => createReader(one)) as [Reader, Reader, Reader, Reader],
   }),
 );
 
@@ -316,7 +303,7 @@ export const decodeBundle = (
   const body = decodeShape(bodyShape, inflated);
   if (!body.ok) return body;
   const { documents, acls, actors, outsideRecords, outsideChanges, count } = body.value;
-  const [numbers, changeNumbers, columns, verbatim, signatures] = body.value.streams;
+  const [numbers, changeNumbers, columns, verbatim] = body.value.streams;
   const changes = { numbers: changeNumbers, columns, verbatim, actors, outside: outsideChanges };
   const budget: OutputBudget = { left: Math.min(MAX_OUTPUT, OUTPUT_BASE + OUTPUT_PER_BYTE * payload.length) };
   const known = documents.map(createKnownChanges);
@@ -368,6 +355,7 @@ export const decodeBundle = (
     const acl = acls[readUleb(numbers)];
     const parentCount = readUleb(numbers);
     if (acl === undefined || recordTs < 0 || parentCount > MAX_HEADS) return refuse("record");
+    if (gen === undefined && session.last === undefined && seq > 0) return refuse("gen");
     const parents: Uint8Array[] = [];
     let implied = session.last === undefined ? -1 : session.last.header.gen;
     for (let i = 0; i < parentCount; i++) {
@@ -376,6 +364,7 @@ export const decodeBundle = (
       const parent = back === 0 ? outsideRecords[readUleb(numbers)] : inside?.iid;
       if (parent === undefined) return refuse("parent");
       if (inside !== undefined) implied = Math.max(implied, inside.header.gen);
+      else if (gen === undefined) return refuse("gen");
       parents.push(parent);
     }
     const partCount = readUleb(numbers);
@@ -423,7 +412,7 @@ export const decodeBundle = (
     const recordPayload = encodeParts(parts);
     budget.left -= recordPayload.length;
     const headerBytes = encodeRecordHeader(header, crypto.hash("SHA256", recordPayload));
-    return finish(header, headerBytes, recordPayload, parts, spanChanges);
+    return finish(header, headerBytes, recordPayload, parts, spanChanges, form === COMPACT_WITH_GEN);
   };
 
   const readVerbatim = (session: OpenSession, seq: number, prev: Uint8Array): UnpackedRecord | undefined => {
@@ -461,7 +450,7 @@ export const decodeBundle = (
       session.numbers.set(document, span.aseqFrom + span.n - 1);
       spanChanges.push(list);
     }
-    return finish(header, headerBytes, recordPayload, parts.value, spanChanges);
+    return finish(header, headerBytes, recordPayload, parts.value, spanChanges, true);
   };
 
   const finish = (
@@ -470,32 +459,29 @@ export const decodeBundle = (
     recordPayload: Uint8Array,
     parts: readonly Part[],
     spanChanges: readonly (readonly UnpackedChange[])[],
+    buildsOutside: boolean,
   ): UnpackedRecord => ({
     header,
     headerBytes,
     iid: recordId(crypto, headerBytes),
-    isig: undefined,
     payload: recordPayload,
+    buildsOutside,
     parts: parts.filter((part) => part.type !== "changes"),
     changes: spanChanges,
   });
 
   for (let index = 0; index < count; index++) {
     const code = readUleb(numbers);
-    const form = Math.floor(code / 2) % FORMS;
-    const session = sessions[Math.floor(code / (2 * FORMS))];
+    const form = code % FORMS;
+    const session = sessions[Math.floor(code / FORMS)];
     if (numbers.failure !== undefined || session === undefined) return decodeError("record");
-    const isig = code % 2 === 1 ? readBytes(signatures, SIGNATURE_BYTES) : undefined;
     const seq = session.last === undefined ? session.from : session.last.header.seq + 1;
     const prev = session.last === undefined ? session.prev : session.last.iid;
     const record = form === VERBATIM ? readVerbatim(session, seq, prev) : readCompact(session, form, seq, prev);
     if (record === undefined) return decodeError(failure);
-    if (isig !== undefined && !verifyRecordHeader(crypto, record.header, record.headerBytes, isig))
-      return err({ type: "SessionForged", sess: session.sess });
     ({ ts } = record.header);
-    const kept = isig === undefined ? record : { ...record, isig };
-    records.push(kept);
-    session.last = kept;
+    records.push(record);
+    session.last = record;
   }
   for (const one of body.value.streams)
     if (one.failure !== undefined || one.at !== one.end) return decodeError("trailing bytes");

@@ -1,5 +1,4 @@
 import { deflateRawSync } from "node:zlib";
-import type { BundledRecord } from "../../protocol/checkpoint/bundle.ts";
 import { encodeBundle } from "../../protocol/checkpoint/bundle.ts";
 import { changeMeta } from "../../protocol/automerge-format/decode.ts";
 import { encodeParts, type Part } from "../../protocol/entry/payload.ts";
@@ -26,8 +25,6 @@ export interface RecordHistory {
 
 const ZERO = new Uint8Array(32);
 const DOCUMENTS = [filled(1, 16), filled(2, 16)];
-
-export const bundled = (record: SignedRecord): BundledRecord => ({ ...record, isSignatureKept: false });
 
 /** `count` records of three sessions that write two documents, apart and together, with other parts among their changes. */
 export const createRecordHistory = (random: RandomSource, count: number): RecordHistory => {
@@ -100,5 +97,5 @@ export const createRecordHistory = (random: RandomSource, count: number): Record
     writer.last = record;
     records.push(record);
   }
-  return { rid, records, payload: encodeBundle(bundleDependencies, records.map(bundled)) };
+  return { rid, records, payload: encodeBundle(bundleDependencies, records) };
 };

@@ -7,7 +7,7 @@ import { signRecord } from "../../protocol/entry/record.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { filled, must, native, withFlippedBit } from "../support/data-fixtures.ts";
-import { bundled, bundleDependencies, createRecordHistory } from "../support/record-history.ts";
+import { bundleDependencies, createRecordHistory } from "../support/record-history.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
 const RUNS = Number(process.env["BUNDLE_RUNS"] ?? 12);
@@ -35,7 +35,7 @@ describe("bundles", () => {
       expect(shown(whole.records)).toBe(shown(records));
       const cut = 1 + randomBelow(random, 38);
       for (const slice of [records.slice(0, cut), records.slice(cut)]) {
-        const part = must(decodeBundle(bundleDependencies, rid, encodeBundle(bundleDependencies, slice.map(bundled))));
+        const part = must(decodeBundle(bundleDependencies, rid, encodeBundle(bundleDependencies, slice)));
         expect(shown(part.records)).toBe(shown(slice));
       }
     }
@@ -56,7 +56,7 @@ describe("bundles", () => {
       ts: 5,
     };
     const record = signRecord(native, device, header, encodeParts([{ type: "missingEpoch", eid: filled(4, 16) }]));
-    const bundle = must(decodeBundle(bundleDependencies, rid, encodeBundle(bundleDependencies, [bundled(record)])));
+    const bundle = must(decodeBundle(bundleDependencies, rid, encodeBundle(bundleDependencies, [record])));
     expect(bundle.records[0]?.headerBytes).toEqual(record.headerBytes);
   });
 
@@ -68,19 +68,8 @@ describe("bundles", () => {
       expect([from, to]).toEqual([0, own.length - 1]);
       expect([iid, isig]).toEqual([own.at(-1)?.iid, own.at(-1)?.isig]);
     }
-    const unsigned = records.map((record) => ({ ...record, isig: undefined, isSignatureKept: false }));
+    const unsigned = records.map((record) => ({ ...record, isig: undefined }));
     expect(() => encodeBundle(bundleDependencies, unsigned)).toThrow("signed");
-  });
-
-  it("CKP-3 keeps signatures that are asked for", () => {
-    const { rid, records } = createRecordHistory(createSeededRandom("kept"), 20);
-    const payload = encodeBundle(
-      bundleDependencies,
-      records.map((record, index) => ({ ...record, isSignatureKept: index === 3 })),
-    );
-    const bundle = must(decodeBundle(bundleDependencies, rid, payload));
-    expect(bundle.records[3]?.isig).toEqual(records[3]?.isig);
-    expect(bundle.records[4]?.isig).toBeUndefined();
   });
 
   it("I34 CKP-3 a forged, shortened or rearranged bundle is refused", () => {

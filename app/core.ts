@@ -1,6 +1,7 @@
 import type { AttachmentService } from "./attachments/attachment-service.ts";
 import { createAttachmentService } from "./attachments/attachment-service.ts";
 import type { OpenFile } from "./attachments/read-file.ts";
+import type { CallName } from "./contract/contract.ts";
 import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
@@ -74,11 +75,13 @@ export interface CorePorts {
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly log: Log;
+  /** True while the node holds its links. */
+  readonly isPaused: () => boolean;
   readonly emit: (event: AppEvent) => void;
 }
 
 /** Operations that the host implements, not the core. */
-export type ShellOperation = "shell.pickFolder" | "shell.pickSavePath" | "shell.openExternal" | "shell.copyText";
+export type ShellOperation = Extract<CallName, `shell.${string}`>;
 /** Operations that answer without an open profile. */
 export type NodeOperation =
   | "app.info"
@@ -90,6 +93,7 @@ export type NodeOperation =
   | "identity.show"
   | "identity.confirmPhrase"
   | "settings.get"
+  | "sync.pause"
   | "node.stop"
   | "events";
 
@@ -370,6 +374,7 @@ export const createCore = (ports: CorePorts): Core => {
       visiblePeers: peers.visible(),
       undelivered: backlogs.reduce((sum, { undelivered }) => sum + undelivered, 0),
       pending: backlogs.reduce((sum, { pending }) => sum + pending, 0),
+      paused: ports.isPaused(),
     };
   };
 

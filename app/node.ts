@@ -8,6 +8,7 @@ import type { Core, CorePorts, NodeOperation, ShellOperation } from "./core.ts";
 import { createCore } from "./core.ts";
 import { createIdentityService } from "./identities/identity-service.ts";
 import type { Profile } from "./identities/profile.ts";
+import { createPause } from "./runtime/pause.ts";
 import type { Listening } from "./peers/peer-service.ts";
 import { linkFailure } from "./peers/peer-service.ts";
 import type { Discovery } from "./ports/discovery.ts";
@@ -74,13 +75,21 @@ const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "notebooks.list": [],
   "invites.pending": [],
   "peers.list": [],
-  "sync.summary": { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 } satisfies SyncSummary,
+  "sync.summary": {
+    connectedPeers: [],
+    visiblePeers: 0,
+    undelivered: 0,
+    pending: 0,
+    paused: false,
+  } satisfies SyncSummary,
 };
 type Emit = (message: Result<never, ContractError>) => void;
 
 /** Composes the install: what answers without keys here, the rest by the core of the open profile. */
 export const createNode = (ports: NodePorts): Node => {
-  const { clock, links, log, vault } = ports;
+  const { clock, log, vault } = ports;
+  const pause = createPause(ports.links, ports.createDiscovery);
+  const { links } = pause;
   const listeners = new Set<(message: Result<AppEvent, ContractError>) => void>();
   /** Streams of the open profile, which end when it is locked. */
   const streams = new Map<Emit, () => void>();
@@ -110,7 +119,7 @@ export const createNode = (ports: NodePorts): Node => {
       history: storage.value.history,
       engine: ports.createEngine(),
       opener: ports.createOpener(),
-      discovery: ports.createDiscovery?.(),
+      discovery: pause.createDiscovery?.(),
       listening,
       links,
       folders: ports.folders,
@@ -121,6 +130,7 @@ export const createNode = (ports: NodePorts): Node => {
       random: ports.random.fork("core"),
       clock,
       log,
+      isPaused: pause.isPaused,
       emit,
     });
     const opened = { core, storage: storage.value };
@@ -235,6 +245,12 @@ export const createNode = (ports: NodePorts): Node => {
     "identity.show": () => identity.show(),
     "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
     "settings.get": async () => ok(open?.core.settings() ?? {}),
+    "sync.pause": async ({ paused }) => {
+      await pause.set(paused);
+      if (!paused) open?.core.wake();
+      if (open !== undefined) emit({ type: "syncChanged", summary: open.core.summary() });
+      return ok(null);
+    },
     "node.stop": async () => {
       ports.requestStop();
       return ok(null);

@@ -104,6 +104,9 @@ const runNode = async (args: readonly string[]): Promise<void> => {
       "shell.pickSavePath": unsupported,
       "shell.openExternal": unsupported,
       "shell.copyText": unsupported,
+      "shell.background": unsupported,
+      "shell.setBackground": unsupported,
+      "shell.takeLink": unsupported,
     },
     requestStop: () => {
       stopRequested = true;

@@ -3,13 +3,20 @@ import { Menu, app, dialog } from "electron";
 import path from "node:path";
 import { declareSchemes, serveAppScheme } from "./shell/app-scheme.ts";
 import { parseShellArguments } from "./shell/arguments.ts";
+import { createBackgroundPolicy } from "./shell/background.ts";
 import { serveBlobScheme } from "./shell/blob-scheme.ts";
+import { createDeepLinks } from "./shell/deep-link.ts";
 import { createDeferredContract } from "./shell/deferred-contract.ts";
 import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
 import { announceNativeBinding } from "./shell/native-binding.ts";
 import { keepProfileLocked } from "./shell/profile-lock.ts";
+import { withShellEvents } from "./shell/shell-events.ts";
 import { createShellHandlers } from "./shell/shell-handlers.ts";
+import { createShellSettings } from "./shell/shell-settings.ts";
+import { isStartedHidden } from "./shell/start-at-login.ts";
+import { findTrayHost } from "./shell/tray-host.ts";
+import { showTray } from "./shell/tray.ts";
 import { openWindow } from "./shell/window.ts";
 
 const OUT = path.dirname(import.meta.dirname);
@@ -24,35 +31,59 @@ announceNativeBinding();
 // Electron builds a menu of its own before the app is ready unless there is one or none; ours comes after the window.
 Menu.setApplicationMenu(null);
 
+const inDataFolder = (name: string): string => path.join(app.getPath("userData"), name);
+const settings = createShellSettings(inDataFolder("shell.json"));
 let window: BrowserWindow | undefined;
+let hasTray = false;
+const background = createBackgroundPolicy(settings, () => hasTray);
 
 const showWindow = (): void => {
-  window = openWindow(path.join(OUT, "preload", "preload.cjs"), path.join(app.getPath("userData"), "window.json"));
+  if (window !== undefined) {
+    if (window.isMinimized()) window.restore();
+    window.focus();
+    return;
+  }
+  window = openWindow(path.join(OUT, "preload", "preload.cjs"), inDataFolder("window.json"));
+  background.watch(window);
   window.on("closed", () => {
     window = undefined;
   });
 };
 
 /** The node is loaded while the window's process starts; loaded first, it would delay the window by its size. */
-const loadNode = async () => {
+const loadNode = async (takeLink: () => string | null) => {
   const { startDesktopNode } = await import("./shell/desktop-node.ts");
-  return startDesktopNode(
-    import.meta.dirname,
-    createShellHandlers(() => window),
-    () => app.quit(),
-  );
+  const shell = createShellHandlers({
+    window: () => window,
+    settings,
+    hasTray: () => hasTray,
+    takeLink,
+    dataDirectory,
+  });
+  return startDesktopNode(import.meta.dirname, shell, () => app.quit());
 };
 
 const run = async (): Promise<void> => {
   await app.whenReady();
   serveAppScheme(path.join(OUT, "renderer"));
-  showWindow();
-  const node = loadNode();
-  const contract = createDeferredContract(node.then((loaded) => loaded.contract));
+  if (!isStartedHidden(process.argv)) showWindow();
+  const links = createDeepLinks(() => events.emit({ type: "linkOpened" }));
+  const node = loadNode(links.take);
+  const events = withShellEvents(createDeferredContract(node.then((loaded) => loaded.contract)));
+  const { contract } = events;
   serveContract(contract, () => window?.webContents);
   serveBlobScheme(async (notebook, blob) => (await node).readAttachment(notebook, blob));
   keepProfileLocked(contract, () => window?.webContents.reload());
   installMenu();
+  links.offer(process.argv);
+  app.on("second-instance", (_event, argv) => {
+    showWindow();
+    links.offer(argv);
+  });
+  void findTrayHost().then((found) => {
+    hasTray = found;
+    if (found) showTray(contract, showWindow);
+  });
   let stopped = false;
   app.on("before-quit", (event) => {
     if (stopped) return;
@@ -72,16 +103,10 @@ const run = async (): Promise<void> => {
 };
 
 if (app.requestSingleInstanceLock()) {
-  app.on("second-instance", () => {
-    if (window?.isMinimized()) window.restore();
-    window?.focus();
-  });
   app.on("window-all-closed", () => {
-    if (process.platform !== "darwin") app.quit();
+    if (!background.keepsRunning()) app.quit();
   });
-  app.on("activate", () => {
-    if (window === undefined) showWindow();
-  });
+  app.on("activate", showWindow);
   void run();
 } else {
   process.stderr.write("p2pcollab already runs on this data folder; its window is shown instead.\n");

@@ -1,5 +1,5 @@
 import type { Decoder } from "./decode.ts";
-import { array, bytes, hexOf, integer, nothing, object, oneOf, optional, text } from "./decode.ts";
+import { array, boolean, bytes, hexOf, integer, nothing, object, oneOf, optional, text } from "./decode.ts";
 import type * as T from "./types.ts";
 
 /**
@@ -185,6 +185,11 @@ const historyDiff = object({ document: documentId, from: heads, to: heads });
 const historyRestore = object({ document: documentId, heads, base: optional(heads) });
 const versionsName = object({ document: documentId, name, heads: optional(heads) });
 const versionsRemove = object({ document: documentId, heads });
+const syncPause = object({ paused: boolean });
+const setBackground = object({
+  whenClosed: optional(oneOf("automatic", "keep", "quit")),
+  startAtLogin: optional(boolean),
+});
 const savePath = object({ name: text(1, 255) });
 const openExternal = object({ url: text(1, 2_000) });
 
@@ -239,6 +244,7 @@ export const contract = {
   "peers.connect": command<Input<typeof peersConnect>, T.Peer>(peersConnect),
   "sync.status": query<undefined, T.SyncStatus>(nothing),
   "sync.summary": query<undefined, T.SyncSummary>(nothing),
+  "sync.pause": command<Input<typeof syncPause>, null>(syncPause),
   "import.markdown": command<Input<typeof importMarkdown>, T.ImportReport>(importMarkdown),
   "import.cancel": command<Input<typeof importCancel>, null>(importCancel),
   "export.markdown": command<Input<typeof exportMarkdown>, T.ExportReport>(exportMarkdown),
@@ -257,6 +263,10 @@ export const contract = {
   "shell.pickSavePath": command<Input<typeof savePath>, string | null>(savePath),
   "shell.openExternal": command<Input<typeof openExternal>, null>(openExternal),
   "shell.copyText": command<{ readonly text: string }, null>(object({ text: text(0, MAX_TEXT) })),
+  "shell.background": query<undefined, T.Background>(nothing),
+  "shell.setBackground": command<Input<typeof setBackground>, T.Background>(setBackground),
+  /** The link that the system asked to open last, once. */
+  "shell.takeLink": command<undefined, string | null>(nothing),
   "node.stop": command<undefined, null>(nothing),
   events: stream<undefined, T.AppEvent>(nothing),
 } as const;

@@ -40,6 +40,9 @@ export const bytes =
   (value, path = "") =>
     value instanceof Uint8Array && value.length <= max ? ok(value) : refuse(path, `at most ${max} bytes`);
 
+export const boolean: Decoder<boolean> = (value, path = "") =>
+  typeof value === "boolean" ? ok(value) : refuse(path, "true or false");
+
 export const oneOf =
   <const T extends string>(...options: readonly T[]): Decoder<T> =>
   (value, path = "") =>

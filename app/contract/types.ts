@@ -335,6 +335,17 @@ export interface SyncSummary {
   readonly visiblePeers: number;
   readonly undelivered: number;
   readonly pending: number;
+  /** Nothing is sent or received until it is resumed, or the app starts again. */
+  readonly paused: boolean;
+}
+
+/** What the app does while it has no window; for hosts with windows. */
+export interface Background {
+  /** `automatic`: it keeps running where a tray shows that it does, and asks elsewhere. */
+  readonly whenClosed: "automatic" | "keep" | "quit";
+  readonly startAtLogin: boolean;
+  /** Whether this desktop shows tray icons. */
+  readonly hasTray: boolean;
 }
 
 export interface ImportReport {
@@ -451,6 +462,8 @@ export type AppEvent =
   | { readonly type: "peersChanged" }
   | { readonly type: "syncChanged"; readonly summary: SyncSummary }
   | { readonly type: "invitesChanged" }
+  /** The system was asked to open a link of ours: `shell.takeLink` has it. */
+  | { readonly type: "linkOpened" }
   | {
       readonly type: "importProgress";
       readonly job: string;

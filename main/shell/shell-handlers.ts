@@ -2,16 +2,38 @@ import type { BrowserWindow } from "electron";
 import { app, clipboard, dialog, shell } from "electron";
 import path from "node:path";
 import { contractError } from "../../app/contract/errors.ts";
-import type { Handlers } from "../../app/contract/handlers.ts";
+import type { ShellHandlers } from "../../app/node.ts";
+import type { Background } from "../../app/contract/types.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
+import type { ShellSettings } from "./shell-settings.ts";
+import { setStartAtLogin, startsAtLogin } from "./start-at-login.ts";
+
+const background = (settings: ShellSettings, hasTray: boolean): Background => ({
+  whenClosed: settings.whenClosed(),
+  startAtLogin: startsAtLogin(),
+  hasTray,
+});
 
 /** Schemes the system may be asked to open: the web and mail, never files or programs. */
 const OPENABLE = new Set(["https:", "http:", "mailto:"]);
 
+interface Shell {
+  readonly window: () => BrowserWindow | undefined;
+  readonly settings: ShellSettings;
+  readonly hasTray: () => boolean;
+  readonly takeLink: () => string | null;
+  /** Set when the app was started on a data folder of its own. */
+  readonly dataDirectory: string | undefined;
+}
+
 /** The operations that only a host with a window can do. */
-export const createShellHandlers = (
-  current: () => BrowserWindow | undefined,
-): Pick<Handlers, "shell.pickFolder" | "shell.pickSavePath" | "shell.openExternal" | "shell.copyText"> => ({
+export const createShellHandlers = ({
+  window: current,
+  settings,
+  hasTray,
+  takeLink,
+  dataDirectory,
+}: Shell): ShellHandlers => ({
   "shell.pickFolder": async () => {
     const window = current();
     const options = { properties: ["openDirectory", "createDirectory"] } satisfies Electron.OpenDialogOptions;
@@ -34,6 +56,17 @@ export const createShellHandlers = (
     await shell.openExternal(url);
     return ok(null);
   },
+  "shell.background": async () => ok(background(settings, hasTray())),
+  "shell.setBackground": async ({ whenClosed, startAtLogin }) => {
+    try {
+      if (whenClosed !== undefined) settings.setWhenClosed(whenClosed);
+      if (startAtLogin !== undefined) setStartAtLogin(startAtLogin, dataDirectory);
+    } catch (cause) {
+      return err(contractError("CannotWrite", `That could not be stored: ${(cause as Error).message}`));
+    }
+    return ok(background(settings, hasTray()));
+  },
+  "shell.takeLink": async () => ok(takeLink()),
   "shell.copyText": async ({ text }) => {
     await clipboard.writeText(text);
     return ok(null);

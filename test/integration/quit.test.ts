@@ -59,6 +59,9 @@ test("quitting right after typing does not wait for an engine that has not answe
       "shell.pickSavePath": unsupported,
       "shell.openExternal": unsupported,
       "shell.copyText": unsupported,
+      "shell.background": unsupported,
+      "shell.setBackground": unsupported,
+      "shell.takeLink": unsupported,
     },
     requestStop: () => undefined,
   });

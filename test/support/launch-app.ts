@@ -1,5 +1,6 @@
 import type { ElectronApplication, Page } from "@playwright/test";
 import { _electron as electron } from "@playwright/test";
+import { spawn } from "node:child_process";
 import type { ElectronRuntime } from "./electron-runtime.ts";
 import { ROOT } from "./electron-runtime.ts";
 
@@ -39,9 +40,8 @@ const environmentFor = (options: LaunchOptions): Record<string, string> => {
 
 const LAUNCH_TIME_MS = 45_000;
 
-/** Starts the built app in a real Electron and waits for its first window. */
-export const launchApp = async (options: LaunchOptions): Promise<LaunchedApp> => {
-  const lines: string[] = [];
+/** Starts the built app in a real Electron. */
+export const launchHidden = (options: LaunchOptions): Promise<ElectronApplication> => {
   const launch = () =>
     electron.launch({
       executablePath: options.executable ?? options.runtime.executable,
@@ -52,16 +52,35 @@ export const launchApp = async (options: LaunchOptions): Promise<LaunchedApp> =>
       timeout: LAUNCH_TIME_MS,
     });
   // Now and then the debugger's connection to a starting Chromium hangs before any of our code runs; the second one holds.
-  const application = await launch().catch((cause: unknown) => {
+  return launch().catch((cause: unknown) => {
     console.error("the app is launched again:", cause instanceof Error ? cause.message.split("\n")[0] : cause);
     return launch();
   });
+};
+
+/** Starts the built app in a real Electron and waits for its first window. */
+export const launchApp = async (options: LaunchOptions): Promise<LaunchedApp> => {
+  const lines: string[] = [];
+  const application = await launchHidden(options);
   application.process().stdout?.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
   application.process().stderr?.on("data", (chunk: Buffer) => lines.push(chunk.toString()));
   const page = await application.firstWindow({ timeout: 60_000 });
   page.on("console", (message) => lines.push(`[page ${message.type()}] ${message.text()}\n`));
   page.on("pageerror", (error) => lines.push(`[page error] ${error.stack ?? error.message}\n`));
   return { application, page, log: () => lines.join("") };
+};
+
+/** Starts the built app as a desktop would, with nobody holding its strings; its exit code. */
+export const startApp = (options: LaunchOptions): Promise<number | null> => {
+  const sandbox = options.sandbox ? [] : ["--no-sandbox"];
+  const child = spawn(
+    options.runtime.executable,
+    [ROOT, ...sandbox, "--data-dir", options.dataDirectory, ...(options.args ?? [])],
+    { env: environmentFor(options), cwd: ROOT, stdio: "ignore" },
+  );
+  return new Promise((resolve) => {
+    child.once("exit", resolve);
+  });
 };
 
 /** Answers the system's folder dialog, which no test can reach, with `folder` from now on. */

@@ -62,7 +62,7 @@ describe("the network panel", () => {
 
 describe("the status sentence", () => {
   const peer = (seed: number, name: string | null) => ({ id: hex(seed, 32), name });
-  const none = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 };
+  const none = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false };
 
   test.each([
     [null, "Asking the node…", ""],
@@ -72,6 +72,7 @@ describe("the status sentence", () => {
       "Not connected · 1 device in sight",
       "1,200 changes only on this computer",
     ],
+    [{ ...none, paused: true, undelivered: 1 }, "Paused", "1 change only on this computer"],
     [{ ...none, connectedPeers: [peer(1, "Ada")] }, "Connected to Ada", "Everything delivered"],
     [{ ...none, connectedPeers: [peer(1, "Ada"), peer(2, "Ada")] }, "Connected to Ada", "Everything delivered"],
     [{ ...none, connectedPeers: [peer(1, null)] }, "Connected to 1 device", "Everything delivered"],

@@ -49,6 +49,10 @@ export interface App {
 /** A screenful of hits with room to scroll; more is better served by more words. */
 export const SEARCH_LIMIT = 100;
 
+const DOCUMENT_LINK = "p2pc:doc/";
+/** A document's id begins with its notebook's. */
+const NOTEBOOK_DIGITS = 32;
+
 export const createApp = (api: Api): App => {
   const toasts = createToasts();
   const hub = createEventHub(api, (error) => toasts.fail(problemOf(error)));
@@ -96,6 +100,25 @@ export const createApp = (api: Api): App => {
         });
     },
   });
+  const showOpenedLink = async () => {
+    if (session.phase() !== "ready") return;
+    const taken = await api.call("shell.takeLink");
+    if (!taken.ok || taken.value === null) return;
+    const link = taken.value;
+    if (!link.startsWith(DOCUMENT_LINK)) {
+      navigation.open({ type: "join", link });
+      return;
+    }
+    const document = link.slice(DOCUMENT_LINK.length);
+    const notebook = document.slice(0, NOTEBOOK_DIGITS);
+    if (notebooks.find(notebook) === null) {
+      toasts.show({ tone: "danger", heading: "That note is not here", message: "It is in no notebook of yours." });
+      return;
+    }
+    navigation.go("notes");
+    await documents.reveal(notebook, document);
+  };
+  hub.on("linkOpened", () => void showOpenedLink());
   hub.on("identityChanged", () => void session.reloadIdentity());
   hub.on("problem", ({ error }) => toasts.fail(problemOfReport(error)));
   hub.on("documentsChanged", () => {
@@ -127,7 +150,7 @@ export const createApp = (api: Api): App => {
         await settings.load();
         await notebooks.reload();
       }
-      await Promise.all([sharing.reload(), network.reload()]);
+      await Promise.all([sharing.reload(), network.reload(), showOpenedLink()]);
     },
     stop: () => {
       hub.stop();

@@ -10,7 +10,8 @@ export type DialogState =
   | { readonly type: "newNotebook" }
   | { readonly type: "renameNotebook"; readonly notebook: string }
   | { readonly type: "share"; readonly notebook: string }
-  | { readonly type: "join" }
+  /** `link`: one that the system asked to open; it is joined only when the person says so. */
+  | { readonly type: "join"; readonly link?: string }
   | { readonly type: "import"; readonly notebook: string | null }
   | { readonly type: "export"; readonly notebook: string }
   | { readonly type: "nameVersion"; readonly heads: readonly string[] }

@@ -14,6 +14,8 @@ export interface Network {
   readonly reload: () => Promise<void>;
   /** Keeps `status` fresh until the returned function is called. */
   readonly watch: () => () => void;
+  /** Holds everything that would be sent or received, or goes on. */
+  readonly pause: (paused: boolean) => Promise<Problem | null>;
   readonly connect: (address: string) => Promise<Problem | null>;
 }
 
@@ -60,6 +62,10 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
       return () => {
         watchers -= 1;
       };
+    },
+    pause: async (paused) => {
+      const answer = await api.call("sync.pause", { paused });
+      return answer.ok ? null : problemOf(answer.error);
     },
     connect: async (address) => {
       const connected = await api.call("peers.connect", { address: address.trim() });

@@ -48,7 +48,9 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   workspace: () => ({}),
   nag: () => ({ world: sampleWorld({ identity: { ...IDENTITY, phraseConfirmed: false } }) }),
   alone: () => ({
-    world: sampleWorld({ summary: { connectedPeers: [], visiblePeers: 0, undelivered: 14, pending: 0 } }),
+    world: sampleWorld({
+      summary: { connectedPeers: [], visiblePeers: 0, undelivered: 14, pending: 0, paused: false },
+    }),
   }),
   many: () => ({ world: sampleWorld({ documents: manyNotes() }) }),
   "list-failed": () => ({
@@ -108,7 +110,7 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   }),
   "network-empty": () => ({
     world: sampleWorld({
-      summary: { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 },
+      summary: { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false },
       status: { listening: [], peers: [], notebooks: [] },
     }),
   }),

@@ -7,6 +7,7 @@ import { createContractHost } from "../../../app/contract/handlers.ts";
 import type {
   Activity,
   AppEvent,
+  Background,
   DocumentSummary,
   Identity,
   HistorySession,
@@ -46,6 +47,9 @@ export interface World {
   summary: SyncSummary;
   status: SyncStatus;
   settings: Readonly<Record<string, string>>;
+  background: Background;
+  /** What the system asked to open. */
+  openedLink: string | null;
   pickedFolder: string | null;
   copied: readonly string[];
 }
@@ -71,7 +75,7 @@ const PHRASE =
 export const hex = (seed: number, bytes: number): string =>
   Array.from({ length: bytes }, (_, at) => ((seed * 31 + at * 7 + 11) % 256).toString(16).padStart(2, "0")).join("");
 
-const EMPTY_SUMMARY: SyncSummary = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0 };
+const EMPTY_SUMMARY: SyncSummary = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false };
 
 export const IDENTITY: Identity = {
   id: hex(5, 32),
@@ -101,6 +105,8 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   summary: EMPTY_SUMMARY,
   status: { listening: ["192.168.1.12:4040"], peers: [], notebooks: [] },
   settings: {},
+  background: { whenClosed: "automatic", startAtLogin: false, hasTray: true },
+  openedLink: null,
   pickedFolder: "/home/ada/Notes",
   copied: [],
   ...given,
@@ -448,6 +454,21 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "shell.openExternal": () => answer(null),
     "shell.copyText": ({ text }) => {
       world.copied = [...world.copied, text];
+      return answer(null);
+    },
+    "shell.background": () => answer(world.background),
+    "shell.setBackground": (change) => {
+      world.background = { ...world.background, ...change };
+      return answer(world.background);
+    },
+    "shell.takeLink": () => {
+      const link = world.openedLink;
+      world.openedLink = null;
+      return answer(link);
+    },
+    "sync.pause": ({ paused }) => {
+      world.summary = { ...world.summary, paused };
+      emit({ type: "syncChanged", summary: world.summary });
       return answer(null);
     },
     "node.stop": () => answer(null),

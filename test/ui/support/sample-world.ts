@@ -126,6 +126,7 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
       visiblePeers: 3,
       undelivered: 2,
       pending: 0,
+      paused: false,
     },
     status: {
       listening: ["192.168.1.12:4040", "[fe80::5c1f:2aff:fe3b:91d0]:4040"],

@@ -1,7 +1,7 @@
 import type { SyncSummary } from "../../../../app/contract/types.ts";
 
 interface StatusText {
-  readonly tone: "connected" | "visible" | "alone" | "unknown";
+  readonly tone: "connected" | "visible" | "alone" | "unknown" | "paused";
   readonly connection: string;
   /** What is not yet elsewhere, or not yet complete here; "" when there is nothing to say. */
   readonly waiting: string;
@@ -25,12 +25,13 @@ const connectedTo = (peers: SyncSummary["connectedPeers"]): string => {
 /** What the status line says; never more than the node reported. */
 export const statusText = (summary: SyncSummary | null): StatusText => {
   if (summary === null) return { tone: "unknown", connection: "Asking the node…", waiting: "" };
-  const { connectedPeers, visiblePeers, undelivered, pending } = summary;
+  const { connectedPeers, visiblePeers, undelivered, pending, paused } = summary;
   const parts = [
     ...(undelivered > 0 ? [`${changes(undelivered)} only on this computer`] : []),
     ...(pending > 0 ? [`${changes(pending)} waiting for missing parts`] : []),
   ];
   const waiting = parts.join(" · ");
+  if (paused) return { tone: "paused", connection: "Paused", waiting };
   if (connectedPeers.length > 0)
     return { tone: "connected", connection: connectedTo(connectedPeers), waiting: waiting || "Everything delivered" };
   return visiblePeers > 0

@@ -1,0 +1,47 @@
+import { fireEvent, screen, waitFor } from "@testing-library/svelte";
+import { expect, test } from "vitest";
+import { expectAccessible, press, renderApp } from "./support/render-app.ts";
+import { NOTES, sampleWorld } from "./support/sample-world.ts";
+
+test("the settings say what closing the window does on this desktop", async () => {
+  const { world } = await renderApp(
+    sampleWorld({ background: { whenClosed: "automatic", startAtLogin: false, hasTray: false } }),
+  );
+  await screen.findByRole("option", { name: /Equipment list/u });
+  press("Control+,");
+  await screen.findByText("This desktop shows no tray icons, so you are asked each time.");
+  await expectAccessible();
+  await fireEvent.click(screen.getByRole("radio", { name: "Keep running" }));
+  await screen.findByText(/start p2pcollab again to see it/u);
+  await fireEvent.click(screen.getByRole("radio", { name: "Yes" }));
+  await waitFor(() => expect(world.background).toEqual({ whenClosed: "keep", startAtLogin: true, hasTray: false }));
+});
+
+test("syncing is paused and resumed in the network view", async () => {
+  const { world } = await renderApp(sampleWorld());
+  await fireEvent.click(await screen.findByRole("button", { name: /^Network: / }));
+  await fireEvent.click(await screen.findByRole("button", { name: "Pause" }));
+  await screen.findByRole("button", { name: /^Network: Paused/u });
+  expect(world.summary.paused).toBe(true);
+  await fireEvent.click(screen.getByRole("button", { name: "Resume" }));
+  await waitFor(() => expect(world.summary.paused).toBe(false));
+});
+
+test("an invite that the system asked to open waits in the dialog until the person joins", async () => {
+  const node = await renderApp(sampleWorld({ openedLink: "p2pc:j/abc" }));
+  const field = await screen.findByRole<HTMLTextAreaElement>("textbox", { name: "Invite link" });
+  expect(field.value).toBe("p2pc:j/abc");
+  expect(node.calls.some(({ name }) => name === "invites.join")).toBe(false);
+});
+
+test("a link to a note opens the note, and says when it is not here", async () => {
+  const [, note] = NOTES;
+  const node = await renderApp(sampleWorld());
+  await screen.findByRole("option", { name: /Equipment list/u });
+  node.world.openedLink = `p2pc:doc/${note?.id ?? ""}`;
+  node.emit({ type: "linkOpened" });
+  await waitFor(() => expect(screen.getByLabelText<HTMLTextAreaElement>("Title").value).toBe(note?.title));
+  node.world.openedLink = `p2pc:doc/${"ef".repeat(32)}`;
+  node.emit({ type: "linkOpened" });
+  await screen.findByText("That note is not here");
+});

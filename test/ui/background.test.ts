@@ -1,6 +1,6 @@
 import { fireEvent, screen, waitFor } from "@testing-library/svelte";
 import { expect, test } from "vitest";
-import { expectAccessible, press, renderApp } from "./support/render-app.ts";
+import { expectAccessible, openSettings, renderApp } from "./support/render-app.ts";
 import { NOTES, sampleWorld } from "./support/sample-world.ts";
 
 test("the settings say what closing the window does on this desktop", async () => {
@@ -8,7 +8,7 @@ test("the settings say what closing the window does on this desktop", async () =
     sampleWorld({ background: { whenClosed: "automatic", startAtLogin: false, hasTray: false } }),
   );
   await screen.findByRole("option", { name: /Equipment list/u });
-  press("Control+,");
+  await openSettings("Background");
   await screen.findByText("This desktop shows no tray icons, so you are asked each time.");
   await expectAccessible();
   await fireEvent.click(screen.getByRole("radio", { name: "Keep running" }));

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { FetchPolicy } from "../../app/contract/types.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 import { hex } from "./support/fake-transport.ts";
-import { expectAccessible, press, renderApp } from "./support/render-app.ts";
+import { expectAccessible, openSettings, renderApp } from "./support/render-app.ts";
 import { sampleWorld } from "./support/sample-world.ts";
 
 test("the settings say what files take on this device, and which of them come by themselves", async () => {
@@ -22,7 +22,7 @@ test("the settings say what files take on this device, and which of them come by
     },
   });
   await screen.findByRole("option", { name: /Equipment list/u });
-  press("Control+,");
+  await openSettings("Files");
   await screen.findByRole("heading", { name: "Pictures and files on this device: 3.2 MB" });
   screen.getByText("3.2 MB here, 12 files of 48 MB");
   await expectAccessible();

@@ -258,6 +258,11 @@ describe("settings and shortcuts", () => {
     press("Control+,");
     await screen.findByRole("heading", { name: "Settings" });
     await expectAccessible();
+    const identity = screen.getByRole("tab", { name: "Identity" });
+    press("ArrowDown", identity);
+    await screen.findByRole("heading", { name: "Appearance" });
+    expect(document.activeElement).toBe(screen.getByRole("tab", { name: "Appearance" }));
+    await expectAccessible();
     await fireEvent.click(screen.getByRole("radio", { name: "Dark" }));
     expect(document.documentElement.dataset["theme"]).toBe("dark");
     await waitFor(() => expect(world.settings["window.theme"]).toBe("dark"));

@@ -56,3 +56,9 @@ export const press = (keys: string, on: Element | Window = window): void => {
 export const type = async (input: HTMLElement, value: string): Promise<void> => {
   await fireEvent.input(input, { target: { value } });
 };
+
+/** Opens the settings at one of their pages. */
+export const openSettings = async (page: string): Promise<void> => {
+  press("Control+,");
+  await fireEvent.click(await screen.findByRole("tab", { name: page }));
+};

@@ -24,6 +24,7 @@ import type { Link, Links } from "./ports/links.ts";
 import type { ItemOpener } from "./ports/item-opener.ts";
 import type { Log } from "./ports/log.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
+import type { StorageMeter } from "./ports/storage-meter.ts";
 import type { Store, StoreError } from "./ports/store.ts";
 import { createPortability } from "./portability/portability-service.ts";
 import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
@@ -38,6 +39,7 @@ import type { RepositoryService } from "./repositories/repository-service.ts";
 import { createRepositoryService } from "./repositories/repository-service.ts";
 import { createSliceQueue } from "./runtime/slices.ts";
 import { listActivity } from "./sharing/activity.ts";
+import { createCopies } from "./sharing/copies.ts";
 import { createInviteService } from "./sharing/invite-service.ts";
 import { createMemberService } from "./sharing/member-service.ts";
 import { createPresence, PRESENCE_TIME } from "./sharing/presence.ts";
@@ -56,6 +58,7 @@ export interface CorePorts {
   readonly isRolledBack: boolean;
   readonly engine: Engine;
   readonly search: SearchIndex;
+  readonly meter: StorageMeter;
   readonly history: HistoryReader;
   readonly links: Links;
   /** Absent: the node announces nothing and finds nobody by itself. */
@@ -223,6 +226,8 @@ export const createCore = (ports: CorePorts): Core => {
     },
   });
 
+  const copies = createCopies({ store, clock, log, meter: ports.meter, device: profile.device.publicKey });
+
   const peers = createPeerService({
     links: ports.links,
     listening: ports.listening,
@@ -248,6 +253,7 @@ export const createCore = (ports: CorePorts): Core => {
       received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
       sourcesChanged: () => attachments.sourcesChanged(),
     },
+    copies,
     changed: statusChanged,
     delivered: statusChanged,
   });
@@ -351,7 +357,7 @@ export const createCore = (ports: CorePorts): Core => {
   const membersOf = (repository: Repository): readonly Member[] => {
     const names = memberNames(store, repository);
     const online = peers.present(repository);
-    return repository.access.members().map(({ idRoot, role }) => {
+    return repository.access.members().map(({ idRoot, role, devices }) => {
       const id = bytesToHex(idRoot);
       const own = bytesEqual(profile.idRoot, idRoot);
       return {
@@ -360,6 +366,10 @@ export const createCore = (ports: CorePorts): Core => {
         role,
         self: own,
         online: own || online.some((member) => bytesEqual(member.idRoot, idRoot)),
+        seenAt: devices.reduce<number | null>((latest, device) => {
+          const at = copies.seenAt(repository, device);
+          return at === null || (latest !== null && latest > at) ? latest : at;
+        }, null),
       };
     });
   };
@@ -455,6 +465,10 @@ export const createCore = (ports: CorePorts): Core => {
       }),
     "notebooks.members": ({ notebook }) => withNotebook(notebook, (repository) => ok(membersOf(repository))),
 
+    "notebooks.copies": ({ notebook }) =>
+      withNotebook(notebook, async (repository) =>
+        ok(await copies.describe(repository, membersOf(repository), peers.present(repository))),
+      ),
     "notebooks.leave": ({ notebook }) =>
       withNotebook(notebook, (repository) => after(members.leave(repository), () => notebookOf(repository))),
     "notebooks.transfer": ({ notebook, member }) =>
@@ -622,6 +636,7 @@ export const createCore = (ports: CorePorts): Core => {
       attachments.stop();
       const indexing = indexer.stop();
       await atMost("peers", peers.stop());
+      copies.stop();
       // Before waiting for the indexer: it may be waiting for an engine that typing has only just started.
       await atMost("engine", engine.stop());
       await atMost("indexer", indexing);

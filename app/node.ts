@@ -17,6 +17,7 @@ import type { ItemOpener } from "./ports/item-opener.ts";
 import type { KeyVault } from "./ports/key-vault.ts";
 import type { HistoryReader } from "./ports/history-reader.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
+import type { StorageMeter } from "./ports/storage-meter.ts";
 import type { Store } from "./ports/store.ts";
 import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
@@ -25,6 +26,7 @@ import { err, ok } from "../protocol/kernel/result.ts";
 export interface ProfileStorage {
   readonly store: Store;
   readonly search: SearchIndex;
+  readonly meter: StorageMeter;
   readonly history: HistoryReader;
   /** The database is an older copy of what this device wrote: its sessions must not go on. */
   readonly isRolledBack: boolean;
@@ -116,6 +118,7 @@ export const createNode = (ports: NodePorts): Node => {
       store: storage.value.store,
       isRolledBack: storage.value.isRolledBack,
       search: storage.value.search,
+      meter: storage.value.meter,
       history: storage.value.history,
       engine: ports.createEngine(),
       opener: ports.createOpener(),

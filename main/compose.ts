@@ -139,6 +139,7 @@ const openStorage = async (
     store: createStore(opened, reader.checkpoint, highWater.committed),
     isRolledBack,
     search: reader,
+    meter: reader,
     history: createHistoryHost(historyScript, { file, key }, log),
     problems,
     sound,

@@ -206,6 +206,7 @@ export const contract = {
   "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),
   "notebooks.rename": command<Input<typeof notebookRename>, T.Notebook>(notebookRename),
   "notebooks.members": query<Input<typeof notebookInput>, readonly T.Member[]>(notebookInput),
+  "notebooks.copies": query<Input<typeof notebookInput>, T.NotebookCopies>(notebookInput),
   "notebooks.leave": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
   "notebooks.transfer": command<Input<typeof memberRef>, T.Notebook>(memberRef),
   "notebooks.changeKeys": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),

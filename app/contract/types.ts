@@ -63,6 +63,56 @@ export interface Member {
   readonly role: Role;
   readonly self: boolean;
   readonly online: boolean;
+  /** When one of their devices was last connected to this one, Unix milliseconds; null while none ever was. */
+  readonly seenAt: number | null;
+}
+
+/** What this device knows of another's copy of a notebook. */
+export interface NotebookCopy {
+  /** Device key, 64 hex digits. */
+  readonly device: string;
+  /** This device. */
+  readonly self: boolean;
+  readonly online: boolean;
+  /** When it was last connected to this device, Unix milliseconds; null while it never was. */
+  readonly seenAt: number | null;
+  /** When it last held everything that was here; null while that is not known. */
+  readonly completeAt: number | null;
+  /** Entries that came here since and may be missing there, counted up to 1 000; null while that is not known. */
+  readonly behind: number | null;
+}
+
+/** Where a notebook is, and who can read it. Sizes in bytes on this device, null where they could not be measured. */
+export interface NotebookCopies {
+  readonly members: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly role: Role;
+    readonly self: boolean;
+    readonly devices: readonly NotebookCopy[];
+  }[];
+  /** Who belonged to it once and keeps what they had; `at` by the clock of whoever ended it, Unix milliseconds. */
+  readonly former: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly how: "removed" | "left";
+    readonly at: number;
+  }[];
+  /** Received but not yet applicable. */
+  readonly pending: number;
+  /** Own entries, and notes with unsealed edits, that no other device has acknowledged. */
+  readonly undelivered: number;
+  readonly storage: {
+    /** Present states of the notes. */
+    readonly snapshots: number | null;
+    /** Every change ever made. */
+    readonly history: number | null;
+    /** Encrypted records as they travel. */
+    readonly items: number | null;
+    /** Pictures and files that are here, and all of the notebook. */
+    readonly files: number;
+    readonly allFiles: number;
+  };
 }
 
 export type ActivityType =

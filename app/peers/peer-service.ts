@@ -16,7 +16,7 @@ import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { LiveData, LiveWindow } from "../../protocol/entry/live.ts";
 import { acceptLive, createLiveWindow, readLive, signLive } from "../../protocol/entry/live.ts";
 import { exhaustive } from "../../protocol/kernel/assert.ts";
-import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex, compareBytes, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { Machine } from "../../protocol/kernel/machine.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
@@ -33,6 +33,8 @@ export interface PresentMember {
   readonly repository: Repository;
   readonly device: Uint8Array;
   readonly idRoot: Uint8Array;
+  /** Whether it holds everything this device holds of the repository. */
+  readonly holdsAll: boolean;
 }
 
 /** The socket on which the node accepts connections. */
@@ -76,6 +78,8 @@ interface Connection {
   readonly devices: Map<string, Uint8Array>;
   readonly challenge: Uint8Array;
   readonly windows: Map<string, LiveWindow>;
+  /** Topics of which the peer holds everything that is here. */
+  readonly held: Set<string>;
   timer: (() => void) | undefined;
   ended: boolean;
 }
@@ -115,6 +119,11 @@ export const createPeerService = (deps: {
     readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
     readonly received: (source: string, repository: number, id: Uint8Array, bytes: Uint8Array | null) => void;
     readonly sourcesChanged: () => void;
+  };
+  /** Told which member's device was met, and which holds all there is. */
+  readonly copies: {
+    readonly seen: (repository: Repository, device: Uint8Array) => void;
+    readonly complete: (repository: Repository, device: Uint8Array) => void;
   };
   readonly changed: () => void;
   readonly delivered: () => void;
@@ -173,6 +182,7 @@ export const createPeerService = (deps: {
         const topic = repositories.topicByPk(effect.topic);
         if (topic !== undefined) connection.shared.set(bytesToHex(effect.topic), topic);
         connection.windows.set(bytesToHex(effect.topic), createLiveWindow(connection.challenge));
+        connection.held.delete(bytesToHex(effect.topic));
         if (connection.found !== "incoming") rememberAddress(connection);
         deps.chunks.sourcesChanged();
         deps.changed();
@@ -185,6 +195,10 @@ export const createPeerService = (deps: {
         deps.changed();
         return;
       }
+      case "topicHeld":
+        connection.held.add(bytesToHex(effect.topic));
+        noteCopy(connection, effect.topic);
+        return;
       case "deviceProved":
         onDevice(connection, effect.topic, effect.device);
         return;
@@ -215,6 +229,22 @@ export const createPeerService = (deps: {
     }
   };
 
+  /** Whether the peer holds all items of every topic of the repository that this device follows. */
+  const holdsAll = (connection: Connection, repository: Repository): boolean =>
+    repositories
+      .topics()
+      .filter(({ repository: n, kind }) => n === repository.n && kind === "epoch")
+      .every(({ pk }) => connection.held.has(bytesToHex(pk)));
+
+  const noteCopy = (connection: Connection, topicPk: Uint8Array): void => {
+    const topic = connection.shared.get(bytesToHex(topicPk));
+    const repository = topic === undefined ? undefined : repositoryOf(topic);
+    const device = connection.devices.get(bytesToHex(topicPk));
+    if (repository === undefined || device === undefined) return;
+    if (holdsAll(connection, repository)) deps.copies.complete(repository, device);
+    else deps.copies.seen(repository, device);
+  };
+
   /** Files are given to who holds the newest keys: a removed device keeps following the topics of its time. */
   const isCurrent = (pk: Uint8Array): boolean => {
     const topic = repositories.topicByPk(pk);
@@ -235,6 +265,7 @@ export const createPeerService = (deps: {
     const repository = topic === undefined ? undefined : repositoryOf(topic);
     if (repository === undefined) return;
     connection.devices.set(bytesToHex(topicPk), device);
+    noteCopy(connection, topicPk);
     deps.changed();
     closeDuplicate(connection, device);
   };
@@ -283,6 +314,7 @@ export const createPeerService = (deps: {
 
   const end = (connection: Connection, why: "stranger" | "duplicate" | "lost", reason: string): void => {
     if (connection.ended) return;
+    for (const topic of connection.devices.keys()) noteCopy(connection, hexToBytes(topic) as Uint8Array);
     connection.ended = true;
     connection.timer?.();
     connections.delete(connection.id);
@@ -317,6 +349,7 @@ export const createPeerService = (deps: {
       devices: new Map(),
       challenge: link.handshakeHash.slice(0, CHALLENGE_BYTES),
       windows: new Map(),
+      held: new Set(),
       timer: undefined,
       ended: false,
     };
@@ -422,8 +455,10 @@ export const createPeerService = (deps: {
     },
     stored: (topic, item, source) => {
       for (const connection of connections.values())
-        if (connection !== source)
+        if (connection !== source) {
+          connection.held.delete(bytesToHex(topic.pk));
           dispatch(connection, { type: "itemStored", topic: topic.pk, oid: item.oid, wire: item.wire });
+        }
     },
     sendLive: (repository, session, data) => {
       if (repository.epoch.topicKey === null) return false;
@@ -466,7 +501,8 @@ export const createPeerService = (deps: {
         for (const [key, topic] of connection.shared) {
           const device = topic.repository === repository.n ? connection.devices.get(key) : undefined;
           const member = device === undefined ? undefined : repository.access.memberOfDevice(device);
-          if (device !== undefined && member !== undefined) return [{ repository, device, idRoot: member.idRoot }];
+          if (device !== undefined && member !== undefined)
+            return [{ repository, device, idRoot: member.idRoot, holdsAll: holdsAll(connection, repository) }];
         }
         return [];
       }),
@@ -483,6 +519,7 @@ export const createPeerService = (deps: {
       stopped = true;
       dialer.stop();
       for (const connection of connections.values()) {
+        for (const topic of connection.devices.keys()) noteCopy(connection, hexToBytes(topic) as Uint8Array);
         connection.ended = true;
         connection.timer?.();
         connection.link.close();

@@ -208,6 +208,10 @@ export interface EntryStore {
   readonly undelivered: (topic: number, limit: number) => readonly Uint8Array[];
   /** Marks own items as held by another device; returns how many were not before. */
   readonly markDelivered: (oids: readonly Uint8Array[]) => number;
+  /** Row of the item that came last, 0 for none. */
+  readonly newest: () => number;
+  /** How many entries of the repository came after row `item`, those of `device` left out; counts up to `limit`. */
+  readonly since: (repository: number, item: number, device: Uint8Array, limit: number) => number;
   readonly addInner: (repository: number, row: InnerRow) => boolean;
   readonly inner: (iid: Uint8Array) => InnerRow | undefined;
   readonly innerAt: (repository: number, session: Uint8Array, seq: number) => InnerRow | undefined;

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { Log } from "../../app/ports/log.ts";
+import type { StorageMeter, StorageSizes } from "../../app/ports/storage-meter.ts";
 import type { IndexedNote, SearchIndex, SearchMatch, SearchRequest } from "../../app/ports/search-index.ts";
 
 export interface ReaderData {
@@ -13,6 +14,7 @@ export type ReaderRequest =
   | { readonly type: "search"; readonly request: SearchRequest }
   | { readonly type: "index"; readonly notes: readonly IndexedNote[] }
   | { readonly type: "identity" }
+  | { readonly type: "measure"; readonly repository: number }
   | { readonly type: "checkpoint" }
   | { readonly type: "verify" };
 
@@ -20,7 +22,7 @@ export type ReaderAnswer =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly failure: string };
 
-export interface ReaderHost extends SearchIndex {
+export interface ReaderHost extends SearchIndex, StorageMeter {
   /** Moves what the write-ahead log holds into the database file, away from the thread that writes. */
   readonly checkpoint: () => void;
   /** Whether every page of the database is sound; true as well when that could not be found out. */
@@ -74,6 +76,7 @@ export const createReaderHost = (script: URL, files: ReaderData, log: Log): Read
     search: async (request) => (await ask<readonly SearchMatch[]>({ type: "search", request })) ?? [],
     index: async (notes) => (await ask<null>({ type: "index", notes })) !== undefined,
     identity: () => ask<string>({ type: "identity" }),
+    measure: (repository) => ask<StorageSizes>({ type: "measure", repository }),
     checkpoint: () => {
       if (checkpointing) return;
       checkpointing = true;

@@ -5,6 +5,7 @@ import type { SqliteDatabase } from "./sqlite/database.ts";
 import { isSound, openReader, openWriter, storageErrorOf } from "./sqlite/database.ts";
 import { SEARCH_MIGRATIONS } from "./sqlite/schema.ts";
 import { createSearchReader } from "./sqlite/search-reader.ts";
+import { createStorageMeter } from "./sqlite/storage-meter.ts";
 import { createSearchWriter } from "./sqlite/search-writer.ts";
 
 /** Entry of the reader worker: everything on the database that may take long, off the main thread. */
@@ -27,6 +28,7 @@ const openIndex = (): SqliteDatabase => {
 };
 
 const profile = openReader(profileFile, key);
+let measure: ReturnType<typeof createStorageMeter> | undefined;
 
 const connect = () => {
   const index = openIndex();
@@ -46,6 +48,7 @@ const handle = (request: ReaderRequest): unknown => {
     return null;
   }
   if (request.type === "verify") return isSound(profile);
+  if (request.type === "measure") return (measure ??= createStorageMeter(profile))(request.repository);
   connected ??= connect();
   try {
     if (request.type === "search") return connected.search(request.request);

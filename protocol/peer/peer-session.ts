@@ -67,6 +67,8 @@ export type PeerEffect =
   | { readonly type: "topicShared"; readonly topic: Uint8Array }
   /** Both sides held the same items a moment ago. */
   | { readonly type: "topicSynced"; readonly topic: Uint8Array }
+  /** The peer holds every item this device holds of the topic (PEER-14). */
+  | { readonly type: "topicHeld"; readonly topic: Uint8Array }
   | { readonly type: "deviceProved"; readonly topic: Uint8Array; readonly device: Uint8Array }
   /** Checked against its id; `null` when the peer does not have it or the topic is not shared any more. */
   | {
@@ -93,6 +95,10 @@ interface TopicSession {
   readonly toGet: Uint8Array[];
   reconciling: boolean;
   synced: boolean;
+  /** The peer did not store something that was pushed to it. */
+  refused: boolean;
+  /** `topicHeld` was said and nothing was stored since. */
+  held: boolean;
 }
 
 type Request =
@@ -189,6 +195,8 @@ export const createPeerSession = (
         toGet: [],
         reconciling: role === "initiator",
         synced: false,
+        refused: false,
+        held: false,
       });
       effects.push({ type: "topicShared", topic: topic.pk });
       if (topic.device !== null)
@@ -238,9 +246,20 @@ export const createPeerSession = (
           wires: page.wires,
         }));
       }
+      if (!session.held && isHeld(key, session)) {
+        session.held = true;
+        effects.push({ type: "topicHeld", topic: session.pk });
+      }
     }
     return effects;
   };
+
+  /** Whether both sides were compared and all that had to go to the peer since is acknowledged. */
+  const isHeld = (key: string, { synced, refused, toPush }: TopicSession): boolean =>
+    synced &&
+    !refused &&
+    toPush.length === 0 &&
+    ![...requests.values()].some((request) => request.kind === "push" && request.topic === key);
 
   /** Takes ids from the front of `oids` while their items fit one page; ids no longer stored are dropped. */
   const nextPage = (oids: Uint8Array[]): { oids: Uint8Array[]; wires: Uint8Array[] } => {
@@ -357,9 +376,11 @@ export const createPeerSession = (
     if (request?.kind !== "push") return violated("PEER-4");
     requests.delete(message.request);
     const sent = new Set(request.oids.map(bytesToHex));
+    const session = shared.get(request.topic);
     const delivered = message.results
       .filter(({ oid, status }) => (status === 0 || status === 1) && sent.has(bytesToHex(oid)))
       .map(({ oid }) => oid);
+    if (session !== undefined && new Set(delivered.map(bytesToHex)).size < sent.size) session.refused = true;
     const effects: PeerEffect[] = delivered.length > 0 ? [{ type: "delivered", oids: delivered }] : [];
     return [...effects, ...advance(now)];
   };
@@ -417,6 +438,13 @@ export const createPeerSession = (
     return message.oids.length > 0 ? [{ type: "delivered", oids: message.oids }] : [];
   };
 
+  const onCompared = (topic: Uint8Array, now: MonotonicMs): readonly PeerEffect[] => {
+    const session = shared.get(bytesToHex(topic));
+    if (session === undefined) return violated("PEER-3");
+    if (role === "responder") session.synced = true;
+    return [{ type: "topicSynced", topic }, ...advance(now)];
+  };
+
   const onMessage = (message: PeerMessage, now: MonotonicMs): readonly PeerEffect[] => {
     if (!greeted && message.type !== "hello") return violated("PEER-1");
     switch (message.type) {
@@ -441,9 +469,7 @@ export const createPeerSession = (
       case "pushed":
         return onPushed(message, now);
       case "compared":
-        return shared.has(bytesToHex(message.topic))
-          ? [{ type: "topicSynced", topic: message.topic }]
-          : violated("PEER-3");
+        return onCompared(message.topic, now);
       case "have":
         return onHave(message);
       case "has":
@@ -481,6 +507,7 @@ export const createPeerSession = (
         case "itemStored": {
           const session = shared.get(bytesToHex(event.topic));
           if (session === undefined) return [];
+          session.held = false;
           session.toPush.push(event.oid);
           return advance(now);
         }

@@ -295,6 +295,30 @@ test("[PEER-9] after comparing, each side learns which of its own items the othe
   expect(delivered).not.toContain(bytesToHex(foreign.oid));
 });
 
+test("[PEER-14] a peer is said to hold the topic only when all was compared and every later item is acknowledged", () => {
+  const { left, right } = meet();
+  const heldBy = ({ seen }: Side) => seen.filter(({ type }) => type === "topicHeld").length;
+  expect(heldBy(left)).toBe(1);
+  expect(heldBy(right)).toBe(1);
+  const store = (n: number) => {
+    const item = itemOf(SHARED, n);
+    left.wires.set(bytesToHex(item.oid), item.wire);
+    const [push] = left.run({ type: "itemStored", topic: SHARED.pk, oid: item.oid, wire: item.wire });
+    if (push?.type !== "push") throw new Error("it is pushed");
+    return { oid: item.oid, request: push.request };
+  };
+  const acknowledge = ({ oid, request }: ReturnType<typeof store>, status: 0 | 2) =>
+    left.run({ type: "messageReceived", message: { type: "pushed", request, results: [{ oid, status }] } });
+  const [first, second] = [store(50), store(51)];
+  acknowledge(first, 0);
+  expect(heldBy(left)).toBe(1);
+  acknowledge(second, 0);
+  expect(heldBy(left)).toBe(2);
+  acknowledge(store(52), 2);
+  acknowledge(store(53), 0);
+  expect(heldBy(left)).toBe(2);
+});
+
 test("[PEER-3] decoding is total on random and mutated frames", () => {
   const random = createSeededRandom("peer-wire");
   const valid = encodePeerMessage({ type: "push", request: 3, topic: SHARED.pk, wires: [new Uint8Array(40)] });

@@ -410,6 +410,17 @@ export const createStore = (
           marked += write("UPDATE entry SET delivered = 1 WHERE oid = ? AND own = 1 AND delivered = 0", oid).changes;
         return marked;
       },
+      newest: () => one<{ n: number | null }>("SELECT max(n) AS n FROM entry")?.n ?? 0,
+      since: (repository, item, device, limit) =>
+        one<{ count: number }>(
+          `SELECT count(*) AS count FROM (SELECT 1 FROM entry JOIN topic ON topic.n = entry.topic
+             LEFT JOIN inner_record ON inner_record.iid = entry.iid
+             WHERE entry.n > ? AND entry.kind = 0 AND topic.repository = ? AND inner_record.device IS NOT ? LIMIT ?)`,
+          item,
+          repository,
+          device,
+          limit,
+        )?.count ?? 0,
       addInner: (repository, row) =>
         write(
           "INSERT INTO inner_record(iid, repository, device, session, seq, gen, header) VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

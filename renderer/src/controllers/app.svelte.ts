@@ -3,6 +3,7 @@ import type { Api } from "../../../app/contract/create-api.ts";
 import { problemOf, problemOfReport } from "../errors.ts";
 import type { Documents } from "./documents.svelte.ts";
 import { createDocuments } from "./documents.svelte.ts";
+import type { EventHub } from "./event-hub.ts";
 import { createEventHub } from "./event-hub.ts";
 import type { History } from "./history.svelte.ts";
 import { createHistory } from "./history.svelte.ts";
@@ -28,6 +29,7 @@ import { createToasts } from "./toasts.svelte.ts";
 /** Everything the window knows, one controller a domain. */
 export interface App {
   readonly api: Api;
+  readonly hub: EventHub;
   readonly session: Session;
   readonly toasts: Toasts;
   readonly settings: Settings;
@@ -127,6 +129,7 @@ export const createApp = (api: Api): App => {
 
   return {
     api,
+    hub,
     session,
     toasts,
     settings,

@@ -1,6 +1,9 @@
 /** What stands beside the sidebar. */
 type Place = "notes" | "search" | "network";
 
+/** What the share dialog shows of a notebook. */
+export type ShareTab = "invites" | "members" | "activity" | "copies";
+
 /** The one dialog that may be open. */
 export type DialogState =
   | { readonly type: "switcher" }
@@ -9,7 +12,7 @@ export type DialogState =
   | { readonly type: "confirmPhrase" }
   | { readonly type: "newNotebook" }
   | { readonly type: "renameNotebook"; readonly notebook: string }
-  | { readonly type: "share"; readonly notebook: string }
+  | { readonly type: "share"; readonly notebook: string; readonly tab?: ShareTab }
   /** `link`: one that the system asked to open; it is joined only when the person says so. */
   | { readonly type: "join"; readonly link?: string }
   | { readonly type: "import"; readonly notebook: string | null }

@@ -21,6 +21,10 @@ export interface Notebooks {
   readonly rename: (notebook: string, title: string) => Promise<Problem | null>;
 }
 
+/** Whether this identity may change anything in the notebook now. */
+export const mayWrite = (notebook: Notebook | null): boolean =>
+  notebook !== null && notebook.membership === "active" && notebook.role !== "reader";
+
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 interface Context {

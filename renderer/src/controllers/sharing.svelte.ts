@@ -6,16 +6,22 @@ import type { EventHub } from "./event-hub.ts";
 import { createRefresh } from "./refresh.ts";
 import type { Toasts } from "./toasts.svelte.ts";
 
+export interface InviteTerms {
+  readonly mode: "ask" | "auto";
+  readonly role: "reader" | "writer";
+  readonly maxUses: number;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
 export interface Sharing {
   readonly invites: () => readonly PendingInvite[];
   /** People who ask to join and wait for an answer. */
   readonly requests: () => readonly PendingInvite[];
+  /** How many of them ask for this notebook. */
+  readonly waiting: (notebook: string) => number;
   readonly reload: () => Promise<void>;
-  readonly create: (
-    notebook: string,
-    mode: "ask" | "auto",
-    role: "reader" | "writer",
-  ) => Promise<InviteCreated | Problem>;
+  readonly create: (notebook: string, terms: InviteTerms) => Promise<InviteCreated | Problem>;
   /** The id of the started join, to be found in `invites`. */
   readonly join: (link: string) => Promise<{ readonly id: string; readonly label: string } | Problem>;
   readonly approve: (id: string) => Promise<void>;
@@ -85,12 +91,15 @@ export const createSharing = ({ api, hub, toasts, onRequest, onJoined }: Context
     await reload();
   };
 
+  const requests = () => invites.filter(({ direction, state }) => direction === "incoming" && state === "requested");
+
   return {
     invites: () => invites,
-    requests: () => invites.filter((invite) => invite.direction === "incoming" && invite.state === "requested"),
+    requests,
     reload,
-    create: async (notebook, mode, role) => {
-      const created = await api.call("invites.create", { notebook, mode, role });
+    waiting: (notebook) => requests().filter((invite) => invite.notebook === notebook).length,
+    create: async (notebook, terms) => {
+      const created = await api.call("invites.create", { notebook, ...terms });
       return created.ok ? created.value : problemOf(created.error);
     },
     join: async (link) => {

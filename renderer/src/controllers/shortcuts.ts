@@ -1,4 +1,5 @@
 import type { App } from "./app.svelte.ts";
+import { mayWrite } from "./notebooks.svelte.ts";
 
 export interface Shortcut {
   /** `Mod` is Command on a Mac and Control elsewhere. */
@@ -34,7 +35,8 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "Mod+N",
     label: "New note",
     group: "Notes",
-    run: ({ navigation, documents }) => {
+    run: ({ navigation, notebooks, documents }) => {
+      if (!mayWrite(notebooks.selected())) return;
       navigation.go("notes");
       void documents.create();
     },
@@ -49,9 +51,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "Mod+Shift+M",
     label: "Move the note to a folder",
     group: "Notes",
-    run: ({ navigation, documents }) => {
+    run: ({ navigation, notebooks, documents }) => {
       const document = documents.selectedId();
-      if (document !== null) navigation.open({ type: "moveNote", document });
+      if (document !== null && mayWrite(notebooks.selected())) navigation.open({ type: "moveNote", document });
     },
   },
   {

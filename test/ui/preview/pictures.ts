@@ -19,6 +19,10 @@ interface Shot {
 }
 
 const key = (keys: string) => (page: Page) => page.keyboard.press(keys);
+const share = (tab: string) => async (page: Page) => {
+  await page.keyboard.press("Control+Shift+s");
+  await page.getByRole("tab", { name: tab }).click();
+};
 const SHOTS: readonly Shot[] = [
   { name: "welcome", scene: "welcome" },
   {
@@ -128,6 +132,38 @@ const SHOTS: readonly Shot[] = [
       await page.getByRole("img", { name: "QR code" }).waitFor();
     },
   },
+  { name: "share-members", scene: "workspace", act: share("Members") },
+  {
+    name: "share-remove",
+    scene: "workspace",
+    act: async (page) => {
+      await share("Members")(page);
+      await page.getByRole("button", { name: "More about Ben Haddad" }).click();
+      await page.getByRole("menuitem", { name: "Remove" }).click();
+      await page.getByRole("checkbox").check();
+    },
+  },
+  {
+    name: "share-transfer",
+    scene: "workspace",
+    act: async (page) => {
+      await share("Members")(page);
+      await page.getByRole("button", { name: "Hand over" }).click();
+    },
+  },
+  {
+    name: "share-revoke",
+    scene: "workspace",
+    act: async (page) => {
+      await page.keyboard.press("Control+Shift+s");
+      await page.getByRole("button", { name: "Revoke" }).nth(1).click();
+      await page.getByRole("button", { name: "Revoke the link" }).scrollIntoViewIfNeeded();
+    },
+  },
+  { name: "share-activity", scene: "workspace", act: share("Activity") },
+  { name: "share-copies", scene: "workspace", act: share("Where it is") },
+  { name: "reader", scene: "reader" },
+  { name: "removed", scene: "removed" },
   { name: "share-request", scene: "requests", act: key("Control+Shift+s") },
   { name: "request-toast", scene: "requests" },
   {

@@ -1,9 +1,9 @@
 import { contractError } from "../../../app/contract/errors.ts";
-import type { PendingInvite } from "../../../app/contract/types.ts";
+import type { Member, PendingInvite } from "../../../app/contract/types.ts";
 import { err } from "../../../protocol/kernel/result.ts";
 import type { Overrides, World } from "../support/fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "../support/fake-transport.ts";
-import { DIFF, FIELD_NOTES, HISTORY, NOTES, sampleWorld } from "../support/sample-world.ts";
+import { DIFF, FIELD_NOTES, HISTORY, MEMBERS, NOTES, sampleWorld } from "../support/sample-world.ts";
 
 interface Scene {
   readonly world: World;
@@ -65,6 +65,18 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
       ],
     }),
   }),
+  reader: () => ({
+    world: sampleWorld({
+      notebooks: [{ ...FIELD_NOTES, role: "reader" }],
+      members: {
+        [FIELD_NOTES.id]: MEMBERS.slice(0, 2).map((member): Member => ({
+          ...member,
+          role: member.self ? "reader" : "owner",
+        })),
+      },
+    }),
+  }),
+  removed: () => ({ world: sampleWorld({ notebooks: [{ ...FIELD_NOTES, role: "writer", membership: "removed" }] }) }),
   history: () => ({
     world: sampleWorld({
       history: HISTORY,

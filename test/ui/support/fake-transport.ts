@@ -15,6 +15,7 @@ import type {
   Member,
   MergeNotice,
   Notebook,
+  NotebookCopies,
   NoteDiff,
   Peer,
   PendingInvite,
@@ -42,6 +43,7 @@ export interface World {
   diff: NoteDiff;
   merged: MergeNotice | null;
   links: readonly Invite[];
+  copies: Readonly<Record<string, NotebookCopies>>;
   invites: readonly PendingInvite[];
   peers: readonly Peer[];
   summary: SyncSummary;
@@ -75,6 +77,13 @@ const PHRASE =
 export const hex = (seed: number, bytes: number): string =>
   Array.from({ length: bytes }, (_, at) => ((seed * 31 + at * 7 + 11) % 256).toString(16).padStart(2, "0")).join("");
 
+const NO_COPIES: NotebookCopies = {
+  members: [],
+  former: [],
+  pending: 0,
+  undelivered: 0,
+  storage: { snapshots: 0, history: 0, items: 0, files: 0, allFiles: 0 },
+};
 const EMPTY_SUMMARY: SyncSummary = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false };
 
 export const IDENTITY: Identity = {
@@ -99,6 +108,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   diff: { title: { from: "", to: "" }, parts: [], added: 0, removed: 0 },
   merged: null,
   links: [],
+  copies: {},
   documents: [],
   invites: [],
   peers: [],
@@ -237,6 +247,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return renamed === undefined ? refuse("NotebookNotFound") : answer(renamed);
     },
     "notebooks.members": ({ notebook }) => answer(world.members[notebook] ?? []),
+    "notebooks.copies": ({ notebook }) => answer(world.copies[notebook] ?? NO_COPIES),
     "notebooks.leave": ({ notebook }) => changed(notebook, { membership: "left" }),
     "notebooks.transfer": ({ notebook, member }) => {
       replaceMembers(notebook, (one) => ({
@@ -250,7 +261,16 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       answer(replaceMembers(notebook, (one) => (one.id === member ? { ...one, role } : one))),
     "members.remove": ({ notebook, members }) =>
       answer(replaceMembers(notebook, (one) => (members.includes(one.id) ? undefined : one))),
-    "activity.list": ({ notebook }) => answer(world.activity[notebook] ?? []),
+    "activity.list": ({ notebook, limit, member, type }) =>
+      answer(
+        (world.activity[notebook] ?? [])
+          .filter((one) => type === undefined || one.type === type)
+          .filter(
+            ({ actor, members }) =>
+              member === undefined || actor.id === member || members.some(({ id }) => id === member),
+          )
+          .slice(0, limit ?? 100),
+      ),
     "history.list": ({ before, limit }) => {
       const older = world.history.filter(({ position }) => before === undefined || position <= before);
       const sessions = older.slice(0, limit ?? 50);
@@ -362,7 +382,9 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
             lease: nextId(16),
             actor: nextId(16),
             title: found.title,
-            writable: true,
+            writable: world.notebooks.some(
+              ({ id, role, membership }) => id === found.notebook && role !== "reader" && membership === "active",
+            ),
             snapshot: null,
             changes: noteChanges(found),
           }),
@@ -372,13 +394,24 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "documents.apply": () => answer({ heads: [] }),
     "documents.recall": () => answer({ changes: [] }),
     "documents.presence": () => answer(null),
-    "invites.create": ({ mode }) =>
-      answer({
-        id: nextId(16),
-        link: `p2pc:j/${"gwEBUAECAwQFBgcICQoLDA0ODxCBgVggqrvM3e7_ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3cjE5Mi4xNjguMS4xMjo0MDQwa0ZpZWxkIG5vdGVz".repeat(1)}`,
+    "invites.create": ({ notebook, mode, role, maxUses, expiresAt }) => {
+      const invite: Invite = {
+        id: nextId(32),
+        notebook,
         mode,
-        expiresAt: Date.now() + 7 * 86_400_000,
-      }),
+        role: role ?? "writer",
+        state: "open",
+        link: `p2pc:j/${"gwEBUAECAwQFBgcICQoLDA0ODxCBgVggqrvM3e7_ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3cjE5Mi4xNjguMS4xMjo0MDQwa0ZpZWxkIG5vdGVz".repeat(1)}`,
+        createdBy: IDENTITY.name,
+        createdAt: Date.now(),
+        expiresAt: expiresAt ?? Date.now() + 7 * 86_400_000,
+        uses: 0,
+        maxUses: maxUses ?? 1,
+      };
+      world.links = [invite, ...world.links];
+      emit({ type: "invitesChanged" });
+      return answer({ id: invite.id, link: invite.link ?? "", mode, expiresAt: invite.expiresAt });
+    },
     "invites.join": ({ link }) => {
       if (!link.startsWith("p2pc:j/")) return refuse("BadInvite");
       const invite: PendingInvite = {

@@ -1,4 +1,15 @@
-import type { DocumentSummary, HistorySession, Member, Notebook, NoteDiff } from "../../../app/contract/types.ts";
+import type {
+  Activity,
+  ActivityType,
+  DocumentSummary,
+  HistorySession,
+  Invite,
+  Member,
+  Notebook,
+  NotebookCopies,
+  NotebookCopy,
+  NoteDiff,
+} from "../../../app/contract/types.ts";
 import type { World } from "./fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "./fake-transport.ts";
 
@@ -103,20 +114,103 @@ const member = (seed: number, name: string, more: Partial<Member> = {}): Member 
   role: "writer",
   self: false,
   online: false,
+  seenAt: null,
   ...more,
 });
 export const MEMBERS: readonly Member[] = [
-  { id: IDENTITY.id, name: IDENTITY.name, role: "owner", self: true, online: true },
+  { id: IDENTITY.id, name: IDENTITY.name, role: "owner", self: true, online: true, seenAt: null },
   member(31, "Ben Haddad", { online: true }),
   member(32, "Chiara Rossi", { online: true, role: "admin" }),
-  member(33, "Dai Evans", { role: "reader" }),
+  member(33, "Dai Evans", { role: "reader", seenAt: NOW - 2 * DAY }),
 ];
+
+const invite = (seed: number, more: Partial<Invite>): Invite => ({
+  id: hex(seed, 32),
+  notebook: FIELD_NOTES.id,
+  mode: "ask",
+  role: "writer",
+  state: "open",
+  link: `p2pc:j/${hex(seed, 40)}`,
+  createdBy: IDENTITY.name,
+  createdAt: NOW - DAY,
+  expiresAt: NOW + 6 * DAY,
+  uses: 2,
+  maxUses: 16,
+  ...more,
+});
+export const LINKS: readonly Invite[] = [
+  invite(71, {}),
+  invite(72, { mode: "auto", role: "reader", link: null, createdBy: "Chiara Rossi", uses: 0, maxUses: 1 }),
+  invite(73, { state: "usedUp", link: null, uses: 1, maxUses: 1, mode: "auto" }),
+  invite(74, { state: "revoked", link: null, uses: 0 }),
+];
+
+const personOf = ({ id, name }: Member) => ({ id, name });
+const act = (
+  seed: number,
+  age: number,
+  actor: Member | undefined,
+  type: ActivityType,
+  more: Partial<Activity> = {},
+): Activity => ({
+  id: hex(seed, 32),
+  at: NOW - age,
+  type,
+  actor: personOf(actor ?? member(30, "Somebody")),
+  device: hex(seed, 32),
+  members: [],
+  role: null,
+  document: null,
+  count: 1,
+  effect: "valid",
+  ...more,
+});
+const [ADA, BEN, CHIARA, DAI] = MEMBERS;
+const noteOf = (note: DocumentSummary | undefined) => ({ id: note?.id ?? "", title: note?.title ?? "" });
+export const ACTIVITY: readonly Activity[] = [
+  act(81, 3 * MINUTE, BEN, "edited", { document: noteOf(NOTES[0]), count: 42 }),
+  act(82, 20 * MINUTE, ADA, "edited", { document: noteOf(NOTES[1]), count: 1 }),
+  act(83, 50 * MINUTE, ADA, "roleSet", { members: DAI ? [personOf(DAI)] : [], role: "reader" }),
+  act(84, 55 * MINUTE, BEN, "removed", { members: DAI ? [personOf(DAI)] : [], effect: "unauthorised" }),
+  act(85, DAY, CHIARA, "invited", { role: "reader" }),
+  act(86, 2 * DAY, ADA, "removed", { members: [{ id: hex(38, 32), name: "Emil Novak" }] }),
+  act(87, 3 * DAY, ADA, "created"),
+];
+
+const copy = (seed: number, more: Partial<NotebookCopy> = {}): NotebookCopy => ({
+  device: hex(seed, 32),
+  self: false,
+  online: false,
+  seenAt: null,
+  completeAt: null,
+  behind: null,
+  ...more,
+});
+const DEVICES: readonly (readonly NotebookCopy[])[] = [
+  [copy(91, { self: true, online: true, seenAt: NOW, completeAt: NOW, behind: 0 })],
+  [
+    copy(92, { online: true, seenAt: NOW, completeAt: NOW, behind: 0 }),
+    copy(93, { seenAt: NOW - 9 * DAY, completeAt: NOW - 9 * DAY, behind: 214 }),
+  ],
+  [copy(94, { online: true, seenAt: NOW, completeAt: NOW - MINUTE, behind: 3 })],
+  [copy(95)],
+];
+export const COPIES: NotebookCopies = {
+  members: MEMBERS.map(({ id, name, role, self }, at) => ({ id, name, role, self, devices: DEVICES[at] ?? [] })),
+  former: [{ id: hex(38, 32), name: "Emil Novak", how: "removed", at: NOW - 2 * DAY }],
+  pending: 0,
+  undelivered: 2,
+  storage: { snapshots: 412_000, history: 2_830_000, items: 5_120_000, files: 18_400_000, allFiles: 44_000_000 },
+};
 
 /** A node in the middle of a working day. */
 export const sampleWorld = (given: Partial<World> = {}): World =>
   createWorld({
     notebooks: [FIELD_NOTES, READING, HOUSE],
     documents: NOTES,
+    links: LINKS,
+    activity: { [FIELD_NOTES.id]: ACTIVITY },
+    copies: { [FIELD_NOTES.id]: COPIES },
     members: { [FIELD_NOTES.id]: MEMBERS, [HOUSE.id]: MEMBERS.slice(0, 2) },
     summary: {
       connectedPeers: [

@@ -1,0 +1,50 @@
+import type { Api } from "../../../app/contract/create-api.ts";
+import type { NotebookCopies } from "../../../app/contract/types.ts";
+import type { Problem } from "../errors.ts";
+import { problemOf } from "../errors.ts";
+import type { EventHub } from "./event-hub.ts";
+import { createRefresh } from "./refresh.ts";
+
+/** Where one notebook is, kept current. */
+export interface Copies {
+  /** Null until it is known. */
+  readonly shown: () => NotebookCopies | null;
+  readonly problem: () => Problem | null;
+  readonly reload: () => Promise<void>;
+  readonly stop: () => void;
+}
+
+export const createCopies = ({
+  api,
+  hub,
+  notebook,
+}: {
+  readonly api: Api;
+  readonly hub: EventHub;
+  readonly notebook: string;
+}): Copies => {
+  let shown = $state.raw<NotebookCopies | null>(null);
+  let problem = $state.raw<Problem | null>(null);
+
+  const reload = createRefresh(async () => {
+    const answer = await api.call("notebooks.copies", { notebook });
+    problem = answer.ok ? null : problemOf(answer.error);
+    if (answer.ok) shown = answer.value;
+  });
+  const stops = [
+    hub.on("membersChanged", (event) => {
+      if (event.notebook === notebook) void reload();
+    }),
+    hub.on("syncChanged", () => void reload()),
+  ];
+  void reload();
+
+  return {
+    shown: () => shown,
+    problem: () => problem,
+    reload,
+    stop: () => {
+      for (const stop of stops) stop();
+    },
+  };
+};

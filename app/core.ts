@@ -97,6 +97,7 @@ export type NodeOperation =
   | "identity.confirmPhrase"
   | "settings.get"
   | "sync.pause"
+  | Extract<CallName, `backup.${string}`>
   | "node.stop"
   | "events";
 
@@ -108,6 +109,8 @@ export interface Core {
   readonly accept: (link: Link) => void;
   /** An attachment of a notebook as the window shows it; what is missing is fetched while it is read. */
   readonly readAttachment: (notebook: string, blob: string) => Promise<Result<OpenFile, ContractError>>;
+  /** Seals what is written into entries. */
+  readonly seal: () => void;
   /** Takes up the documents that lists and search do not know yet. */
   readonly index: () => void;
   /** Tells the node that the computer woke up or the network changed. */
@@ -623,6 +626,7 @@ export const createCore = (ports: CorePorts): Core => {
     summary,
     accept: (link) => peers.accept(link),
     readAttachment: (notebook, blob) => attachments.read(notebook, blob),
+    seal: () => repositories.sealAll(),
     index: () => indexer.resume(),
     wake: () => peers.wake(),
     stop: async () => {

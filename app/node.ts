@@ -11,6 +11,8 @@ import type { Profile } from "./identities/profile.ts";
 import { createPause } from "./runtime/pause.ts";
 import type { Listening } from "./peers/peer-service.ts";
 import { linkFailure } from "./peers/peer-service.ts";
+import { createBackupService } from "./portability/backup-service.ts";
+import type { Backups } from "./ports/backups.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine } from "./ports/engine.ts";
 import type { ItemOpener } from "./ports/item-opener.ts";
@@ -45,6 +47,7 @@ export interface NodePorts extends Pick<
   "links" | "folders" | "files" | "blobs" | "inspect" | "crypto" | "random" | "clock" | "log"
 > {
   readonly vault: KeyVault;
+  readonly backups: Backups;
   /** `databaseKey`: 32 bytes. */
   readonly openStorage: (databaseKey: Uint8Array) => Promise<Result<ProfileStorage, ContractError>>;
   /** Started anew each time a profile is opened: a process that saw its documents does not outlive a lock. */
@@ -138,6 +141,7 @@ export const createNode = (ports: NodePorts): Node => {
     });
     const opened = { core, storage: storage.value };
     open = opened;
+    backup.opened({ profile, databaseKey: key, store: storage.value.store, seal: core.seal });
     emit({ type: "identityChanged" });
     emit({ type: "notebooksChanged" });
     void opened.storage.sound.then((isSound) => {
@@ -164,6 +168,7 @@ export const createNode = (ports: NodePorts): Node => {
     if (open === undefined) return;
     const { core, storage } = open;
     open = undefined;
+    backup.closed();
     for (const [tell, end] of streams) {
       end();
       tell(err(reason));
@@ -187,6 +192,17 @@ export const createNode = (ports: NodePorts): Node => {
     random: ports.random.fork("identity"),
     clock,
     open: openProfile,
+  });
+
+  const backup = createBackupService({
+    backups: ports.backups,
+    vault,
+    identity,
+    crypto: ports.crypto,
+    clock,
+    log,
+    emit,
+    inTurn,
   });
 
   const closed = async (): Promise<ContractError> => {
@@ -219,6 +235,7 @@ export const createNode = (ports: NodePorts): Node => {
   };
 
   const own: Pick<Handlers, NodeOperation> = {
+    ...backup.handlers,
     "app.info": async () => ok(ports.info),
     "workspace.show": async () => {
       const status = await identity.vaultStatus();
@@ -244,7 +261,12 @@ export const createNode = (ports: NodePorts): Node => {
         emit({ type: "identityChanged" });
         return identity.vaultStatus();
       }),
-    "identity.create": (input) => inTurn(() => identity.create(input)),
+    "identity.create": (input) =>
+      inTurn(async () => {
+        // What a restore that a crash cut off left behind belongs to somebody else.
+        await ports.backups.discard();
+        return identity.create(input);
+      }),
     "identity.show": () => identity.show(),
     "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
     "settings.get": async () => ok(open?.core.settings() ?? {}),

@@ -14,6 +14,8 @@ import type { CryptoProvider } from "../protocol/crypto/provider.ts";
 import { createNobleProvider } from "../protocol/crypto/noble-provider.ts";
 import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
+import type { BackupPlaces } from "./adapters/backup/backup-host.ts";
+import { createBackupHost, finishRestore } from "./adapters/backup/backup-host.ts";
 import { createBlobFolder } from "./adapters/blob-folder.ts";
 import { files } from "./adapters/files.ts";
 import { createHighWaterMark } from "./adapters/high-water.ts";
@@ -51,6 +53,7 @@ export interface NodeConfig {
   readonly readerScript: URL;
   readonly historyScript: URL;
   readonly openerScript: URL;
+  readonly backupScript: URL;
   readonly createEngine: () => Engine;
   readonly shell: ShellHandlers;
   /** Called once when somebody asked the node to stop. */
@@ -85,12 +88,20 @@ const createCrypto = (): CryptoProvider => createNativeProvider(createNobleProvi
 const storageFailure = ({ type, message }: StorageError): ContractError =>
   contractError(type === "NewerSchema" ? "CorruptDatabase" : type, message);
 
+const backupPlaces = (dataDirectory: string): BackupPlaces => ({
+  dataDirectory,
+  database: path.join(dataDirectory, DATABASE),
+  blobs: path.join(dataDirectory, BLOBS),
+  highWater: path.join(dataDirectory, HIGH_WATER),
+});
+
 /** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
 const openStorage = async (
   { dataDirectory, log, readerScript, historyScript }: NodeConfig,
   clock: Clock,
   key: Uint8Array,
 ): Promise<Result<ProfileStorage, ContractError>> => {
+  finishRestore(backupPlaces(dataDirectory), log);
   const file = path.join(dataDirectory, DATABASE);
   const mark = path.join(dataDirectory, RUNNING_MARK);
   const size = existsSync(file) ? statSync(file).size : 0;
@@ -174,6 +185,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   const crypto = createCrypto();
   const node = createNode({
     vault: config.vault,
+    backups: createBackupHost(config.backupScript, backupPlaces(dataDirectory), log),
     openStorage: (key) => openStorage(config, clock, key),
     createEngine: config.createEngine,
     createOpener: () => createOpenerHost(config.openerScript, log),

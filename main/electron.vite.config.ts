@@ -12,6 +12,7 @@ const mainEntries = {
   "engine-process": at("main", "engine", "engine-process.ts"),
   "reader-worker": at("main", "adapters", "reader-worker.ts"),
   "opener-worker": at("main", "adapters", "opener-worker.ts"),
+  "backup-worker": at("main", "adapters", "backup", "backup-worker.ts"),
   "history-worker": at("main", "adapters", "history-worker.ts"),
 };
 

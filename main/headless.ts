@@ -20,7 +20,7 @@ const USAGE = `p2pcollab: notes shared without a server
   p2pcollab node --data-dir FOLDER [--listen HOST:PORT] [--no-mdns] [--passphrase-file FILE] [--log-level LEVEL]
       runs a node without a window until it is told to stop
   p2pcollab ctl --data-dir FOLDER OPERATION [JSON]
-      runs one operation on the node of that folder and prints its answer as JSON
+      runs one operation on the node of that folder and prints its answer as JSON; "-" reads the input from standard input
   p2pcollab ctl --help
       lists the operations
 `;
@@ -98,9 +98,11 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("./adapters/history-worker.ts", import.meta.url),
     openerScript: new URL("./adapters/opener-worker.ts", import.meta.url),
+    backupScript: new URL("./adapters/backup/backup-worker.ts", import.meta.url),
     createEngine: () => createEngineHost(log),
     shell: {
       "shell.pickFolder": unsupported,
+      "shell.pickFile": unsupported,
       "shell.pickSavePath": unsupported,
       "shell.openExternal": unsupported,
       "shell.copyText": unsupported,
@@ -148,7 +150,7 @@ const runControl = async (args: readonly string[]): Promise<void> => {
   if (name === undefined || rest.length > 0) return invalid("usage: p2pcollab ctl --data-dir FOLDER OPERATION [JSON]");
   let input: unknown;
   try {
-    input = json === undefined ? undefined : JSON.parse(json);
+    input = json === undefined ? undefined : JSON.parse(json === "-" ? readFileSync(0, "utf8") : json);
   } catch {
     return invalid("the input is not JSON.");
   }

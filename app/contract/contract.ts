@@ -190,6 +190,28 @@ const setBackground = object({
   whenClosed: optional(oneOf("automatic", "keep", "quit")),
   startAtLogin: optional(boolean),
 });
+/** 24 English words; longer than any of them allows. */
+const phrase = text(1, 1_000);
+const backupCreate = object({
+  /** That of the schedule when absent. */
+  folder: optional(text(1, MAX_PATH)),
+  /** A second way in besides the recovery phrase. */
+  passphrase: optional(passphrase),
+});
+const backupSchedule = object({ folder: optional(text(1, MAX_PATH)), every: oneOf("week", "never") });
+const backupVerify = object({
+  path: text(1, MAX_PATH),
+  phrase: optional(phrase),
+  passphrase: optional(passphrase),
+});
+const backupRestore = object({
+  path: text(1, MAX_PATH),
+  phrase: optional(phrase),
+  passphrase: optional(passphrase),
+  /** Protects the keys on this computer where it has no keychain. */
+  newPassphrase: optional(passphrase),
+});
+const pickFile = object({ endings: array(text(1, 20), 8) });
 const savePath = object({ name: text(1, 255) });
 const openExternal = object({ url: text(1, 2_000) });
 
@@ -257,9 +279,17 @@ export const contract = {
   "attachments.save": command<Input<typeof attachmentsSave>, T.SavedAttachment>(attachmentsSave),
   "attachments.policy": command<Input<typeof attachmentsPolicy>, null>(attachmentsPolicy),
   "storage.usage": query<undefined, T.StorageUsage>(nothing),
+  "backup.create": command<Input<typeof backupCreate>, T.BackupReport>(backupCreate),
+  "backup.cancel": command<undefined, null>(nothing),
+  "backup.status": query<undefined, T.BackupStatus>(nothing),
+  "backup.schedule": command<Input<typeof backupSchedule>, T.BackupStatus>(backupSchedule),
+  "backup.verify": command<Input<typeof backupVerify>, T.BackupReport>(backupVerify),
+  "backup.restore": command<Input<typeof backupRestore>, T.RestoredProfile>(backupRestore),
   "settings.get": query<undefined, Readonly<Record<string, string>>>(nothing),
   "settings.set": command<Input<typeof settingsSet>, null>(settingsSet),
   "shell.pickFolder": command<undefined, string | null>(nothing),
+  /** A file whose name ends in one of these, without the dot; null when the person thought better of it. */
+  "shell.pickFile": command<Input<typeof pickFile>, string | null>(pickFile),
   /** Where to save a file of that name; null when the person thought better of it. */
   "shell.pickSavePath": command<Input<typeof savePath>, string | null>(savePath),
   "shell.openExternal": command<Input<typeof openExternal>, null>(openExternal),

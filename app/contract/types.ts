@@ -503,6 +503,45 @@ export type OpenDocumentEvent =
   | { readonly type: "presence"; readonly present: readonly Presence[] };
 
 /** What `events` streams: which query's answer may have changed. */
+/** What a backup file holds. `chunks`: encrypted pieces of attachments. */
+export interface BackupReport {
+  readonly path: string;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  readonly name: string;
+  /** Fingerprint of the root key of whose backup it is. */
+  readonly identity: string;
+  readonly notebooks: number;
+  readonly documents: number;
+  readonly chunks: number;
+  readonly bytes: number;
+}
+
+/** Bytes of the phase under way; `total` is 0 while it is not known. */
+export interface BackupProgress {
+  readonly phase: "database" | "write" | "verify" | "read";
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface BackupStatus {
+  /** Where backups go. */
+  readonly folder: string | null;
+  readonly every: "week" | "never";
+  readonly running: BackupProgress | null;
+  /** The newest backup this device made; it was read back before it got its name. */
+  readonly last: BackupReport | null;
+  /** When the schedule makes the next one. */
+  readonly next: number | null;
+  /** Why the last one of the schedule was not made. */
+  readonly problem: { readonly type: string; readonly message: string; readonly at: number } | null;
+}
+
+export interface RestoredProfile {
+  readonly identity: Identity;
+  readonly contents: Omit<BackupReport, "path">;
+}
+
 export type AppEvent =
   | { readonly type: "identityChanged" }
   | { readonly type: "notebooksChanged" }
@@ -533,4 +572,7 @@ export type AppEvent =
     }
   /** A file on its way into a note, under the token `attachments.add` was given. */
   | { readonly type: "attachmentProgress"; readonly token: string; readonly done: number; readonly total: number }
+  | ({ readonly type: "backupProgress" } & BackupProgress)
+  /** A backup began, ended or was scheduled. */
+  | { readonly type: "backupChanged" }
   | { readonly type: "problem"; readonly error: { readonly type: string; readonly message: string } };

@@ -27,6 +27,17 @@ export interface IdentityService {
   /** Forgets the keys; what the profile holds must be closed before. */
   readonly lock: () => void;
   readonly create: (input: { readonly name: string; readonly passphrase?: string }) => Answer<IdentityCreated>;
+  /** Whether this data folder has no identity yet. */
+  readonly isEmpty: () => Answer<boolean>;
+  /**
+   * Takes over an identity that lived elsewhere, as `encodeProfileSecret` wrote it. `place` makes what belongs to it ready under the
+   * key it gets here; only then is the identity this data folder's.
+   */
+  readonly restore: (
+    encoded: Uint8Array,
+    passphrase: string | undefined,
+    place: (databaseKey: Uint8Array) => Answer<null>,
+  ) => Answer<Identity>;
   readonly show: () => Answer<Identity>;
   readonly confirmPhrase: (input: {
     readonly words: readonly { readonly index: number; readonly word: string }[];
@@ -105,6 +116,27 @@ export const createIdentityService = (deps: {
     });
   };
 
+  const isEmpty = async (): Answer<boolean> => {
+    if (profile !== undefined) return ok(false);
+    const status = await vaultStatus();
+    if (!status.ok) return status;
+    if (status.value.state === "absent") return ok(true);
+    if (status.value.state === "locked") return err(contractError("VaultLocked"));
+    const held = await vault.load();
+    return held.ok ? ok(held.value === undefined) : err(vaultFailure(held.error));
+  };
+
+  /** An unlocked vault that holds nothing yet. */
+  const openEmptyVault = async (passphrase: string | undefined): Answer<null> => {
+    const empty = await isEmpty();
+    if (!empty.ok) return empty;
+    if (!empty.value) return err(contractError("IdentityExists"));
+    const status = await vaultStatus();
+    if (!status.ok || status.value.state === "unlocked") return status.ok ? ok(null) : status;
+    const created = await vault.create(passphrase);
+    return created.ok ? ok(null) : err(vaultFailure(created.error));
+  };
+
   return {
     vaultStatus,
     show,
@@ -138,19 +170,25 @@ export const createIdentityService = (deps: {
       secret = undefined;
       vault.lock();
     },
+    isEmpty,
+    restore: async (encoded, passphrase, place) => {
+      const held = decodeProfileSecret(encoded);
+      const restored = held && profileOf(crypto, held);
+      if (held === undefined || restored === undefined) return err(contractError("BackupDamaged"));
+      const ready = await openEmptyVault(passphrase);
+      if (!ready.ok) return ready;
+      const key = vault.deriveKey(DATABASE_KEY);
+      if (!key.ok) return err(vaultFailure(key.error));
+      const placed = await place(key.value);
+      if (!placed.ok) return placed;
+      const stored = await vault.store(encoded);
+      if (!stored.ok) return err(vaultFailure(stored.error));
+      const entered = await enter(restored, held);
+      return entered.ok ? show() : entered;
+    },
     create: async ({ name, passphrase }) => {
-      if (profile !== undefined) return err(contractError("IdentityExists"));
-      const status = await vaultStatus();
-      if (!status.ok) return status;
-      if (status.value.state === "absent") {
-        const created = await vault.create(passphrase);
-        if (!created.ok) return err(vaultFailure(created.error));
-      } else {
-        if (status.value.state === "locked") return err(contractError("VaultLocked"));
-        const held = await vault.load();
-        if (!held.ok) return err(vaultFailure(held.error));
-        if (held.value !== undefined) return err(contractError("IdentityExists"));
-      }
+      const ready = await openEmptyVault(passphrase);
+      if (!ready.ok) return ready;
       const phrase = createPhrase(random);
       const seed = phraseSeed(phrase);
       const root = deriveRootKey(crypto, seed, 0);

@@ -39,6 +39,7 @@ export const startDesktopNode = (scripts: string, shell: ShellHandlers, requestS
       readerScript: pathToFileURL(path.join(scripts, "reader-worker.js")),
       historyScript: pathToFileURL(path.join(scripts, "history-worker.js")),
       openerScript: pathToFileURL(path.join(scripts, "opener-worker.js")),
+      backupScript: pathToFileURL(path.join(scripts, "backup-worker.js")),
       createEngine: () => createEngineHost(log, spawnUtilityProcess(utilityProcess)),
       shell,
       requestStop,

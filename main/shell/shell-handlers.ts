@@ -41,6 +41,16 @@ export const createShellHandlers = ({
       window === undefined ? await dialog.showOpenDialog(options) : await dialog.showOpenDialog(window, options);
     return ok(picked.canceled ? null : (picked.filePaths[0] ?? null));
   },
+  "shell.pickFile": async ({ endings }) => {
+    const window = current();
+    const options = {
+      properties: ["openFile"],
+      filters: [{ name: endings.map((ending) => `.${ending}`).join(", "), extensions: [...endings] }],
+    } satisfies Electron.OpenDialogOptions;
+    const picked =
+      window === undefined ? await dialog.showOpenDialog(options) : await dialog.showOpenDialog(window, options);
+    return ok(picked.canceled ? null : (picked.filePaths[0] ?? null));
+  },
   "shell.pickSavePath": async ({ name }) => {
     const window = current();
     const options = {

@@ -53,9 +53,11 @@ test("quitting right after typing does not wait for an engine that has not answe
     readerScript: new URL("../../main/adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("../../main/adapters/history-worker.ts", import.meta.url),
     openerScript: new URL("../../main/adapters/opener-worker.ts", import.meta.url),
+    backupScript: new URL("../../main/adapters/backup/backup-worker.ts", import.meta.url),
     createEngine: () => engine,
     shell: {
       "shell.pickFolder": unsupported,
+      "shell.pickFile": unsupported,
       "shell.pickSavePath": unsupported,
       "shell.openExternal": unsupported,
       "shell.copyText": unsupported,

@@ -170,6 +170,28 @@ export const openReader = (file: string, key: Uint8Array): SqliteDatabase => {
   return database;
 };
 
+/** Copies a database that may be in use into a new file under the same key, in its state of now; the writer is not held up. */
+export const snapshotInto = (file: string, key: Uint8Array, target: string): void => {
+  const database = new Database(file, { ...nativeBinding(), readonly: true, timeout: 5_000 });
+  try {
+    unlock(database, key);
+    database.prepare("VACUUM INTO ?").run(target);
+  } finally {
+    database.close();
+  }
+};
+
+/** Seals a database that nobody has open under another key. */
+export const changeKey = (file: string, from: Uint8Array, to: Uint8Array): void => {
+  const database = new Database(file, nativeBinding());
+  try {
+    unlock(database, from);
+    database.pragma(`rekey = 'raw:${Buffer.from(to).toString("hex")}'`);
+  } finally {
+    database.close();
+  }
+};
+
 /**
  * Moves a damaged database (with its WAL) out of the way, so that nothing of it is lost; `stamp` makes the name unique.
  * Returns the new path.

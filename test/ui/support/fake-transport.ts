@@ -8,6 +8,7 @@ import type {
   Activity,
   AppEvent,
   Background,
+  BackupStatus,
   DocumentSummary,
   Identity,
   HistorySession,
@@ -24,6 +25,7 @@ import type {
   SyncSummary,
 } from "../../../app/contract/types.ts";
 import type { Result } from "../../../protocol/kernel/result.ts";
+import { fakeBackup } from "./fake-backup.ts";
 import { noteChanges } from "./note-changes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 
@@ -52,7 +54,9 @@ export interface World {
   background: Background;
   /** What the system asked to open. */
   openedLink: string | null;
+  backup: BackupStatus;
   pickedFolder: string | null;
+  pickedFile: string | null;
   copied: readonly string[];
 }
 
@@ -117,7 +121,9 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   settings: {},
   background: { whenClosed: "automatic", startAtLogin: false, hasTray: true },
   openedLink: null,
+  backup: { folder: null, every: "never", running: null, last: null, next: null, problem: null },
   pickedFolder: "/home/ada/Notes",
+  pickedFile: "/media/stick/p2pcollab-Ada-Lovelace-0a1b2c3d-2026-11-15-094210.p2pcbak",
   copied: [],
   ...given,
 });
@@ -469,6 +475,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       }),
     "import.cancel": () => answer(null),
     "export.markdown": ({ path }) => answer({ path, documents: world.documents.length, attachments: 0, bytes: 1_234 }),
+    ...fakeBackup({ world, identity: IDENTITY, answer, refuse, emit }),
     "attachments.add": () => refuse("FileNotFound"),
     "attachments.list": () => answer([]),
     "attachments.fetch": () => refuse("AttachmentNotFound"),
@@ -484,6 +491,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     },
     "shell.pickSavePath": () => answer(null),
     "shell.pickFolder": () => answer(world.pickedFolder),
+    "shell.pickFile": () => answer(world.pickedFile),
     "shell.openExternal": () => answer(null),
     "shell.copyText": ({ text }) => {
       world.copied = [...world.copied, text];

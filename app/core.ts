@@ -26,6 +26,7 @@ import type { Log } from "./ports/log.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
 import type { StorageMeter } from "./ports/storage-meter.ts";
 import type { Store, StoreError } from "./ports/store.ts";
+import { createProxyService } from "./proxies/proxy-service.ts";
 import { createPortability } from "./portability/portability-service.ts";
 import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
 import { documentPage, folderCounts } from "./repositories/document-lists.ts";
@@ -193,9 +194,13 @@ export const createCore = (ports: CorePorts): Core => {
       stored: (topic, item, source) => {
         items.added(topic, item);
         peers.stored(topic, item, source);
+        proxies.stored(source);
         if (topic.kind === "rendezvous" && source !== undefined) invites.received(topic, item);
       },
-      topicsChanged: () => peers.topicsChanged(),
+      topicsChanged: () => {
+        peers.topicsChanged();
+        proxies.topicsChanged();
+      },
       sessionsEnded: () => documents.expireAll(),
       fault,
     },
@@ -261,6 +266,19 @@ export const createCore = (ports: CorePorts): Core => {
     delivered: statusChanged,
   });
 
+  const proxies = createProxyService({
+    store,
+    links: ports.links,
+    crypto,
+    random: random.fork("proxies"),
+    clock,
+    log,
+    repositories,
+    itemSet: (topic) => items.itemSet(topic),
+    changed: statusChanged,
+    fault,
+  });
+
   const documents = createDocumentService({
     store,
     engine,
@@ -304,6 +322,7 @@ export const createCore = (ports: CorePorts): Core => {
     log,
     repositories,
     peers,
+    proxies,
     documents,
     profile,
     changed: () => emit({ type: "invitesChanged" }),
@@ -379,12 +398,15 @@ export const createCore = (ports: CorePorts): Core => {
 
   const summary = (): SyncSummary => {
     const list = peers.list();
+    const safety = repositories.all().map((repository) => proxies.safety(repository));
     const backlogs = repositories.all().map(({ n }) => store.repositories.backlog(n));
     return {
       connectedPeers: list
         .filter(({ state, notebooks }) => state === "connected" && notebooks.length > 0)
         .map(({ id, name }) => ({ id, name })),
       visiblePeers: peers.visible(),
+      connectedProxies: proxies.connected(),
+      safe: safety.reduce((least, one) => (one.on < least.on ? one : least), safety[0] ?? { on: 0, of: 0 }),
       undelivered: backlogs.reduce((sum, { undelivered }) => sum + undelivered, 0),
       pending: backlogs.reduce((sum, { pending }) => sum + pending, 0),
       paused: ports.isPaused(),
@@ -394,6 +416,7 @@ export const createCore = (ports: CorePorts): Core => {
   const status = (): SyncStatus => ({
     listening: peers.listening(),
     peers: peers.list(),
+    proxies: proxies.list(),
     notebooks: repositories.all().map((repository) => {
       const { pending, undelivered } = store.repositories.backlog(repository.n);
       return {
@@ -402,6 +425,7 @@ export const createCore = (ports: CorePorts): Core => {
         entries: store.repositories.counts(repository.n).entries,
         pending,
         undelivered,
+        safe: proxies.safety(repository),
         connectedPeers: peers.connectedTo(repository),
         documents: store.documents
           .list(repository.n)
@@ -578,6 +602,9 @@ export const createCore = (ports: CorePorts): Core => {
 
     "peers.list": async () => ok(peers.list()),
     "peers.connect": ({ address }) => peers.connect(address),
+    "proxies.add": (input) => proxies.add(input),
+    "proxies.list": async () => ok(proxies.list()),
+    "proxies.remove": ({ proxy }) => proxies.remove(proxy),
     "sync.status": async () => ok(status()),
     "sync.summary": async () => ok(summary()),
 
@@ -618,6 +645,7 @@ export const createCore = (ports: CorePorts): Core => {
   repositories.open(profile, ports.isRolledBack);
   invites.open();
   peers.open();
+  proxies.open();
   attachments.open();
 
   return {
@@ -628,7 +656,10 @@ export const createCore = (ports: CorePorts): Core => {
     readAttachment: (notebook, blob) => attachments.read(notebook, blob),
     seal: () => repositories.sealAll(),
     index: () => indexer.resume(),
-    wake: () => peers.wake(),
+    wake: () => {
+      peers.wake();
+      proxies.wake();
+    },
     stop: async () => {
       isStopped = true;
       pendingStatus?.();
@@ -639,6 +670,8 @@ export const createCore = (ports: CorePorts): Core => {
       invites.stop();
       attachments.stop();
       const indexing = indexer.stop();
+      // First: whoever closes the laptop counts on the always-on nodes having everything.
+      await atMost("proxies", proxies.stop());
       await atMost("peers", peers.stop());
       copies.stop();
       // Before waiting for the indexer: it may be waiting for an engine that typing has only just started.

@@ -80,9 +80,12 @@ const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "notebooks.list": [],
   "invites.pending": [],
   "peers.list": [],
+  "proxies.list": [],
   "sync.summary": {
     connectedPeers: [],
     visiblePeers: 0,
+    connectedProxies: 0,
+    safe: { on: 0, of: 0 },
     undelivered: 0,
     pending: 0,
     paused: false,
@@ -214,7 +217,7 @@ export const createNode = (ports: NodePorts): Node => {
     if (open === undefined) {
       const error = await closed();
       if (error.type === "NoIdentity" && name === "sync.status")
-        return ok({ listening: listening.addresses, peers: [], notebooks: [] } satisfies SyncStatus);
+        return ok({ listening: listening.addresses, peers: [], proxies: [], notebooks: [] } satisfies SyncStatus);
       return error.type === "NoIdentity" && Object.hasOwn(EMPTY, name) ? ok(EMPTY[name]) : err(error);
     }
     const handler = open.core.handlers[name] as (input: unknown) => Promise<Result<unknown, ContractError>>;

@@ -139,6 +139,13 @@ const activityList = object({
 });
 const invitesJoin = object({ link: text(1, MAX_LINK) });
 const peersConnect = object({ address: text(1, 300) });
+/** A pasted link, or an address with the code that came with it. */
+const proxiesAdd = object({
+  link: optional(text(1, MAX_LINK)),
+  address: optional(text(1, 300)),
+  code: optional(text(1, 100)),
+});
+const proxyRef = object({ proxy: hexOf(32) });
 const importMarkdown = object({ path: text(1, MAX_PATH), notebook: notebookId });
 const importCancel = object({ notebook: notebookId });
 const exportMarkdown = object({ notebook: notebookId, path: text(1, MAX_PATH) });
@@ -265,6 +272,9 @@ export const contract = {
   "invites.decline": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),
   "peers.list": query<undefined, readonly T.Peer[]>(nothing),
   "peers.connect": command<Input<typeof peersConnect>, T.Peer>(peersConnect),
+  "proxies.add": command<Input<typeof proxiesAdd>, T.Proxy>(proxiesAdd),
+  "proxies.list": query<undefined, readonly T.Proxy[]>(nothing),
+  "proxies.remove": command<Input<typeof proxyRef>, null>(proxyRef),
   "sync.status": query<undefined, T.SyncStatus>(nothing),
   "sync.summary": query<undefined, T.SyncSummary>(nothing),
   "sync.pause": command<Input<typeof syncPause>, null>(syncPause),

@@ -25,6 +25,13 @@ export const ERROR_MESSAGES = {
   BadAddress: "That is not an address of the form host:port.",
   PeerUnreachable: "Nobody answers at that address.",
   HandshakeFailed: "The other side does not speak p2pcollab's protocol, or an older one.",
+  BadProxyLink: "That is not the link of an always-on node, or not all of it. Copy it again.",
+  BadProxyCode: "That code was used already or is not one of that always-on node. Ask its owner for a new one.",
+  ProxyCodeRequired: "That always-on node lets nobody in without a code. Ask its owner for one.",
+  NotAProxy:
+    "The computer at that address does not work as an always-on node, or it is not the one the link names. Check both.",
+  TooManyProxies: "You use eight always-on nodes already. Remove one first.",
+  ProxyNotFound: "You do not use that always-on node.",
   PortInUse: "That port is taken by another program. Choose another one.",
   DataDirectoryInUse: "Another p2pcollab already uses this data folder.",
   CorruptDatabase: "The database is damaged. It was set aside; restore a backup or sync from another device.",

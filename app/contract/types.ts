@@ -362,18 +362,49 @@ export interface Peer {
   readonly reason: string;
 }
 
+/** An always-on node that keeps and forwards what this identity's devices store, without being able to read it. */
+export interface Proxy {
+  /** Its static key, 64 hex digits. */
+  readonly id: string;
+  readonly address: string;
+  /** `guest`: known from an invite and used for the notebook behind it alone. */
+  readonly kind: "own" | "guest";
+  /**
+   * `waiting`: not reached; it is tried again. `noAccount`: it wants a code. `full`: the account's space is used up.
+   * `unreliable`: it handed out items that do not hold, or lost some it had acknowledged.
+   */
+  readonly state: "connecting" | "waiting" | "noAccount" | "syncing" | "synced" | "full" | "unreliable";
+  /** Why it is not `synced`, as a sentence; "" when there is nothing to say. */
+  readonly reason: string;
+  /** When it last answered, Unix milliseconds; null for never. */
+  readonly lastContact: number | null;
+  /** Items it has not acknowledged. */
+  readonly waiting: number;
+  /** Bytes charged to the account, and how many it may have; null until it said so. */
+  readonly used: number | null;
+  readonly quota: number | null;
+}
+
+/** On how many of one's always-on nodes everything is, by their own acknowledgement of each item. */
+export interface Safety {
+  readonly on: number;
+  readonly of: number;
+}
+
 export interface SyncStatus {
   /** host:port this node listens on. */
   readonly listening: readonly string[];
   readonly peers: readonly Peer[];
+  readonly proxies: readonly Proxy[];
   readonly notebooks: readonly {
     readonly id: string;
     readonly title: string;
     readonly entries: number;
     /** Received but not yet applicable: parents or keys are missing. */
     readonly pending: number;
-    /** Own entries that no other device has acknowledged. */
+    /** Own entries that no other device and no always-on node has acknowledged. */
     readonly undelivered: number;
+    readonly safe: Safety;
     readonly connectedPeers: number;
     readonly documents: readonly { readonly id: string; readonly title: string; readonly heads: readonly string[] }[];
   }[];
@@ -383,6 +414,10 @@ export interface SyncStatus {
 export interface SyncSummary {
   readonly connectedPeers: readonly { readonly id: string; readonly name: string | null }[];
   readonly visiblePeers: number;
+  /** Always-on nodes that answer. */
+  readonly connectedProxies: number;
+  /** Of the notebook that is on the fewest. */
+  readonly safe: Safety;
   readonly undelivered: number;
   readonly pending: number;
   /** Nothing is sent or received until it is resumed, or the app starts again. */

@@ -4,6 +4,7 @@ import type { Invite, InviteCreated, JoinStarted, PendingInvite } from "../contr
 import { storeFailure } from "../identities/identity-service.ts";
 import type { Profile } from "../identities/profile.ts";
 import type { PeerService } from "../peers/peer-service.ts";
+import type { ProxyService } from "../proxies/proxy-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store, TopicRow } from "../ports/store.ts";
@@ -113,12 +114,13 @@ export const createInviteService = (deps: {
   readonly log: Log;
   readonly repositories: RepositoryService;
   readonly peers: PeerService;
+  readonly proxies: Pick<ProxyService, "hints" | "meet" | "joined">;
   readonly documents: DocumentService;
   readonly profile: Profile;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InviteService => {
-  const { store, crypto, random, clock, log, repositories, peers, documents, profile } = deps;
+  const { store, crypto, random, clock, log, repositories, peers, proxies, documents, profile } = deps;
   const outgoing = new Map<number, Outgoing>();
   const incoming = new Map<number, Incoming>();
   const introducing = new Set<string>();
@@ -335,7 +337,7 @@ export const createInviteService = (deps: {
         attempt.state = "requested";
         break;
       case "welcomed":
-        attempt.state = welcomed(effect.welcome) ? "joined" : "failed";
+        attempt.state = welcomed(attempt.topic, effect.welcome) ? "joined" : "failed";
         attempt.notebook = bytesToHex(effect.welcome.rid);
         break;
       case "declined":
@@ -350,7 +352,7 @@ export const createInviteService = (deps: {
     deps.changed();
   };
 
-  const welcomed = (welcome: Welcome): boolean => {
+  const welcomed = (rendezvous: TopicRow, welcome: Welcome): boolean => {
     const known = repositories.byId(bytesToHex(welcome.rid));
     const held = new Set(known && store.repositories.epochs(known.n).map(({ eid }) => bytesToHex(eid)));
     // Read again after a restart, or a notebook this device has come back to.
@@ -366,6 +368,7 @@ export const createInviteService = (deps: {
       log.error("notebook not joined", { fault: adopted.error.type });
       return false;
     }
+    proxies.joined(rendezvous, adopted.value);
     deps.notebooksChanged();
     return true;
   };
@@ -429,7 +432,7 @@ export const createInviteService = (deps: {
     formatInviteLink({
       mode,
       secret,
-      proxies: [],
+      proxies: proxies.hints(),
       addresses: peers.listening().slice(0, MAX_ADDRESSES),
       label: (store.repositories.all().find(({ n }) => n === repository.n)?.title ?? "").slice(0, MAX_LABEL),
     });
@@ -582,7 +585,7 @@ export const createInviteService = (deps: {
     join: async (link) => {
       const parsed = parseInviteLink(link);
       if (!parsed.ok) return err(contractError("BadInvite"));
-      const { secret, label, addresses } = parsed.value;
+      const { secret, label, addresses, proxies: hints } = parsed.value;
       const keys = deriveInviteKeys(crypto, secret);
       const known = repositories.topicByPk(keys.topicKey.publicKey);
       if (known !== undefined && incoming.has(known.n)) return err(contractError("AlreadyMember"));
@@ -601,6 +604,7 @@ export const createInviteService = (deps: {
       save(topic.value, null, record);
       startJoiner(topic.value, record);
       for (const address of addresses) peers.offer(address);
+      proxies.meet(hints, topic.value);
       return ok({ id: idOf(topic.value), label });
     },
     pending: () => [

@@ -186,3 +186,23 @@ test("a removed topic or proxy leaves nothing behind", () => {
   expect(store.proxies.all()).toEqual([]);
   expect(database.prepare("SELECT count(*) AS n FROM proxy_outbox").get()).toEqual({ n: 0 });
 });
+
+test("an own item is undelivered until somebody has it, and again when the only proxy that had it is gone or is another one", () => {
+  const [first, second] = [addProxy(50), addProxy(51)];
+  for (const proxy of [first, second]) run(() => store.proxies.follow(proxy, TOPIC));
+  const oid = put(TOPIC, 1, true);
+  const undelivered = () => store.repositories.backlog(repository).undelivered;
+  expect(undelivered()).toBe(1);
+  for (const proxy of [first, second]) run(() => store.proxies.acknowledge(proxy, [oid]));
+  expect(undelivered()).toBe(0);
+  run(() => store.proxies.remove(first));
+  expect(undelivered(), "the second has it").toBe(0);
+  run(() => store.proxies.reset(second, filled(7, 16)));
+  expect(undelivered()).toBe(1);
+  run(() => store.proxies.acknowledge(second, [oid]));
+  run(() => store.proxies.owe(second, [oid]));
+  expect(undelivered(), "it lost the item").toBe(1);
+  run(() => store.entries.markDelivered([oid]));
+  run(() => store.proxies.remove(second));
+  expect(undelivered(), "another device has it").toBe(0);
+});

@@ -62,13 +62,21 @@ describe("the network panel", () => {
 
 describe("the status sentence", () => {
   const peer = (seed: number, name: string | null) => ({ id: hex(seed, 32), name });
-  const none = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false };
+  const none = {
+    connectedPeers: [],
+    visiblePeers: 0,
+    connectedProxies: 0,
+    safe: { on: 0, of: 0 },
+    undelivered: 0,
+    pending: 0,
+    paused: false,
+  };
 
   test.each([
     [null, "Asking the node…", ""],
     [none, "Not connected · nobody in sight", ""],
     [
-      { ...none, visiblePeers: 1, undelivered: 1200 },
+      { ...none, visiblePeers: 1, connectedProxies: 0, safe: { on: 0, of: 0 }, undelivered: 1200 },
       "Not connected · 1 device in sight",
       "1,200 changes only on this computer",
     ],

@@ -233,7 +233,15 @@ describe("the status line", () => {
     screen.getByText("2 changes only on this computer");
     node.emit({
       type: "syncChanged",
-      summary: { connectedPeers: [], visiblePeers: 2, undelivered: 1, pending: 3, paused: false },
+      summary: {
+        connectedPeers: [],
+        visiblePeers: 2,
+        connectedProxies: 0,
+        safe: { on: 0, of: 0 },
+        undelivered: 1,
+        pending: 3,
+        paused: false,
+      },
     });
     await screen.findByText("Not connected · 2 devices in sight", { selector: ".connection" });
     screen.getByText("1 change only on this computer · 3 changes waiting for missing parts");

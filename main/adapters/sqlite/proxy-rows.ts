@@ -16,6 +16,10 @@ const OWE =
   "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry";
 const OWE_TOPIC = `${OWE} WHERE topic = (SELECT n FROM topic WHERE pk = @pk) ON CONFLICT DO NOTHING`;
 const QUEUED = 0;
+/** Own items that only this proxy had acknowledged are on this computer alone again. */
+const TAKE_BACK = `UPDATE entry SET delivered = 0 WHERE own = 1 AND delivered = 2 AND NOT EXISTS
+  (SELECT 1 FROM proxy_topic WHERE proxy_topic.proxy <> @proxy AND proxy_topic.pk = (SELECT pk FROM topic WHERE n = entry.topic)
+     AND NOT EXISTS (SELECT 1 FROM proxy_outbox WHERE proxy_outbox.entry = entry.n AND proxy_outbox.proxy = proxy_topic.proxy))`;
 
 export const createProxyRows = ({ write, one, many }: Statements): ProxyStore => ({
   add: (row, now) =>
@@ -42,6 +46,7 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
     write("UPDATE proxy SET addresses = ? WHERE n = ?", JSON.stringify(addresses), n);
   },
   remove: (n) => {
+    write(TAKE_BACK, { proxy: n });
     write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
     write("DELETE FROM proxy_topic WHERE proxy = ?", n);
     write("DELETE FROM proxy WHERE n = ?", n);
@@ -62,6 +67,7 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
     write("UPDATE proxy SET bad_items = bad_items + ? WHERE n = ?", count, n);
   },
   reset: (n, incarnation) => {
+    write(TAKE_BACK, { proxy: n });
     write("UPDATE proxy SET incarnation = ? WHERE n = ?", incarnation, n);
     write("UPDATE proxy_topic SET cursor = NULL WHERE proxy = ?", n);
     write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
@@ -109,12 +115,14 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
   },
   acknowledge: (n, oids) => {
     let count = 0;
-    for (const oid of oids)
+    for (const oid of oids) {
       count += write(
         "DELETE FROM proxy_outbox WHERE proxy = ? AND entry = (SELECT n FROM entry WHERE oid = ?)",
         n,
         oid,
       ).changes;
+      write("UPDATE entry SET delivered = 2 WHERE oid = ? AND own = 1 AND delivered = 0", oid);
+    }
     return count;
   },
   refuse: (n, oid, status) => {
@@ -127,7 +135,10 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
   },
   owe: (n, oids) => {
     let count = 0;
-    for (const oid of oids) count += write(`${OWE} WHERE oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid }).changes;
+    for (const oid of oids) {
+      count += write(`${OWE} WHERE oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid }).changes;
+      write("UPDATE entry SET delivered = 0 WHERE oid = ? AND delivered = 2", oid);
+    }
     return count;
   },
   backlog: (n) =>

@@ -20,7 +20,7 @@ CREATE TABLE topic(n INTEGER PRIMARY KEY, pk BLOB NOT NULL UNIQUE CHECK(length(p
   kind INTEGER NOT NULL, read_key BLOB NOT NULL CHECK(length(read_key)=32), topic_seed BLOB) STRICT;
 
 -- state: 0 stored 1 no-key 2 opened 3 pending 4 valid 5 void 6 malformed 7 quarantined 8 deferred
--- delivered: whether another device has acknowledged it; wire comes last, as what stands behind it costs reading it
+-- delivered: 1 another device has acknowledged it 2 only a proxy has; wire comes last, as what stands behind it costs reading it
 CREATE TABLE entry(n INTEGER PRIMARY KEY, oid BLOB NOT NULL UNIQUE CHECK(length(oid)=32), topic INTEGER NOT NULL REFERENCES topic(n),
   kind INTEGER NOT NULL, gen INTEGER NOT NULL, iid BLOB, state INTEGER NOT NULL, own INTEGER NOT NULL DEFAULT 0,
   delivered INTEGER NOT NULL DEFAULT 0, arrived_at INTEGER NOT NULL, wire BLOB NOT NULL) STRICT;

@@ -407,7 +407,7 @@ export const createStore = (
       markDelivered: (oids) => {
         let marked = 0;
         for (const oid of oids)
-          marked += write("UPDATE entry SET delivered = 1 WHERE oid = ? AND own = 1 AND delivered = 0", oid).changes;
+          marked += write("UPDATE entry SET delivered = 1 WHERE oid = ? AND own = 1 AND delivered <> 1", oid).changes;
         return marked;
       },
       newest: () => one<{ n: number | null }>("SELECT max(n) AS n FROM entry")?.n ?? 0,

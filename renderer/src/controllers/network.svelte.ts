@@ -17,7 +17,13 @@ export interface Network {
   /** Holds everything that would be sent or received, or goes on. */
   readonly pause: (paused: boolean) => Promise<Problem | null>;
   readonly connect: (address: string) => Promise<Problem | null>;
+  /** Uses an always-on node: by its link, or by its address and the code for it ("" for none). */
+  readonly addProxy: (linkOrAddress: string, code: string) => Promise<Problem | null>;
+  readonly removeProxy: (id: string) => Promise<Problem | null>;
 }
+
+/** Links of ours have a scheme, addresses have not. */
+export const isProxyLink = (text: string): boolean => text.trim().startsWith("p2pc:");
 
 export const createNetwork = (api: Api, hub: EventHub): Network => {
   let summary = $state.raw<SyncSummary | null>(null);
@@ -71,6 +77,22 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
       const connected = await api.call("peers.connect", { address: address.trim() });
       reloadIfWatched();
       return connected.ok ? null : problemOf(connected.error);
+    },
+    addProxy: async (linkOrAddress, code) => {
+      const given = linkOrAddress.trim();
+      const added = await api.call(
+        "proxies.add",
+        isProxyLink(given)
+          ? { link: given }
+          : { address: given, ...(code.trim() === "" ? {} : { code: code.trim() }) },
+      );
+      reloadIfWatched();
+      return added.ok ? null : problemOf(added.error);
+    },
+    removeProxy: async (id) => {
+      const removed = await api.call("proxies.remove", { proxy: id });
+      reloadIfWatched();
+      return removed.ok ? null : problemOf(removed.error);
     },
   };
 };

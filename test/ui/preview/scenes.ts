@@ -49,7 +49,15 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   nag: () => ({ world: sampleWorld({ identity: { ...IDENTITY, phraseConfirmed: false } }) }),
   alone: () => ({
     world: sampleWorld({
-      summary: { connectedPeers: [], visiblePeers: 0, undelivered: 14, pending: 0, paused: false },
+      summary: {
+        connectedPeers: [],
+        visiblePeers: 0,
+        connectedProxies: 0,
+        safe: { on: 0, of: 0 },
+        undelivered: 14,
+        pending: 0,
+        paused: false,
+      },
     }),
   }),
   many: () => ({ world: sampleWorld({ documents: manyNotes() }) }),
@@ -122,8 +130,16 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   }),
   "network-empty": () => ({
     world: sampleWorld({
-      summary: { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false },
-      status: { listening: [], peers: [], notebooks: [] },
+      summary: {
+        connectedPeers: [],
+        visiblePeers: 0,
+        connectedProxies: 0,
+        safe: { on: 0, of: 0 },
+        undelivered: 0,
+        pending: 0,
+        paused: false,
+      },
+      status: { listening: [], peers: [], proxies: [], notebooks: [] },
     }),
   }),
 };

@@ -19,6 +19,7 @@ import type {
   NotebookCopies,
   NoteDiff,
   Peer,
+  Proxy,
   PendingInvite,
   Protection,
   SyncStatus,
@@ -88,7 +89,15 @@ const NO_COPIES: NotebookCopies = {
   undelivered: 0,
   storage: { snapshots: 0, history: 0, items: 0, files: 0, allFiles: 0 },
 };
-const EMPTY_SUMMARY: SyncSummary = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false };
+const EMPTY_SUMMARY: SyncSummary = {
+  connectedPeers: [],
+  visiblePeers: 0,
+  connectedProxies: 0,
+  safe: { on: 0, of: 0 },
+  undelivered: 0,
+  pending: 0,
+  paused: false,
+};
 
 export const IDENTITY: Identity = {
   id: hex(5, 32),
@@ -117,7 +126,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   invites: [],
   peers: [],
   summary: EMPTY_SUMMARY,
-  status: { listening: ["192.168.1.12:4040"], peers: [], notebooks: [] },
+  status: { listening: ["192.168.1.12:4040"], peers: [], proxies: [], notebooks: [] },
   settings: {},
   background: { whenClosed: "automatic", startAtLogin: false, hasTray: true },
   openedLink: null,
@@ -458,6 +467,27 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.status = { ...world.status, peers: [...world.status.peers, peer] };
       emit({ type: "peersChanged" });
       return answer(peer);
+    },
+    "proxies.list": () => answer(world.status.proxies),
+    "proxies.add": ({ link, address }) => {
+      if (link !== undefined && !link.startsWith("p2pc:x/")) return refuse("BadProxyLink");
+      const proxy: Proxy = {
+        id: nextId(32),
+        address: address ?? "198.51.100.7:4040",
+        kind: "own",
+        state: "syncing",
+        reason: "",
+        lastContact: null,
+        waiting: 2,
+        used: 0,
+        quota: 1_000_000_000,
+      };
+      world.status = { ...world.status, proxies: [...world.status.proxies, proxy] };
+      return answer(proxy);
+    },
+    "proxies.remove": ({ proxy }) => {
+      world.status = { ...world.status, proxies: world.status.proxies.filter(({ id }) => id !== proxy) };
+      return answer(null);
     },
     "sync.status": () => answer(world.status),
     "sync.summary": () => answer(world.summary),

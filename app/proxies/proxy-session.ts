@@ -1,0 +1,537 @@
+import type { Clock } from "../ports/clock.ts";
+import type { Link, LinkError, Links } from "../ports/links.ts";
+import type { Log } from "../ports/log.ts";
+import type { ProxyRow } from "../ports/proxy-store.ts";
+import type { Store, StoreError, TopicRow } from "../ports/store.ts";
+import type { RepositoryService } from "../repositories/repository-service.ts";
+import type { CryptoProvider, DhKeyPair } from "../../protocol/crypto/provider.ts";
+import { proxyCheck } from "../../protocol/entry/item.ts";
+import { exhaustive } from "../../protocol/kernel/assert.ts";
+import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import { randomBelow } from "../../protocol/kernel/random.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { err } from "../../protocol/kernel/result.ts";
+import { after, durationMs } from "../../protocol/kernel/time.ts";
+import { createProxyClient } from "../../protocol/proxy/client.ts";
+import type {
+  ProxyClientEffect,
+  ProxyClientEvent,
+  ProxyClientState,
+  ProxyQuestion,
+  ProxyTopic,
+  ProxyTopicState,
+} from "../../protocol/proxy/client-events.ts";
+import type { ProxyAnswer } from "../../protocol/proxy/messages.ts";
+import { PROXY_APPLICATION, PUSH_STATUS } from "../../protocol/proxy/messages.ts";
+import { decodeProxyMessage, encodeProxyMessage, MAX_TOPICS_PER_MESSAGE } from "../../protocol/proxy/wire.ts";
+import type { ItemSet } from "../../protocol/reconcile/item-set.ts";
+
+/** What became of a connection to a proxy so far. */
+export interface ProxyProgress {
+  readonly state: ProxyClientState;
+  /** Attempts to connect in a row that failed. */
+  readonly failures: number;
+  /** Why it is not online, as a sentence; "" when there is nothing to say. */
+  readonly reason: string;
+  /** Why the last attempt to connect failed. */
+  readonly fault: LinkError["type"] | undefined;
+  /** Topics that are not up to date. */
+  readonly behind: number;
+  /** Something was not taken for want of space. */
+  readonly isFull: boolean;
+  /** The code was refused. */
+  readonly isCodeBad: boolean;
+}
+
+/** One proxy of this identity: connection, cursors and outbox. */
+export interface ProxySession {
+  readonly n: number;
+  readonly start: () => void;
+  readonly progress: () => ProxyProgress;
+  /** Follows these topics and no others; what is followed no more is forgotten at the proxy. */
+  readonly follow: (topics: readonly TopicRow[]) => void;
+  /** An item was stored; `source` is where it came from, undefined for an own one. */
+  readonly stored: (source: object | undefined) => void;
+  /** A new code is there to be redeemed. */
+  readonly redeem: () => void;
+  /** The answer, or null when the session ended before. */
+  readonly ask: (question: ProxyQuestion) => Promise<ProxyAnswer | null>;
+  /** Gives topics up at the proxy, which deletes what nobody else keeps there; settles when it has answered. */
+  readonly forget: (topics: readonly Uint8Array[]) => Promise<unknown>;
+  /** Settles when the proxy has every own item, or does not answer. */
+  readonly drained: () => Promise<void>;
+  readonly wake: () => void;
+  readonly stop: () => void;
+}
+
+/** data.md section 9.4: 0 to 1 s on top of the batching of edits. */
+const OWN_DELAY_MS = 1_000;
+/** Items of others have mostly reached the proxy by themselves before: whoever made them pushes them there too. */
+const LEARNED_DELAY_MS = 3_000;
+const LEARNED_SPREAD_MS = 5_000;
+/** How often the time of the last answer is written down. */
+const CONTACT_MS = 60_000;
+
+export const createProxySession = (
+  deps: {
+    readonly store: Store;
+    readonly links: Links;
+    readonly crypto: CryptoProvider;
+    readonly random: RandomSource;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly repositories: RepositoryService;
+    readonly itemSet: (topic: Uint8Array) => ItemSet;
+    readonly changed: () => void;
+    readonly fault: (error: StoreError) => void;
+  },
+  given: ProxyRow,
+): ProxySession => {
+  const { store, links, crypto, random, clock, log, repositories } = deps;
+  const { n, staticKey, kind } = given;
+  const account: DhKeyPair = crypto.dhKeyPair(given.accountKey);
+  let wanted = new Set<string>();
+  let link: Link | undefined;
+  let isDialling = false;
+  let isAbandoned = false;
+  let isStopped = false;
+  let state: ProxyClientState = "offline";
+  let failures = 0;
+  let reason = "";
+  let fault: LinkError["type"] | undefined;
+  /** Topics the proxy has no room for. */
+  const refused = new Set<string>();
+  let isPushRefused = false;
+  let isCodeBad = false;
+  let contactAt = 0;
+  const behind = new Set<string>();
+  let learnedFrom = clock.monotonic();
+  let learnedTimer: (() => void) | undefined;
+  let ownTimer: (() => void) | undefined;
+  let timer: (() => void) | undefined;
+  /** Replaced when a page could not be stored or the positions mean something else: what was handed over before sets no cursor. */
+  let trusted = {};
+  const questions = new Map<number, (answer: ProxyAnswer | null) => void>();
+  let nextQuestion = 1;
+  const draining: (() => void)[] = [];
+
+  const write = (work: () => void): boolean => {
+    const written = store.transaction(work);
+    if (!written.ok) deps.fault(written.error);
+    return written.ok;
+  };
+
+  /** What the machine follows: the wanted topics with their cursors. */
+  const followed = (): readonly ProxyTopic[] =>
+    store.proxies
+      .topics(n)
+      .filter(({ pk }) => wanted.has(bytesToHex(pk)))
+      .map(({ pk, cursor }) => ({ pk, cursor, live: true, pin: kind === "own" }));
+
+  const machine = createProxyClient(
+    {
+      crypto,
+      random: random.fork("client"),
+      source: {
+        outbox: (limit, bytes, held) => {
+          const without = [...held].flatMap((hex) => {
+            const pk = hexToBytes(hex);
+            return (pk === undefined ? undefined : repositories.topicByPk(pk)?.n) ?? [];
+          });
+          const learned = clock.monotonic() >= learnedFrom;
+          return store.proxies
+            .owed(n, { learned, limit, bytes, without })
+            .map(({ oid, topicPk, wire }) => ({ oid, topic: topicPk, wire }));
+        },
+        itemSet: deps.itemSet,
+      },
+    },
+    { incarnation: given.incarnation, topics: [] },
+  );
+
+  const events: ProxyClientEvent[] = [];
+  let isRunning = false;
+  /** What an effect brings about waits until all effects of the event before it are carried out. */
+  const dispatch = (event: ProxyClientEvent): void => {
+    events.push(event);
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      for (let next = events.shift(); next !== undefined; next = events.shift())
+        for (const effect of machine.handle(next, clock.monotonic())) run(effect);
+    } finally {
+      isRunning = false;
+    }
+    timer?.();
+    timer = undefined;
+    const deadline = machine.nextDeadline();
+    if (deadline !== undefined)
+      timer = clock.after(durationMs(Math.max(0, deadline - clock.monotonic())), () =>
+        dispatch({ type: "deadlineReached" }),
+      );
+  };
+
+  const run = (effect: ProxyClientEffect): void => {
+    switch (effect.type) {
+      case "dial":
+        void dial();
+        return;
+      case "hangUp":
+        if (link === undefined) isAbandoned = isDialling;
+        else link.close();
+        return;
+      case "send":
+        link?.send(encodeProxyMessage(effect.message), effect.urgent ? "urgent" : "bulk");
+        return;
+      case "stateChanged":
+        onState(effect.state, effect.failures);
+        return;
+      case "limitsChanged": {
+        const { used, quota } = effect.limits;
+        write(() => store.proxies.setContact(n, clock.unix(), { used, quota }));
+        deps.changed();
+        return;
+      }
+      case "incarnationChanged":
+        trusted = {};
+        write(() => store.proxies.reset(n, effect.incarnation));
+        return;
+      case "itemsReceived":
+        take(effect);
+        return;
+      case "liveReceived":
+        // Carets and unsealed keystrokes are sent to connected devices only: their replay protection needs both sides.
+        return;
+      case "pushed":
+        onPushed(effect);
+        return;
+      case "proxyLacks":
+        onLack(effect.oids);
+        return;
+      case "topicStateChanged":
+        onTopic(bytesToHex(effect.topic), effect.state);
+        return;
+      case "answered": {
+        const settle = questions.get(effect.token);
+        questions.delete(effect.token);
+        settle?.(effect.answer);
+        return;
+      }
+      case "proxyViolated":
+        log.info("proxy broke a rule", { rule: effect.rule });
+        reason = `The always-on node broke rule ${effect.rule} of the protocol.`;
+        return;
+      default:
+        exhaustive(effect);
+    }
+  };
+
+  const open = async (): Promise<Result<Link, LinkError>> => {
+    const row = store.proxies.find(staticKey);
+    let failed: Result<Link, LinkError> = err({ type: "BadAddress", message: "There is no address to try." });
+    for (const address of row?.addresses ?? []) {
+      const dialled = await links.dial(address, {
+        application: PROXY_APPLICATION,
+        staticKey: account,
+        remoteStatic: staticKey,
+      });
+      if (dialled.ok || isAbandoned || isStopped) return dialled;
+      failed = dialled;
+    }
+    return failed;
+  };
+
+  const dial = async (): Promise<void> => {
+    isDialling = true;
+    isAbandoned = false;
+    const opened = await open();
+    isDialling = false;
+    if (!opened.ok) {
+      reason = opened.error.message;
+      fault = opened.error.type;
+      dispatch({ type: "linkClosed" });
+      return;
+    }
+    if (isAbandoned || isStopped) {
+      opened.value.close();
+      dispatch({ type: "linkClosed" });
+      return;
+    }
+    reason = "";
+    fault = undefined;
+    link = opened.value;
+    dispatch({ type: "linkOpened" });
+    opened.value.start({
+      message: (bytes) => {
+        const message = decodeProxyMessage(bytes);
+        if (message.ok) dispatch({ type: "messageReceived", message: message.value });
+        else {
+          reason = "The always-on node sent a message that cannot be read.";
+          link?.close();
+        }
+      },
+      closed: (why) => {
+        link = undefined;
+        if (reason === "") reason = why;
+        dispatch({ type: "linkClosed" });
+      },
+    });
+  };
+
+  const onState = (next: ProxyClientState, failed: number): void => {
+    state = next;
+    failures = failed;
+    if (next === "online") {
+      isCodeBad = false;
+      preferAddress();
+      touch();
+      forgetGone();
+    } else {
+      behind.clear();
+      refused.clear();
+      settleDrained();
+    }
+    if (next === "noAccount") redeem();
+    deps.changed();
+  };
+
+  /** The address that answered is tried first the next time. */
+  const preferAddress = (): void => {
+    const addresses = store.proxies.find(staticKey)?.addresses ?? [];
+    const answered = addresses.find((address) => address === link?.address);
+    if (answered === undefined || addresses[0] === answered) return;
+    write(() => store.proxies.setAddresses(n, [answered, ...addresses.filter((address) => address !== answered)]));
+  };
+
+  const touch = (): void => {
+    const now = clock.unix();
+    if (now - contactAt < CONTACT_MS) return;
+    contactAt = now;
+    write(() => store.proxies.setContact(n, now, undefined));
+  };
+
+  const onTopic = (topic: string, next: ProxyTopicState): void => {
+    if (next === "current" || next === "refused") behind.delete(topic);
+    else behind.add(topic);
+    if (next === "refused") refused.add(topic);
+    else refused.delete(topic);
+    if (next === "current") touch();
+    deps.changed();
+  };
+
+  const take = ({ token, topic: pk, wires, cursor }: Extract<ProxyClientEffect, { type: "itemsReceived" }>): void => {
+    const topic = repositories.topicByPk(pk);
+    if (topic === undefined) {
+      dispatch({ type: "itemsStored", token, stored: true });
+      return;
+    }
+    const handed = trusted;
+    const source = session;
+    repositories.ingest(
+      topic,
+      wires,
+      {
+        source,
+        isAcknowledged: false,
+        covered: (results) => {
+          const held = results.filter(({ status }) => status === 0 || status === 1).map(({ oid }) => oid);
+          store.proxies.acknowledge(n, held);
+          if (cursor !== null && handed === trusted) store.proxies.setCursor(n, pk, cursor);
+        },
+      },
+      (results) => {
+        const stored = results.every(({ status }) => status !== 4);
+        if (!stored) trusted = {};
+        if (results.some(({ status }) => status === 2)) countBad(topic, wires);
+        dispatch({ type: "itemsStored", token, stored });
+        deps.changed();
+      },
+    );
+  };
+
+  /** Only what anybody can see to be wrong is the proxy's fault; the rest is its author's. */
+  const countBad = ({ pk }: TopicRow, wires: readonly Uint8Array[]): void => {
+    const bad = wires.filter((wire) => {
+      const item = proxyCheck(crypto, wire);
+      return !item.ok || !bytesEqual(item.value.topicPk, pk);
+    }).length;
+    if (bad === 0) return;
+    log.warn("proxy handed out broken items", { count: bad });
+    write(() => store.proxies.addBadItems(n, bad));
+  };
+
+  const onPushed = ({ results, cursors }: Extract<ProxyClientEffect, { type: "pushed" }>): void => {
+    const held: Uint8Array[] = [];
+    const dead: (typeof results)[number][] = [];
+    let isShort = false;
+    for (const result of results) {
+      const { status } = result;
+      if (status === PUSH_STATUS.stored || status === PUSH_STATUS.duplicate || status === PUSH_STATUS.retired)
+        held.push(result.oid);
+      else if (status === PUSH_STATUS.bad || status === PUSH_STATUS.tooBig) dead.push(result);
+      else isShort ||= status === PUSH_STATUS.quota || status === PUSH_STATUS.notPinned;
+    }
+    isPushRefused = isShort;
+    for (const { status, oid } of dead)
+      log.error("proxy refused an item for good", { status, oid: bytesToHex(oid.subarray(0, 4)) });
+    write(() => {
+      store.proxies.acknowledge(n, held);
+      for (const { oid, status } of dead) store.proxies.refuse(n, oid, status);
+    });
+    // Behind whatever is still being stored: a cursor covers everything before it.
+    const handed = trusted;
+    for (const { topic: pk, cursor } of cursors) {
+      const topic = repositories.topicByPk(pk);
+      if (topic !== undefined)
+        repositories.ingest(
+          topic,
+          [],
+          {
+            source: session,
+            isAcknowledged: false,
+            covered: () => {
+              if (handed === trusted) store.proxies.setCursor(n, pk, cursor);
+            },
+          },
+          () => undefined,
+        );
+    }
+    touch();
+    if (store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] }).length === 0) settleDrained();
+    deps.changed();
+  };
+
+  const onLack = (oids: readonly Uint8Array[]): void => {
+    write(() => {
+      const lost = store.proxies.owe(n, oids);
+      if (lost === 0) return;
+      log.warn("proxy lost acknowledged items", { count: lost });
+      store.proxies.addBadItems(n, lost);
+    });
+    dispatch({ type: "outboxChanged" });
+  };
+
+  const settleDrained = (): void => {
+    for (const settle of draining.splice(0)) settle();
+  };
+
+  const ask: ProxySession["ask"] = (question) =>
+    new Promise((resolve) => {
+      const token = nextQuestion++;
+      questions.set(token, resolve);
+      dispatch({ type: "ask", token, question });
+    });
+
+  const redeem = (): void => {
+    const code = store.proxies.find(staticKey)?.code ?? null;
+    if (code === null) return;
+    void ask({ type: "redeem", code }).then((answer) => {
+      if (answer === null) return;
+      isCodeBad = answer.type !== "account";
+      write(() => store.proxies.redeemed(n));
+      deps.changed();
+    });
+  };
+
+  const forget: ProxySession["forget"] = (gone) => {
+    const pages = Array.from({ length: Math.ceil(gone.length / MAX_TOPICS_PER_MESSAGE) }, (_, page) =>
+      gone.slice(page * MAX_TOPICS_PER_MESSAGE, (page + 1) * MAX_TOPICS_PER_MESSAGE),
+    );
+    return Promise.all(
+      pages.map(async (topics) => {
+        const answer = await ask({ type: "unsubscribe", topics, forget: true });
+        if (answer?.type !== "done") return;
+        write(() => {
+          for (const pk of topics) if (!wanted.has(bytesToHex(pk))) store.proxies.unfollow(n, pk);
+        });
+      }),
+    );
+  };
+
+  /** Topics that are followed here no more are given up at the proxy, and only then forgotten. */
+  const forgetGone = (): void => {
+    if (state !== "online") return;
+    const followedThere = store.proxies.topics(n).map(({ pk }) => pk);
+    void forget(followedThere.filter((pk) => !wanted.has(bytesToHex(pk))));
+  };
+
+  const flushSoon = (): void => {
+    ownTimer ??= clock.after(durationMs(randomBelow(random, OWN_DELAY_MS)), () => {
+      ownTimer = undefined;
+      dispatch({ type: "outboxChanged" });
+    });
+  };
+
+  const session: ProxySession = {
+    n,
+    start: () => dispatch({ type: "started" }),
+    progress: () => ({
+      state,
+      failures,
+      reason,
+      fault,
+      behind: behind.size,
+      isFull: isPushRefused || refused.size > 0,
+      isCodeBad,
+    }),
+    follow: (topics) => {
+      if (isStopped) return;
+      wanted = new Set(topics.map(({ pk }) => bytesToHex(pk)));
+      const known = new Set(store.proxies.topics(n).map(({ pk }) => bytesToHex(pk)));
+      const fresh = topics.filter(({ pk }) => !known.has(bytesToHex(pk)));
+      if (
+        fresh.length > 0 &&
+        !write(() => {
+          for (const { pk } of fresh) store.proxies.follow(n, pk);
+        })
+      )
+        return;
+      dispatch({ type: "topicsChanged", topics: followed() });
+      if (fresh.length > 0) flushSoon();
+      forgetGone();
+    },
+    stored: (source) => {
+      if (isStopped || source === session) return;
+      if (source === undefined) {
+        flushSoon();
+        return;
+      }
+      if (learnedTimer !== undefined) return;
+      const delay = durationMs(LEARNED_DELAY_MS + randomBelow(random, LEARNED_SPREAD_MS));
+      learnedFrom = after(clock.monotonic(), delay);
+      learnedTimer = clock.after(delay, () => {
+        learnedTimer = undefined;
+        dispatch({ type: "outboxChanged" });
+      });
+    },
+    redeem: () => {
+      if (state === "noAccount") redeem();
+    },
+    ask,
+    forget,
+    drained: () =>
+      new Promise((resolve) => {
+        const owed = store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] });
+        if (state !== "online" || owed.length === 0) {
+          resolve();
+          return;
+        }
+        draining.push(resolve);
+        dispatch({ type: "outboxChanged" });
+      }),
+    wake: () => {
+      link?.probe();
+      dispatch({ type: "started" });
+    },
+    stop: () => {
+      isStopped = true;
+      ownTimer?.();
+      learnedTimer?.();
+      dispatch({ type: "stopped" });
+      timer?.();
+      settleDrained();
+    },
+  };
+  return session;
+};

@@ -220,8 +220,8 @@ export const createProxyService = (deps: {
     const refusal = await admitted(session);
     if (refusal === undefined) return ok(describe(store.proxies.find(staticPk) ?? row));
     // What was used before stays: it may only be out of reach now.
-    if (known === undefined) forget(row.n);
-    return err(refusal);
+    const left = known === undefined ? forget(row.n) : ok(null);
+    return left.ok ? err(refusal) : left;
   };
 
   const within = (work: Promise<unknown>, limit: typeof FORGET_TIMEOUT): Promise<void> =>
@@ -253,8 +253,12 @@ export const createProxyService = (deps: {
       if (isStopped) return;
       for (const row of store.proxies.all()) {
         const topics = topicsFor(row);
-        if (row.kind === "guest" && topics.length === 0) forget(row.n);
-        else sessions.get(row.n)?.follow(topics);
+        if (row.kind === "own" || topics.length > 0) {
+          sessions.get(row.n)?.follow(topics);
+          continue;
+        }
+        const left = forget(row.n);
+        if (!left.ok) deps.log.warn("guest not forgotten", { fault: left.error.type });
       }
     },
     stored: (source) => {

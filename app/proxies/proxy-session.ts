@@ -196,6 +196,8 @@ export const createProxySession = (
       case "incarnationChanged":
         trusted = {};
         write(() => store.proxies.reset(n, effect.incarnation));
+        // The machine has looked into the outbox before this filled it.
+        dispatch({ type: "outboxChanged" });
         return;
       case "itemsReceived":
         take(effect);
@@ -378,25 +380,8 @@ export const createProxySession = (
     write(() => {
       store.proxies.acknowledge(n, held);
       for (const { oid, status } of dead) store.proxies.refuse(n, oid, status);
+      for (const { topic, cursor } of cursors) store.proxies.setCursor(n, topic, cursor);
     });
-    // Behind whatever is still being stored: a cursor covers everything before it.
-    const handed = trusted;
-    for (const { topic: pk, cursor } of cursors) {
-      const topic = repositories.topicByPk(pk);
-      if (topic !== undefined)
-        repositories.ingest(
-          topic,
-          [],
-          {
-            source: session,
-            isAcknowledged: false,
-            covered: () => {
-              if (handed === trusted) store.proxies.setCursor(n, pk, cursor);
-            },
-          },
-          () => undefined,
-        );
-    }
     touch();
     if (store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] }).length === 0) settleDrained();
     deps.changed();

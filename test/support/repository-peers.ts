@@ -6,7 +6,7 @@ import type { Store } from "../../app/ports/store.ts";
 import { inspectBatch } from "../../app/repositories/change-batch.ts";
 import { storeChanges } from "../../app/repositories/integrate.ts";
 import type { Repository } from "../../app/repositories/repository.ts";
-import type { RepositoryService } from "../../app/repositories/repository-service.ts";
+import type { RepositoryObserver, RepositoryService } from "../../app/repositories/repository-service.ts";
 import { createRepositoryService } from "../../app/repositories/repository-service.ts";
 import { createSliceQueue } from "../../app/runtime/slices.ts";
 import type { MemberService } from "../../app/sharing/member-service.ts";
@@ -21,6 +21,7 @@ import { signIdentityOp } from "../../protocol/identity/identity-op.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { type RandomSource, randomBelow, shuffle } from "../../protocol/kernel/random.ts";
 import type { MonotonicMs, UnixMs } from "../../protocol/kernel/time.ts";
+import { durationMs } from "../../protocol/kernel/time.ts";
 import { createReplica } from "../../protocol/replica/replica.ts";
 import type { Replica } from "../../protocol/replica/types.ts";
 import { automergeDependencies } from "./automerge-dependencies.ts";
@@ -69,6 +70,8 @@ export interface RepositoryPeer {
   readonly service: () => RepositoryService;
   readonly members: () => MemberService;
   readonly repository: () => Repository | undefined;
+  /** Is told what its service tells the rest of a node. */
+  readonly observe: (observer: Partial<Pick<RepositoryObserver, "stored" | "topicsChanged">>) => void;
   /** Starts again from the database, as after a crash. */
   readonly restart: () => void;
   /** Appends text; sealed at once, or left as a draft. False when it may not write. */
@@ -104,10 +107,16 @@ const NO_OPENER: ItemOpener = {
   stop: () => Promise.resolve(),
 };
 
-export const createRepositoryPeer = (name: string, random: RandomSource, clock: ManualClock): RepositoryPeer => {
+/** `storingMs`: how long what it receives waits before it is stored. */
+export const createRepositoryPeer = (
+  name: string,
+  random: RandomSource,
+  clock: ManualClock,
+  storingMs = 0,
+): RepositoryPeer => {
   const database = new Database(":memory:");
   for (const migration of MIGRATIONS) database.exec(migration);
-  return peerOn(name, random, clock, database, createProfile(name, random));
+  return peerOn(name, random, clock, database, createProfile(name, random), storingMs);
 };
 
 const peerOn = (
@@ -116,13 +125,16 @@ const peerOn = (
   clock: ManualClock,
   database: SqliteDatabase,
   profile: Profile,
+  storingMs: number,
 ): RepositoryPeer => {
   const store = createStore(database, () => undefined);
   const inspect = createChangeInspector(native);
-  const slices = createSliceQueue(clock);
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
+  let observer: Parameters<RepositoryPeer["observe"]>[0] = {};
   const start = () => {
+    const later: ManualClock["after"] = (delay, run) => clock.after(durationMs(delay + storingMs), run);
+    const slices = createSliceQueue({ ...clock, after: later });
     const service = createRepositoryService({
       store,
       crypto: native,
@@ -134,8 +146,8 @@ const peerOn = (
       slices,
       observer: {
         integrated: () => undefined,
-        stored: () => undefined,
-        topicsChanged: () => undefined,
+        stored: (...given) => observer.stored?.(...given),
+        topicsChanged: () => observer.topicsChanged?.(),
         sessionsEnded: () => undefined,
         fault: (error) => {
           throw new Error(error.message);
@@ -150,7 +162,7 @@ const peerOn = (
       repositories: service,
       profile,
     });
-    return { service, members };
+    return { service, members, slices };
   };
   let running = start();
   const repository = (): Repository | undefined => running.service.all()[0];
@@ -198,7 +210,11 @@ const peerOn = (
     service: () => running.service,
     members: () => running.members,
     repository,
+    observe: (given) => {
+      observer = given;
+    },
     restart: () => {
+      running.slices.stop();
       running = start();
     },
     write,
@@ -208,7 +224,7 @@ const peerOn = (
       const row = held && store.documents.byId(held.n, DOCUMENT);
       return (row?.heads ?? []).map(bytesToHex).join();
     },
-    clone: () => peerOn(name, random.fork("clone"), clock, new Database(database.serialize()), profile),
+    clone: () => peerOn(name, random.fork("clone"), clock, new Database(database.serialize()), profile, storingMs),
     found: () => {
       const rid = new Uint8Array(16);
       const recipient = deviceRecipient(profile.device.publicKey, profile.deviceEncryption.publicKey, true);

@@ -82,9 +82,7 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
       const given = linkOrAddress.trim();
       const added = await api.call(
         "proxies.add",
-        isProxyLink(given)
-          ? { link: given }
-          : { address: given, ...(code.trim() === "" ? {} : { code: code.trim() }) },
+        isProxyLink(given) ? { link: given } : { address: given, ...(code.trim() === "" ? {} : { code: code.trim() }) },
       );
       reloadIfWatched();
       return added.ok ? null : problemOf(added.error);

@@ -27,7 +27,15 @@ test.each([
   expect(linkIn(argv)).toBe(link);
 });
 
-const summary: SyncSummary = { connectedPeers: [], visiblePeers: 0, undelivered: 0, pending: 0, paused: false };
+const summary: SyncSummary = {
+  connectedPeers: [],
+  visiblePeers: 0,
+  connectedProxies: 0,
+  safe: { on: 0, of: 0 },
+  undelivered: 0,
+  pending: 0,
+  paused: false,
+};
 const labels = (items: readonly MenuItemConstructorOptions[]) =>
   items.flatMap(({ label }) => (label ? [label.trim()] : []));
 const actions = { open: vi.fn(), pause: vi.fn(), quit: vi.fn() };

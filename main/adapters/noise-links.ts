@@ -48,7 +48,7 @@ const linkError = (error: TransportError): LinkError => {
 };
 
 /** Addresses people can type elsewhere to reach this port: all of this computer's, or the one listened on. */
-const reachableAt = (host: string | undefined, port: number): readonly string[] => {
+export const reachableAt = (host: string | undefined, port: number): readonly string[] => {
   const format = (address: string): string => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
   if (host !== undefined && host !== "::" && host !== "0.0.0.0") return [format(host)];
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);

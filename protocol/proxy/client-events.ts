@@ -43,6 +43,8 @@ export interface ProxyClientConfig {
   /** The incarnation the cursors belong to; `null` before the first contact. */
   readonly incarnation: Uint8Array | null;
   readonly topics: readonly ProxyTopic[];
+  /** Goes online without an account as well: a guest uses topics that others pin, such as the rendezvous of an invite. */
+  readonly isGuest?: boolean;
 }
 
 type WithoutRequest<M> = M extends { readonly request: number } ? Omit<M, "request"> : never;

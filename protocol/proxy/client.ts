@@ -164,7 +164,8 @@ export const createProxyClient = (
       topics.dropCursors();
       effects.push({ type: "incarnationChanged", incarnation });
     }
-    return [...effects, ...(message.hasAccount ? goOnline(now) : enter("noAccount"))];
+    const isAdmitted = message.hasAccount || config.isGuest === true;
+    return [...effects, ...(isAdmitted ? goOnline(now) : enter("noAccount"))];
   };
 
   const pushed = (
@@ -178,7 +179,10 @@ export const createProxyClient = (
     const unpinned = new Map<string, Uint8Array>();
     for (const [i, { oid, topic }] of items.entries()) {
       const { oid: named, status, position, previous } = results[i] as ProxyPushResult;
-      if (!bytesEqual(named, oid)) return violated("PRX-9");
+      // What the proxy could not read has no id.
+      const isUnread =
+        (status === PUSH_STATUS.bad || status === PUSH_STATUS.tooBig) && named.every((byte) => byte === 0);
+      if (!isUnread && !bytesEqual(named, oid)) return violated("PRX-9");
       outcome.push({ oid, topic, status });
       const name = bytesToHex(topic);
       if (status === PUSH_STATUS.stored) {

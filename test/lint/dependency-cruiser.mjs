@@ -92,7 +92,7 @@ export default {
     {
       name: "headless-cannot-reach-electron",
       severity: "error",
-      from: { path: "^main/(headless|compose)\\.ts$|^main/(adapters|control|engine)/" },
+      from: { path: "^main/(headless|compose)\\.ts$|^main/(adapters|control|engine|proxy)/" },
       to: { path: ["^electron$", "(^|/)node_modules/electron/", "^main/shell/"], reachable: true },
     },
     {

@@ -291,6 +291,18 @@ describe("PRX-9 the outbox", () => {
     expect(sent(effects)).toMatchObject([{ type: "pull", after: 0 }]);
   });
 
+  test("I28 an own item does not take the cursor past one that is still being stored", () => {
+    const scene = createScene();
+    goCurrent(scene);
+    scene.outbox.push(item(1));
+    const request = requestOf(scene.handle({ type: "outboxChanged" }), "push");
+    scene.receive({ type: "live", topic, previous: 0, position: 3, wire: wire(3) });
+    const results = [{ oid: filled(1, 32), status: 0, position: 4, previous: 3 }] as const;
+    expect(only(scene.receive({ type: "pushed", request, results }), "pushed")).toMatchObject([{ cursors: [] }]);
+    const effects = scene.handle({ type: "itemsStored", token: 1, stored: true });
+    expect(sent(effects)).toMatchObject([{ type: "pull", after: 3 }]);
+  });
+
   test("a topic above its rate waits, then is tried again", () => {
     const scene = createScene();
     goCurrent(scene);

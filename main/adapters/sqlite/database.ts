@@ -28,7 +28,7 @@ export const storageErrorOf = (cause: unknown): StorageError | undefined => {
 };
 
 /** better-sqlite3 ships binaries for Node-API 10; older hosts (Node 20, Electron 33) name their own build here. */
-const nativeBinding = (): { nativeBinding?: string } => {
+export const nativeBinding = (): { nativeBinding?: string } => {
   const given = process.env["P2PCOLLAB_SQLITE_BINDING"];
   return Number(process.versions["napi"] ?? "0") < 10 && given !== undefined && given !== ""
     ? { nativeBinding: given }
@@ -45,7 +45,8 @@ const attempt = <T>(work: () => T): Result<T, StorageError> => {
   }
 };
 
-const migrate = (database: SqliteDatabase, migrations: readonly string[]): Result<null, StorageError> => {
+/** Brings the schema up to date; each step is one transaction. */
+export const migrate = (database: SqliteDatabase, migrations: readonly string[]): Result<null, StorageError> => {
   const version = database.pragma("user_version", { simple: true }) as number;
   if (version > migrations.length)
     return err({ type: "NewerSchema", message: `schema ${version} is newer than ${migrations.length}` });

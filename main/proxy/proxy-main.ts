@@ -1,0 +1,126 @@
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
+import { DEFAULT_TOPIC_RATES } from "../../protocol/proxy/topic-rates.ts";
+import { createNativeProvider } from "../adapters/native-crypto.ts";
+import { createSystemClock } from "../adapters/system-clock.ts";
+import { createSystemRandom } from "../adapters/system-random.ts";
+import { createTcpTransport } from "../adapters/tcp-transport.ts";
+import { mintProxyLink, startProxyNode } from "./proxy-node.ts";
+
+const USAGE = `p2pcollab proxy: keeps and forwards what its people write, without any key to read it
+
+  p2pcollab node --proxy --data-dir FOLDER [--listen HOST:PORT] [--announce HOST:PORT]…
+                 [--capacity SIZE] [--open-quota SIZE] [--json]
+      runs a proxy until it is told to stop
+  p2pcollab proxy-code --data-dir FOLDER [--quota SIZE] [--json]
+      prints a link that opens one account, for the proxy of that folder
+`;
+
+const DEFAULT_LISTEN = { host: undefined, port: 0 };
+const DEFAULT_CAPACITY = "10G";
+const DEFAULT_QUOTA = "1G";
+/** Data formats, section 16, and retention of section 9.4 and 13. */
+const MAX_TOPICS = 2_000;
+const ITEM_GRACE_DAYS = 30;
+const BLOB_GRACE_DAYS = 14;
+
+const fail = (type: string, message: string): never => {
+  process.stderr.write(`${JSON.stringify({ type, message })}\n`);
+  process.exit(1);
+};
+const invalid = (message: string): never => fail("InvalidInput", message);
+
+const parseListen = (given: string | undefined): { readonly host: string | undefined; readonly port: number } => {
+  if (given === undefined) return DEFAULT_LISTEN;
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(given);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return invalid(`--listen takes HOST:PORT, not "${given}".`);
+  return { host: match[1] ?? (match[2] === "" ? undefined : match[2]), port };
+};
+
+/** Bytes of `500M`, `10G` or a plain number. */
+const parseSize = (name: string, given: string): number => {
+  const match = /^(\d{1,15})([KMGT]?)$/.exec(given);
+  const bytes = Number(match?.[1]) * 1024 ** " KMGT".indexOf(match?.[2] === "" ? " " : (match?.[2] ?? " "));
+  return match === null || !Number.isSafeInteger(bytes)
+    ? invalid(`--${name} takes a size such as 500M or 10G.`)
+    : bytes;
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    proxy: { type: "boolean" },
+    "data-dir": { type: "string" },
+    listen: { type: "string" },
+    announce: { type: "string", multiple: true },
+    capacity: { type: "string", default: DEFAULT_CAPACITY },
+    "open-quota": { type: "string" },
+    quota: { type: "string", default: DEFAULT_QUOTA },
+    json: { type: "boolean" },
+    help: { type: "boolean" },
+  },
+});
+const say = (fields: Readonly<Record<string, unknown>>, text: string): void => {
+  process.stdout.write(values.json === true ? `${JSON.stringify(fields)}\n` : `${text}\n`);
+};
+
+// What SQLite makes is for this user alone.
+process.umask(0o077);
+const crypto = createNativeProvider(createNobleProvider());
+const random = createSystemRandom();
+const folder = path.resolve(values["data-dir"] ?? "");
+
+const runProxy = async (): Promise<void> => {
+  const { host, port } = parseListen(values.listen);
+  const openQuota = values["open-quota"];
+  const started = await startProxyNode(
+    {
+      crypto,
+      random,
+      clock: createSystemClock(),
+      transport: createTcpTransport(),
+      report: (line) => process.stderr.write(`${line}\n`),
+    },
+    {
+      folder,
+      listenHost: host,
+      listenPort: port,
+      announce: values.announce ?? [],
+      server: {
+        openQuota: openQuota === undefined ? null : parseSize("open-quota", openQuota),
+        capacity: parseSize("capacity", values.capacity),
+        maxTopics: MAX_TOPICS,
+        itemGraceDays: ITEM_GRACE_DAYS,
+        blobGraceDays: BLOB_GRACE_DAYS,
+        rates: DEFAULT_TOPIC_RATES,
+      },
+    },
+  );
+  if (!started.ok) return fail(started.error.type, started.error.message);
+  const { addresses, ownerLink, stop } = started.value;
+  const invitation = ownerLink === null ? "" : `\nIt has no account yet. Its owner's link, good for one: ${ownerLink}`;
+  say(
+    { ready: true, listening: addresses, dataDirectory: folder, link: ownerLink, pid: process.pid },
+    `The proxy listens on ${addresses.join(", ")} and keeps everything in ${folder}.${invitation}`,
+  );
+  let isStopping = false;
+  const end = (): void => {
+    if (isStopping) return;
+    isStopping = true;
+    void stop().then(() => process.exit(0));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+  // The command that started us was killed: nobody could stop this proxy any more.
+  if (process.send !== undefined) process.once("disconnect", end);
+};
+
+if (values.help === true || values["data-dir"] === undefined) {
+  process.stdout.write(USAGE);
+  process.exitCode = values.help === true ? 0 : 1;
+} else if (positionals[0] === "proxy-code") {
+  const link = mintProxyLink({ crypto, random }, folder, parseSize("quota", values.quota));
+  if (!link.ok) fail(link.error.type, link.error.message);
+  else say({ link: link.value }, link.value);
+} else await runProxy();

@@ -1,0 +1,543 @@
+import { isChunk } from "../blob/chunk.ts";
+import { decodeShape } from "../codec/cbor.ts";
+import { array, bytes } from "../codec/shape.ts";
+import type { CryptoProvider } from "../crypto/provider.ts";
+import { BODY_LIMITS, checkTopicSignature, type Item, ITEM_KINDS, proxyCheck, readItem } from "../entry/item.ts";
+import { exhaustive } from "../kernel/assert.ts";
+import { bytesToHex } from "../kernel/bytes.ts";
+import type { DeadlineReached, Machine } from "../kernel/machine.ts";
+import { ok, type Result } from "../kernel/result.ts";
+import type { MonotonicMs, UnixMs } from "../kernel/time.ts";
+import { after, durationMs } from "../kernel/time.ts";
+import { createItemSet, type ItemSet } from "../reconcile/item-set.ts";
+import { respond } from "../reconcile/reconciler.ts";
+import {
+  type EdgeMessage,
+  ERROR_CODE,
+  type ErrorCode,
+  type LiveMessage,
+  PROXY_PROTOCOL_VERSION,
+  type ProxyAnswer,
+  type ProxyMessage,
+  type ProxyPushResult,
+  PUSH_STATUS,
+  type PushStatus,
+  SUBSCRIBE_STATUS,
+} from "./messages.ts";
+import { blobStatement, hashCode } from "./statements.ts";
+import type {
+  AppendResult,
+  NewItem,
+  StoreAnswer,
+  StoredPage,
+  StoreFault,
+  StoreOperation,
+  StoreRequest,
+} from "./store.ts";
+import { createTopicRates, type TopicRateLimits } from "./topic-rates.ts";
+import { MAX_WIRE_BYTES } from "./wire.ts";
+
+export interface ProxyServerConfig {
+  readonly incarnation: Uint8Array;
+  /** The proxy's Noise static key: signatures for chunks name it. */
+  readonly staticPk: Uint8Array;
+  /** Quota of an account opened by whoever comes; `null`: a code is needed. */
+  readonly openQuota: number | null;
+  /** Bytes of items and chunks the proxy keeps in all. */
+  readonly capacity: number;
+  readonly maxTopics: number;
+  readonly itemGraceDays: number;
+  readonly blobGraceDays: number;
+  readonly rates: TopicRateLimits;
+}
+
+export type ProxyServerEvent =
+  /** A NoiseSocket session whose other side proved to hold the static key `account`. */
+  | { readonly type: "connectionOpened"; readonly connection: number; readonly account: Uint8Array }
+  | { readonly type: "messageReceived"; readonly connection: number; readonly message: ProxyMessage }
+  | { readonly type: "connectionClosed"; readonly connection: number }
+  /** The connection does not take what is queued for it, or takes it again. */
+  | { readonly type: "congestionChanged"; readonly connection: number; readonly isCongested: boolean }
+  | { readonly type: "storeAnswered"; readonly id: number; readonly answer: Result<StoreAnswer, StoreFault> }
+  | DeadlineReached;
+
+export type ProxyServerEffect =
+  | { readonly type: "send"; readonly connection: number; readonly message: ProxyMessage; readonly urgent: boolean }
+  | { readonly type: "close"; readonly connection: number; readonly rule: string }
+  /** Requests are performed, and answered by `storeAnswered`, in the order in which they are emitted. */
+  | { readonly type: "store"; readonly id: number; readonly request: StoreRequest };
+
+interface Connection {
+  readonly id: number;
+  readonly account: Uint8Array;
+  stage: "new" | "greeting" | "greeted";
+  hasAccount: boolean;
+  /** Questions not yet answered. */
+  open: number;
+  readonly topics: Set<string>;
+  isCongested: boolean;
+  /** Topics of which something was not sent while congested. */
+  readonly skipped: Map<string, LiveMessage>;
+  live: { tokens: number; at: MonotonicMs };
+}
+
+/** Data formats, section 9.2. */
+const MAX_OPEN_QUESTIONS = 32;
+/** With 256 positions still below the largest message of a link. */
+const MAX_PAGE_BYTES = 4_194_304;
+const SWEEP_EVERY = durationMs(3_600_000);
+const DAY_MS = 86_400_000;
+/** Sets kept for comparing: a round of a comparison follows within seconds. */
+const MAX_SETS = 8;
+/** Ephemeral items of one connection: four sessions at the five a second of data formats, section 9.3. */
+const LIVE_PER_SECOND = 20;
+const LIVE_BURST = 40;
+
+const retiredOids = array(bytes(32), BODY_LIMITS[ITEM_KINDS.retire] / 34);
+
+/** The proxy's side of all its connections: checks, stores by way of the host, answers, fans out (SPEC.md). */
+export const createProxyServer = (
+  deps: { readonly crypto: CryptoProvider; readonly unixNow: () => UnixMs },
+  config: ProxyServerConfig,
+): Machine<ProxyServerEvent, ProxyServerEffect> => {
+  const { crypto, unixNow } = deps;
+  const connections = new Map<number, Connection>();
+  /** Connections that follow a topic live. */
+  const followers = new Map<string, Set<Connection>>();
+  const pending = new Map<number, (answer: Result<unknown, StoreFault>) => ProxyServerEffect[]>();
+  const sets = new Map<string, ItemSet>();
+  const rates = createTopicRates(config.rates);
+  let nextId = 1;
+  let sweepAt: MonotonicMs | undefined;
+
+  const today = (): number => Math.floor(unixNow() / DAY_MS);
+
+  const send = ({ id }: Connection, message: ProxyMessage, urgent = false): ProxyServerEffect[] =>
+    connections.has(id) ? [{ type: "send", connection: id, message, urgent }] : [];
+
+  const answer = (connection: Connection, message: ProxyAnswer): ProxyServerEffect[] => {
+    connection.open--;
+    return send(connection, message);
+  };
+  const refuse = (connection: Connection, request: number, code: ErrorCode, words: string): ProxyServerEffect[] =>
+    answer(connection, { type: "error", request, code, text: words });
+  const done = (connection: Connection, request: number, status: PushStatus): ProxyServerEffect[] =>
+    answer(connection, { type: "done", request, status });
+
+  const drop = (connection: Connection): void => {
+    connections.delete(connection.id);
+    for (const name of connection.topics) unfollow(connection, name);
+  };
+  const unfollow = (connection: Connection, name: string): void => {
+    connection.topics.delete(name);
+    connection.skipped.delete(name);
+    const all = followers.get(name);
+    all?.delete(connection);
+    if (all?.size === 0) followers.delete(name);
+  };
+  const violated = (connection: Connection, rule: string, code?: ErrorCode): ProxyServerEffect[] => {
+    const last =
+      code === undefined ? [] : send(connection, { type: "error", request: 0, code, text: `see rule ${rule}` }, true);
+    drop(connection);
+    return [...last, { type: "close", connection: connection.id, rule }];
+  };
+
+  const ask = <K extends StoreOperation>(
+    request: StoreRequest<K>,
+    then: (result: Result<StoreAnswer<K>, StoreFault>) => ProxyServerEffect[],
+  ): ProxyServerEffect[] => {
+    const id = nextId++;
+    pending.set(id, then as (result: Result<unknown, StoreFault>) => ProxyServerEffect[]);
+    return [{ type: "store", id, request: request as StoreRequest }];
+  };
+
+  /** `ask` for a question of the edge: a fault of the store is an answer like another. */
+  const askFor = <K extends StoreOperation>(
+    connection: Connection,
+    request: number,
+    what: StoreRequest<K>,
+    then: (result: StoreAnswer<K>) => ProxyServerEffect[],
+  ): ProxyServerEffect[] =>
+    ask(what, (result) =>
+      result.ok ? then(result.value) : refuse(connection, request, ERROR_CODE.storage, result.error.type),
+    );
+
+  const remember = (name: string, set: ItemSet): void => {
+    sets.delete(name);
+    sets.set(name, set);
+    for (const oldest of sets.keys()) {
+      if (sets.size <= MAX_SETS) break;
+      sets.delete(oldest);
+    }
+  };
+
+  const hello = (connection: Connection, version: number): ProxyServerEffect[] => {
+    if (connection.stage !== "new" || version < 1) return violated(connection, "PRX-2", ERROR_CODE.version);
+    connection.stage = "greeting";
+    const { account } = connection;
+    const { openQuota, maxTopics, itemGraceDays, incarnation } = config;
+    const request: StoreRequest<"account" | "openAccount"> =
+      openQuota === null ? { type: "account", account } : { type: "openAccount", account, quota: openQuota };
+    return ask(request, (result) => {
+      if (!result.ok) return violated(connection, "PRX-2", ERROR_CODE.storage);
+      connection.stage = "greeted";
+      connection.hasAccount = result.value !== null;
+      const { quota, used } = result.value ?? { quota: 0, used: 0 };
+      return send(connection, {
+        type: "welcome",
+        version: Math.min(version, PROXY_PROTOCOL_VERSION),
+        incarnation,
+        now: Math.floor(unixNow() / 1000),
+        limits: {
+          maxItem: MAX_WIRE_BYTES,
+          maxTopics,
+          quota,
+          used,
+          graceDays: itemGraceDays,
+          rate: config.rates.itemsPerSecond,
+        },
+        hasAccount: connection.hasAccount,
+      });
+    });
+  };
+
+  const subscribe = (
+    connection: Connection,
+    { request, topics }: Extract<EdgeMessage, { type: "subscribe" }>,
+  ): ProxyServerEffect[] => {
+    const { account, hasAccount } = connection;
+    const asked = topics.map(({ topic, pin, checkpointFirst }) => ({
+      topic,
+      pin: pin && hasAccount,
+      checkpoint: checkpointFirst,
+    }));
+    const what = { type: "subscribe", account, maxTopics: config.maxTopics, topics: asked } as const;
+    return askFor(connection, request, what, (results) => {
+      const states = results.map(({ status, ...state }, i) => {
+        const { topic, after: cursor, live } = topics[i] as (typeof topics)[number];
+        const name = bytesToHex(topic);
+        if (!live || status === "notPinned") unfollow(connection, name);
+        else if (status === "known" && connections.has(connection.id)) {
+          connection.topics.add(name);
+          const all = followers.get(name) ?? new Set();
+          followers.set(name, all.add(connection));
+        }
+        const isUnknown = status === "known" && cursor !== null && cursor > state.position;
+        const code = status === "known" ? (isUnknown ? "cursorUnknown" : "subscribed") : status;
+        return { ...state, status: SUBSCRIBE_STATUS[code] };
+      });
+      return answer(connection, { type: "subscribed", request, topics: states });
+    });
+  };
+
+  const page = (connection: Connection, request: number, result: StoredPage | null): ProxyServerEffect[] =>
+    result === null
+      ? refuse(connection, request, ERROR_CODE.unknownTopic, "not stored here")
+      : answer(connection, { type: "items", request, ...result });
+
+  /** The item behind a pushed wire if it may be stored, else what is wrong with it. */
+  const check = (wire: Uint8Array, now: MonotonicMs): { readonly item?: NewItem; readonly result: ProxyPushResult } => {
+    const read = readItem(crypto, wire);
+    const refusal = (status: PushStatus, oid: Uint8Array = NO_OID): { readonly result: ProxyPushResult } => ({
+      result: { oid, status, position: 0, previous: 0 },
+    });
+    if (!read.ok) return refusal(read.error.type === "BodyTooLarge" ? PUSH_STATUS.tooBig : PUSH_STATUS.bad);
+    const { topicPk: topic, oid, kind, gen } = read.value;
+    if (kind === ITEM_KINDS.live || kind === ITEM_KINDS.inbox) return refusal(PUSH_STATUS.bad, oid);
+    const retires = retiredBy(read.value);
+    if (retires === undefined || !checkTopicSignature(crypto, read.value).ok) return refusal(PUSH_STATUS.bad, oid);
+    if (!rates.take(bytesToHex(topic), wire.length, now)) return refusal(PUSH_STATUS.rate, oid);
+    return { item: { topic, oid, kind, gen, wire, retires }, result: refusal(PUSH_STATUS.bad, oid).result };
+  };
+
+  const push = (
+    connection: Connection,
+    { request, wires }: Extract<EdgeMessage, { type: "push" }>,
+    now: MonotonicMs,
+  ): ProxyServerEffect[] => {
+    const checked = wires.map((wire) => check(wire, now));
+    const items = checked.flatMap(({ item }) => (item === undefined ? [] : [item]));
+    if (items.length === 0)
+      return answer(connection, { type: "pushed", request, results: checked.map(({ result }) => result) });
+    const what = { type: "append", items, day: today(), capacity: config.capacity } as const;
+    return askFor(connection, request, what, (appended) => {
+      const outcomes = [...appended];
+      const results = checked.map(({ item, result }) => {
+        if (item === undefined) return result;
+        const { status, position, previous } = outcomes.shift() as AppendResult;
+        return { oid: item.oid, status: PUSH_STATUS[status], position, previous };
+      });
+      return [...answer(connection, { type: "pushed", request, results }), ...fanOut(connection, items, appended)];
+    });
+  };
+
+  const fanOut = (
+    from: Connection,
+    items: readonly NewItem[],
+    appended: readonly AppendResult[],
+  ): ProxyServerEffect[] => {
+    const effects: ProxyServerEffect[] = [];
+    for (const [i, { topic, oid, gen, wire }] of items.entries()) {
+      const { status, position, previous } = appended[i] as AppendResult;
+      if (status !== "stored") continue;
+      const name = bytesToHex(topic);
+      sets.get(name)?.add({ gen, id: oid });
+      for (const follower of followers.get(name) ?? [])
+        if (follower !== from)
+          effects.push(...sendLive(follower, name, { type: "live", topic, previous, position, wire }));
+    }
+    return effects;
+  };
+
+  const sendLive = (connection: Connection, name: string, message: LiveMessage): ProxyServerEffect[] => {
+    if (!connection.isCongested) return send(connection, message, message.position === 0);
+    if (message.position > 0) connection.skipped.set(name, { ...message, topic: message.topic.slice(), wire: null });
+    return [];
+  };
+
+  const ephemeral = (connection: Connection, wire: Uint8Array | null, now: MonotonicMs): ProxyServerEffect[] => {
+    const { live } = connection;
+    live.tokens = Math.min(LIVE_BURST, live.tokens + ((now - live.at) * LIVE_PER_SECOND) / 1000);
+    live.at = now;
+    if (wire === null || live.tokens < 1) return [];
+    live.tokens--;
+    const item = proxyCheck(crypto, wire);
+    if (!item.ok || item.value.kind !== ITEM_KINDS.live) return [];
+    const { topicPk: topic } = item.value;
+    const name = bytesToHex(topic);
+    const effects: ProxyServerEffect[] = [];
+    for (const follower of followers.get(name) ?? [])
+      if (follower !== connection)
+        effects.push(...sendLive(follower, name, { type: "live", topic, previous: 0, position: 0, wire }));
+    return effects;
+  };
+
+  const reconcile = (
+    connection: Connection,
+    { request, topic, payload }: Extract<EdgeMessage, { type: "reconcile" }>,
+  ): ProxyServerEffect[] => {
+    const name = bytesToHex(topic);
+    const reply = (set: ItemSet | null): ProxyServerEffect[] => {
+      const response = set === null ? undefined : respond({ crypto, set }, payload);
+      return answer(connection, {
+        type: "reconciled",
+        request,
+        payload: response?.ok === true ? response.value : null,
+      });
+    };
+    const known = sets.get(name);
+    if (known !== undefined) {
+      remember(name, known);
+      return reply(known);
+    }
+    return askFor(connection, request, { type: "itemSet", topic }, (items) => {
+      if (items === null) return reply(null);
+      const set = createItemSet(items);
+      remember(name, set);
+      return reply(set);
+    });
+  };
+
+  const unsubscribe = (
+    connection: Connection,
+    { request, topics, forget }: Extract<EdgeMessage, { type: "unsubscribe" }>,
+  ): ProxyServerEffect[] => {
+    for (const topic of topics) unfollow(connection, bytesToHex(topic));
+    if (!forget || !connection.hasAccount) return done(connection, request, PUSH_STATUS.stored);
+    const what = { type: "unpin", account: connection.account, topics } as const;
+    return askFor(connection, request, what, (gone) => {
+      for (const topic of gone) {
+        const name = bytesToHex(topic);
+        sets.delete(name);
+        for (const follower of followers.get(name) ?? []) unfollow(follower, name);
+      }
+      return done(connection, request, PUSH_STATUS.stored);
+    });
+  };
+
+  const keepBlobs = (
+    connection: Connection,
+    { type, request, topic, ids, signature }: Extract<EdgeMessage, { type: "pinBlobs" | "unpinBlobs" }>,
+  ): ProxyServerEffect[] => {
+    if (!crypto.verify(topic, blobStatement(crypto, type, config.staticPk, topic, ids), signature))
+      return done(connection, request, PUSH_STATUS.bad);
+    if (type === "pinBlobs")
+      return askFor(connection, request, { type, topic, ids }, (result) =>
+        done(connection, request, PUSH_STATUS[result === null ? "notPinned" : result === "quota" ? "quota" : "stored"]),
+      );
+    return askFor(connection, request, { type, topic, ids, day: today() }, (result) =>
+      done(connection, request, PUSH_STATUS[result === null ? "notPinned" : "stored"]),
+    );
+  };
+
+  const question = (connection: Connection, message: EdgeMessage, now: MonotonicMs): ProxyServerEffect[] => {
+    const { account } = connection;
+    switch (message.type) {
+      case "hello":
+        return violated(connection, "PRX-2", ERROR_CODE.version);
+      case "subscribe":
+        return subscribe(connection, message);
+      case "pull": {
+        const { request, topic, after: cursor, maxItems, maxBytes } = message;
+        const what = { type: "pull", topic, after: cursor, maxItems: Math.max(1, maxItems), maxBytes } as const;
+        return askFor(connection, request, what, (result) => page(connection, request, result));
+      }
+      case "push":
+        return push(connection, message, now);
+      case "reconcile":
+        return reconcile(connection, message);
+      case "get": {
+        const { request, topic, oids } = message;
+        const what = { type: "get", topic, oids, maxBytes: MAX_PAGE_BYTES } as const;
+        return askFor(connection, request, what, (result) => page(connection, request, result));
+      }
+      case "unsubscribe":
+        return unsubscribe(connection, message);
+      case "putBlob": {
+        const { request, topic, id, bytes: content } = message;
+        if (!isChunk(crypto, id, content)) return done(connection, request, PUSH_STATUS.bad);
+        const what = { type: "putBlob", topic, id, bytes: content, capacity: config.capacity } as const;
+        return askFor(connection, request, what, (result) => done(connection, request, PUSH_STATUS[result]));
+      }
+      case "haveBlobs": {
+        const { request, topic, ids } = message;
+        return askFor(connection, request, { type: "haveBlobs", topic, ids }, (present) =>
+          answer(connection, { type: "blobsPresent", request, present }),
+        );
+      }
+      case "getBlob": {
+        const { request, topic, id } = message;
+        return askFor(connection, request, { type: "getBlob", topic, id }, (content) =>
+          answer(connection, { type: "blob", request, bytes: content }),
+        );
+      }
+      case "pinBlobs":
+      case "unpinBlobs":
+        return keepBlobs(connection, message);
+      case "redeem": {
+        const { request } = message;
+        const what = { type: "redeem", account, codeHash: hashCode(crypto, message.code) } as const;
+        return askFor(connection, request, what, (row) => {
+          if (row === null) return refuse(connection, request, ERROR_CODE.badCode, "unknown or used");
+          connection.hasAccount = true;
+          return answer(connection, { type: "account", request, ...row });
+        });
+      }
+      case "stat": {
+        const { request } = message;
+        return askFor(connection, request, { type: "stat", account }, (stats) =>
+          answer(connection, { type: "stats", request, ...stats }),
+        );
+      }
+      case "ping":
+        return answer(connection, { type: "pong", request: message.request });
+      case "relay":
+      case "registerInbox":
+        return refuse(connection, message.request, ERROR_CODE.unsupported, message.type);
+      default:
+        return exhaustive(message);
+    }
+  };
+
+  const received = (connection: Connection, message: ProxyMessage, now: MonotonicMs): ProxyServerEffect[] => {
+    if (message.type === "hello") return hello(connection, message.version);
+    if (connection.stage !== "greeted") return violated(connection, "PRX-2");
+    if (message.type === "live") return ephemeral(connection, message.wire, now);
+    if (!isQuestion(message)) return violated(connection, "PRX-3");
+    connection.open++;
+    if (connection.open > MAX_OPEN_QUESTIONS) return violated(connection, "PRX-3", ERROR_CODE.tooManyRequests);
+    return question(connection, message, now);
+  };
+
+  const sweep = (now: MonotonicMs): ProxyServerEffect[] => {
+    sweepAt = after(now, SWEEP_EVERY);
+    rates.prune(now);
+    const { itemGraceDays, blobGraceDays } = config;
+    return ask({ type: "sweep", day: today(), itemGraceDays, blobGraceDays }, (result) => {
+      if (result.ok) for (const topic of result.value) sets.delete(bytesToHex(topic));
+      return [];
+    });
+  };
+
+  const handle = (event: ProxyServerEvent, now: MonotonicMs): readonly ProxyServerEffect[] => {
+    switch (event.type) {
+      case "connectionOpened": {
+        const { connection: id, account } = event;
+        connections.set(id, {
+          id,
+          account,
+          stage: "new",
+          hasAccount: false,
+          open: 0,
+          topics: new Set(),
+          isCongested: false,
+          skipped: new Map(),
+          live: { tokens: LIVE_BURST, at: now },
+        });
+        return sweepAt === undefined ? sweep(now) : [];
+      }
+      case "messageReceived": {
+        const connection = connections.get(event.connection);
+        return connection === undefined ? [] : received(connection, event.message, now);
+      }
+      case "connectionClosed": {
+        const connection = connections.get(event.connection);
+        if (connection !== undefined) drop(connection);
+        return [];
+      }
+      case "congestionChanged": {
+        const connection = connections.get(event.connection);
+        if (connection === undefined) return [];
+        connection.isCongested = event.isCongested;
+        if (event.isCongested) return [];
+        const skipped = [...connection.skipped.values()];
+        connection.skipped.clear();
+        return skipped.flatMap((message) => send(connection, message));
+      }
+      case "storeAnswered": {
+        const then = pending.get(event.id);
+        pending.delete(event.id);
+        return then?.(event.answer) ?? [];
+      }
+      case "deadlineReached":
+        return sweepAt !== undefined && now >= sweepAt ? sweep(now) : [];
+      default:
+        return exhaustive(event);
+    }
+  };
+
+  return { handle, nextDeadline: () => sweepAt };
+};
+
+const NO_OID = new Uint8Array(32);
+
+/** What the item retires; `undefined` when its kind says so and its body does not. */
+const retiredBy = ({ kind, body }: Item): readonly Uint8Array[] | undefined => {
+  if (kind !== ITEM_KINDS.retire) return [];
+  const oids = decodeShape(retiredOids, body);
+  return (oids.ok ? oids : ok(undefined)).value;
+};
+
+const isQuestion = (message: ProxyMessage): message is Exclude<EdgeMessage, { type: "hello" }> => {
+  switch (message.type) {
+    case "subscribe":
+    case "pull":
+    case "push":
+    case "reconcile":
+    case "get":
+    case "unsubscribe":
+    case "relay":
+    case "putBlob":
+    case "haveBlobs":
+    case "getBlob":
+    case "pinBlobs":
+    case "unpinBlobs":
+    case "registerInbox":
+    case "redeem":
+    case "stat":
+    case "ping":
+      return true;
+    default:
+      return false;
+  }
+};

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { parseProxyLink, type ProxyLink } from "../../protocol/proxy/proxy-link.ts";
+import { proxyArguments } from "../../tools/proxy-arguments.mjs";
+import { must } from "./data-fixtures.ts";
+
+/** A real proxy in its own process and in Node's permission model, as `p2pcollab node --proxy` starts it. */
+export interface ProxyProcess {
+  readonly child: ChildProcess;
+  /** host:port on loopback. */
+  readonly address: string;
+  /** The owner's link; null when there is an account. */
+  readonly link: string | null;
+  /** A link for another account. */
+  readonly mint: (quota?: string) => Promise<string>;
+  readonly kill: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+const START_TIMEOUT_MS = 30_000;
+
+const ended = (child: ChildProcess): Promise<void> =>
+  new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    else child.once("exit", () => resolve());
+  });
+
+/** Runs the command and answers its first line of JSON; the process may live on. */
+const run = async (args: readonly string[]): Promise<{ readonly child: ChildProcess; readonly answer: unknown }> => {
+  const child = spawn(process.execPath, [...(proxyArguments(args) ?? []), ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const answer = await new Promise<unknown>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`the proxy did not start: ${stderr}`)), START_TIMEOUT_MS);
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString();
+      if (!stdout.includes("\n")) return;
+      clearTimeout(timer);
+      resolve(JSON.parse(stdout.slice(0, stdout.indexOf("\n"))));
+    });
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      if (!stdout.includes("\n")) reject(new Error(`the proxy ended with ${code}: ${stderr}`));
+    });
+  });
+  return { child, answer };
+};
+
+/** Starts a proxy on loopback; `port` 0 for any free one. */
+export const startProxy = async (folder: string, port = 0, more: readonly string[] = []): Promise<ProxyProcess> => {
+  const listen = `127.0.0.1:${port}`;
+  const { child, answer } = await run(["node", "--proxy", "--data-dir", folder, "--listen", listen, "--json", ...more]);
+  const { listening, link } = answer as { readonly listening: readonly string[]; readonly link: string | null };
+  return {
+    child,
+    address: listening[0] ?? "",
+    link,
+    mint: async (quota = "1G") => {
+      const minted = await run(["proxy-code", "--data-dir", folder, "--quota", quota, "--json"]);
+      await ended(minted.child);
+      return (minted.answer as { readonly link: string }).link;
+    },
+    kill: async () => {
+      child.kill("SIGKILL");
+      await ended(child);
+    },
+    stop: async () => {
+      child.kill("SIGTERM");
+      await ended(child);
+    },
+  };
+};
+
+export const portOf = ({ address }: ProxyProcess): number => Number(address.slice(address.lastIndexOf(":") + 1));
+export const readLink = (link: string | null): ProxyLink => must(parseProxyLink(link ?? ""));

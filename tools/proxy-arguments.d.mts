@@ -1,0 +1,1 @@
+export const proxyArguments: (given: readonly string[]) => readonly string[] | undefined;

@@ -19,6 +19,8 @@ const USAGE = `p2pcollab: notes shared without a server
 
   p2pcollab node --data-dir FOLDER [--listen HOST:PORT] [--no-mdns] [--passphrase-file FILE] [--log-level LEVEL]
       runs a node without a window until it is told to stop
+  p2pcollab node --proxy --data-dir FOLDER [--help]
+      runs an always-on node that keeps what its people write and cannot read it
   p2pcollab ctl --data-dir FOLDER OPERATION [JSON]
       runs one operation on the node of that folder and prints its answer as JSON; "-" reads the input from standard input
   p2pcollab ctl --help

@@ -17,7 +17,6 @@ const USAGE = `p2pcollab proxy: keeps and forwards what its people write, withou
       prints a link that opens one account, for the proxy of that folder
 `;
 
-const DEFAULT_LISTEN = { host: undefined, port: 0 };
 const DEFAULT_CAPACITY = "10G";
 const DEFAULT_QUOTA = "1G";
 /** Data formats, section 16, and retention of section 9.4 and 13. */
@@ -31,8 +30,10 @@ const fail = (type: string, message: string): never => {
 };
 const invalid = (message: string): never => fail("InvalidInput", message);
 
-const parseListen = (given: string | undefined): { readonly host: string | undefined; readonly port: number } => {
-  if (given === undefined) return DEFAULT_LISTEN;
+const parseListen = (
+  given: string | undefined,
+): { readonly host: string | undefined; readonly port: number | null } => {
+  if (given === undefined) return { host: undefined, port: null };
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(given);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) return invalid(`--listen takes HOST:PORT, not "${given}".`);

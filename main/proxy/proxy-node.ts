@@ -29,8 +29,8 @@ export interface ProxyNodeConfig {
   /** Everything the proxy keeps: items and chunks, and its static key. No profile is ever looked for. */
   readonly folder: string;
   readonly listenHost: string | undefined;
-  /** 0: any free port. */
-  readonly listenPort: number;
+  /** 0: any free port; `null`: that of last time, so that links stay true, or any free one. */
+  readonly listenPort: number | null;
   /** `host:port` under which others reach it; this computer's addresses when empty. */
   readonly announce: readonly string[];
   readonly server: Pick<
@@ -135,12 +135,11 @@ export const mintProxyLink = (
   folder: string,
   quota: number,
 ): Result<string, ProxyError> => {
-  const file = path.join(folder, SERVICE);
-  if (!existsSync(file)) return err({ type: "CannotWrite", message: `no proxy has run on ${folder} yet` });
+  const service = readService(folder);
+  if (service === undefined) return err({ type: "CannotWrite", message: `no proxy has run on ${folder} yet` });
   const store = openStore(folder);
   if (!store.ok) return store;
-  const { staticPk, addresses } = JSON.parse(readFileSync(file, "utf8")) as Service;
-  const link = mint(deps, store.value, quota, { staticPk, addresses });
+  const link = mint(deps, store.value, quota, service);
   store.value.close();
   return ok(link);
 };
@@ -149,13 +148,19 @@ interface Service {
   /** Hex. */
   readonly staticPk: string;
   readonly addresses: readonly string[];
+  readonly port: number;
 }
+
+const readService = (folder: string): Service | undefined => {
+  const file = path.join(folder, SERVICE);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Service) : undefined;
+};
 
 const mint = (
   { crypto, random }: Pick<ProxyNodeDeps, "crypto" | "random">,
   store: SqliteProxyStore,
   quota: number,
-  { staticPk, addresses }: Service,
+  { staticPk, addresses }: Pick<Service, "staticPk" | "addresses">,
 ): string => {
   const code = random.bytes(CODE_BYTES);
   store.addCode(hashCode(crypto, code), quota);
@@ -267,7 +272,8 @@ export const startProxyNode = async (
     arm();
   };
 
-  const listening = await transport.listen(config.listenHost ?? "::", config.listenPort, (connection) => {
+  const port = config.listenPort ?? readService(folder)?.port ?? 0;
+  const listening = await transport.listen(config.listenHost ?? "::", port, (connection) => {
     if (isStopping || links.size >= MAX_CONNECTIONS) {
       connection.destroy();
       return;
@@ -328,7 +334,7 @@ export const startProxyNode = async (
     return err({ type, message: listening.error.message });
   }
   const addresses = config.announce.length > 0 ? config.announce : reachableAt(config.listenHost, listening.value.port);
-  const service: Service = { staticPk: bytesToHex(keys.publicKey), addresses };
+  const service: Service = { staticPk: bytesToHex(keys.publicKey), addresses, port: listening.value.port };
   writeFileSync(path.join(folder, SERVICE), JSON.stringify(service), { mode: 0o600 });
   const isUnclaimed = config.server.openQuota === null && store.countAccounts() === 0;
   return ok({

@@ -148,5 +148,6 @@ export const listActivity = (store: Store, repository: Repository, query: Activi
     }
     if (page.length < PAGE) break;
   }
-  return [...ops.filter(matches), ...edits].toSorted((a, b) => b.at - a.at).slice(0, query.limit);
+  // Times are whole seconds: within one, what came last stands first.
+  return [...edits, ...ops.filter(matches).toReversed()].toSorted((a, b) => b.at - a.at).slice(0, query.limit);
 };

@@ -7,6 +7,7 @@ export type DriverRequest =
   | { readonly method: "click" | "text" | "count"; readonly selector: string }
   | { readonly method: "fill"; readonly selector: string; readonly text: string }
   | { readonly method: "type"; readonly selector: string; readonly text: string; readonly delayMs?: number }
+  | { readonly method: "select"; readonly selector: string; readonly value: string }
   | { readonly method: "press"; readonly key: string }
   | {
       readonly method: "waitFor";

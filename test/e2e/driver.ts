@@ -62,6 +62,8 @@ const perform = async (request: DriverRequest): Promise<unknown> => {
       return app()
         .page.locator(request.selector)
         .pressSequentially(request.text, { delay: request.delayMs ?? 0 });
+    case "select":
+      return app().page.locator(request.selector).selectOption(request.value);
     case "press":
       return app().page.keyboard.press(request.key);
     case "text":

@@ -19,6 +19,8 @@ export interface RemoteApp {
   readonly click: (selector: string) => Promise<void>;
   readonly fill: (selector: string, text: string) => Promise<void>;
   readonly type: (selector: string, text: string, delayMs?: number) => Promise<void>;
+  /** Chooses an option of a list by its value. */
+  readonly select: (selector: string, value: string) => Promise<void>;
   readonly press: (key: string) => Promise<void>;
   readonly text: (selector: string) => Promise<string>;
   readonly count: (selector: string) => Promise<number>;
@@ -80,6 +82,7 @@ export const startRemoteApp = (host: NetworkHost): RemoteApp => {
     click: (selector) => ask({ method: "click", selector }),
     fill: (selector, text) => ask({ method: "fill", selector, text }),
     type: (selector, text, delayMs = 0) => ask({ method: "type", selector, text, delayMs }),
+    select: (selector, value) => ask({ method: "select", selector, value }),
     press: (key) => ask({ method: "press", key }),
     text: (selector) => ask({ method: "text", selector }),
     count: (selector) => ask({ method: "count", selector }),

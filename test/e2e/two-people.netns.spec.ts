@@ -8,12 +8,11 @@ import { copyMarkdown } from "../support/markdown-folder.ts";
 import type { Network } from "../support/netns.ts";
 import { withNetwork } from "../support/netns.ts";
 import { SCREENSHOTS, isRoot } from "./fixtures.ts";
-import type { RemoteApp } from "./remote-app.ts";
+import type { Person } from "./people.ts";
+import { EDITOR, ask, firstRun, openNote } from "./people.ts";
 import { startRemoteApp } from "./remote-app.ts";
 
-const PASSPHRASE = "seven quiet herons over the marsh";
 const NOTEBOOK = "Manuals";
-const EDITOR = ".ProseMirror";
 const CHECK_STRING = ".check >> text=/Check string/";
 const STATUS = "footer .status";
 /** A link whose cable was cut is noticed by its keep-alive. */
@@ -22,40 +21,6 @@ const LINK_LOST_MS = 60_000;
 const CARET_GONE_MS = 45_000;
 /** Carrier, mDNS announcement, handshake and reconciliation after the cable is back. */
 const CONVERGED_MS = 90_000;
-
-interface Person {
-  readonly name: string;
-  readonly app: RemoteApp;
-  readonly keep: (station: string) => Promise<void>;
-}
-
-/** A value of the contract, asked through the page's own door. */
-const ask = async <T>({ app }: Person, name: string, input?: unknown): Promise<T> => {
-  const answer = await app.invoke<
-    { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
-  >(name, input);
-  if (!answer.ok) throw new Error(`${name}: ${JSON.stringify(answer.error)}`);
-  return answer.value;
-};
-
-const firstRun = async (person: Person): Promise<void> => {
-  const { app, name, keep } = person;
-  await app.waitFor('role=button[name="Get started"]');
-  await keep("01-welcome");
-  await app.click('role=button[name="Get started"]');
-  await app.fill('role=textbox[name="Your name"]', name);
-  await app.fill("input[type=password] >> nth=0", PASSPHRASE);
-  await app.fill("input[type=password] >> nth=1", PASSPHRASE);
-  await app.click('role=button[name="Create my identity"]');
-  await app.waitFor('role=list[name="Recovery phrase"]');
-  expect(await app.count('role=list[name="Recovery phrase"] >> role=listitem')).toBe(24);
-  await keep("02-phrase");
-  await app.click('role=button[name="I have written them down"]');
-  await app.click('role=button[name="Do this later"]');
-  await app.waitFor('role=heading[name="Start with a notebook"]');
-  await app.waitFor('role=region[name="Recovery phrase"]');
-  await keep("03-workspace");
-};
 
 const importFolder = async ({ app, keep }: Person, folder: string, files: number): Promise<void> => {
   await app.click('main >> role=button[name="New notebook"]');
@@ -96,14 +61,6 @@ const invite = async (owner: Person, joiner: Person): Promise<void> => {
   await owner.keep("07-members");
   await owner.app.press("Escape");
   await joiner.app.click('role=button[name="Open the notebook"]');
-};
-
-/** Opens the note through the quick switcher and waits for its text. */
-const openNote = async ({ app }: Person, title: string, text: string): Promise<void> => {
-  await app.press("Control+p");
-  await app.fill('role=dialog >> role=combobox[name="Go to a note"]', title);
-  await app.click(`role=dialog >> role=option >> text=${title}`);
-  await app.waitFor(`${EDITOR} >> text=${text}`, "visible", 60_000);
 };
 
 /** The text on the screen, a line for each block. */

@@ -73,6 +73,8 @@ describe("where a notebook is", () => {
     await again.call("members.remove", { notebook, members: [will] });
     const after = await copiesOf(again, notebook);
     expect(after.members.map(({ name }) => name)).toEqual(["Olga"]);
+    const activity = await again.call("activity.list", { notebook });
+    expect([activity[0]?.type, activity.at(-1)?.type]).toEqual(["removed", "created"]);
     expect(after.former).toMatchObject([{ id: will, name: "Will", how: "removed" }]);
   }, 180_000);
 });

@@ -4,7 +4,7 @@ import type { Activity } from "../../app/contract/types.ts";
 import type { World } from "./support/fake-transport.ts";
 import { hex } from "./support/fake-transport.ts";
 import { expectAccessible, press, renderApp, type } from "./support/render-app.ts";
-import { ACTIVITY, COPIES, FIELD_NOTES, LINKS, MEMBERS, NOW, sampleWorld } from "./support/sample-world.ts";
+import { ACTIVITY, COPIES, FIELD_NOTES, HOUSE, LINKS, MEMBERS, NOW, sampleWorld } from "./support/sample-world.ts";
 
 const [ADA, BEN, CHIARA, DAI] = MEMBERS;
 
@@ -280,6 +280,25 @@ describe("where a notebook is", () => {
     await open("Where it is", { copies: { [FIELD_NOTES.id]: alone }, links: [] });
     await screen.findByText(/Only this computer holds this notebook/u);
     screen.getByText("could not be measured");
+  });
+});
+
+describe("rights that others change", () => {
+  test("are told wherever one is, with the way there", async () => {
+    const node = await renderApp(sampleWorld());
+    await screen.findByRole("option", { name: /Equipment list/u });
+    const become = (given: Partial<(typeof node.world.notebooks)[number]>) => {
+      node.world.notebooks = node.world.notebooks.map((one) => (one.id === HOUSE.id ? { ...one, ...given } : one));
+      node.emit({ type: "notebooksChanged" });
+    };
+    become({ role: "admin" });
+    await screen.findByText("You are an admin of this notebook now");
+    become({ role: "reader" });
+    await screen.findByText("You can read this notebook now, not change it");
+    become({ membership: "removed" });
+    await screen.findByText("You were removed from a notebook");
+    await fireEvent.click(screen.getAllByRole("button", { name: "Show" }).at(-1) as HTMLElement);
+    await screen.findByText(/You are no longer a member/u);
   });
 });
 

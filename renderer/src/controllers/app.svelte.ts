@@ -1,6 +1,7 @@
 import { createContext } from "svelte";
 import type { Api } from "../../../app/contract/create-api.ts";
 import { problemOf, problemOfReport } from "../errors.ts";
+import { accessNews } from "./access-news.ts";
 import type { Documents } from "./documents.svelte.ts";
 import { createDocuments } from "./documents.svelte.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -65,6 +66,27 @@ export const createApp = (api: Api): App => {
     api,
     hub,
     onProblem: toasts.fail,
+    onAccessChanged: (before, after) => {
+      const news = accessNews(before, after);
+      if (news === null) return;
+      const isShown = notebooks.selected()?.id === after.id && navigation.place() === "notes";
+      toasts.show({
+        tone: news.isLoss ? "danger" : "success",
+        heading: news.heading,
+        message: after.title,
+        ...(isShown
+          ? {}
+          : {
+              action: {
+                label: "Show",
+                run: () => {
+                  navigation.go("notes");
+                  notebooks.select(after.id);
+                },
+              },
+            }),
+      });
+    },
     preferred: () => settings.current().lastNotebook,
   });
   const documents = createDocuments({ api, hub, toasts, notebooks, settings });

@@ -31,11 +31,13 @@ interface Context {
   readonly api: Api;
   readonly hub: EventHub;
   readonly onProblem: (problem: Problem) => void;
+  /** What this identity may do in a notebook is not what it was. */
+  readonly onAccessChanged: (before: Notebook, after: Notebook) => void;
   /** The notebook to open first, if it is still there. */
   readonly preferred: () => string;
 }
 
-export const createNotebooks = ({ api, hub, onProblem, preferred }: Context): Notebooks => {
+export const createNotebooks = ({ api, hub, onProblem, onAccessChanged, preferred }: Context): Notebooks => {
   let list = $state.raw<readonly Notebook[]>([]);
   let loaded = $state(false);
   let problem = $state.raw<Problem | null>(null);
@@ -62,6 +64,11 @@ export const createNotebooks = ({ api, hub, onProblem, preferred }: Context): No
     void reloadMembers();
   };
   const take = (given: readonly Notebook[]) => {
+    for (const after of given) {
+      const before = find(after.id);
+      if (before !== null && (before.role !== after.role || before.membership !== after.membership))
+        onAccessChanged(before, after);
+    }
     loaded = true;
     problem = null;
     list = [...given].sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));

@@ -36,6 +36,10 @@ export const timeSpan = (from: number, to: number): string => {
   return start === end ? end : `${start} – ${end}`;
 };
 
+/** When something happened, to end a sentence with: "just now" or its date and time. */
+export const momentText = (at: number, now: number): string =>
+  Math.abs(now - at) < MINUTE_MS ? "just now" : `on ${fullTime(at)}`;
+
 /** Date and time in full, for tooltips and details. */
 export const fullTime = (at: number): string =>
   new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));

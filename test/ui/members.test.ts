@@ -1,6 +1,7 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
 import { describe, expect, test } from "vitest";
 import type { Activity } from "../../app/contract/types.ts";
+import { ok } from "../../protocol/kernel/result.ts";
 import type { World } from "./support/fake-transport.ts";
 import { hex } from "./support/fake-transport.ts";
 import { expectAccessible, press, renderApp, type } from "./support/render-app.ts";
@@ -268,6 +269,29 @@ describe("where a notebook is", () => {
     await expectAccessible();
     await fireEvent.click(screen.getByRole("button", { name: "Change the keys" }));
     await waitFor(() => expect(lastInput(node, "notebooks.changeKeys")).toEqual({ notebook: FIELD_NOTES.id }));
+  });
+
+  test("a backup is a copy as well", async () => {
+    const alone = { ...COPIES, members: COPIES.members.slice(0, 1), former: [] };
+    const world = sampleWorld({ copies: { [FIELD_NOTES.id]: alone } });
+    const last = {
+      path: "/media/disk/p2pcollab.backup",
+      createdAt: NOW,
+      name: "Ada Lovelace",
+      identity: ADA?.id ?? "",
+      notebooks: 3,
+      documents: 67,
+      chunks: 0,
+      bytes: 1_000_000,
+    };
+    await renderApp(world, {
+      "backup.status": async () =>
+        ok({ folder: "/media/disk", every: "week", running: null, last, next: null, problem: null }),
+    });
+    await screen.findByRole("option", { name: /Equipment list/u });
+    press("Control+Shift+s");
+    await fireEvent.click(await screen.findByRole("tab", { name: "Where it is" }));
+    await screen.findByText(/No other device holds this notebook\..*The last backup was made on/su);
   });
 
   test("warns of the only copy, and says what could not be measured", async () => {

@@ -1,5 +1,5 @@
 import type { Api } from "../../../app/contract/create-api.ts";
-import type { NotebookCopies } from "../../../app/contract/types.ts";
+import type { BackupReport, NotebookCopies } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -9,6 +9,8 @@ import { createRefresh } from "./refresh.ts";
 export interface Copies {
   /** Null until it is known. */
   readonly shown: () => NotebookCopies | null;
+  /** The newest backup of this profile; null when none was made, or that is not known. */
+  readonly backup: () => BackupReport | null;
   readonly problem: () => Problem | null;
   readonly reload: () => Promise<void>;
   readonly stop: () => void;
@@ -24,10 +26,15 @@ export const createCopies = ({
   readonly notebook: string;
 }): Copies => {
   let shown = $state.raw<NotebookCopies | null>(null);
+  let backup = $state.raw<BackupReport | null>(null);
   let problem = $state.raw<Problem | null>(null);
 
   const reload = createRefresh(async () => {
-    const answer = await api.call("notebooks.copies", { notebook });
+    const [answer, backups] = await Promise.all([
+      api.call("notebooks.copies", { notebook }),
+      api.call("backup.status"),
+    ]);
+    backup = backups.ok ? backups.value.last : null;
     problem = answer.ok ? null : problemOf(answer.error);
     if (answer.ok) shown = answer.value;
   });
@@ -41,6 +48,7 @@ export const createCopies = ({
 
   return {
     shown: () => shown,
+    backup: () => backup,
     problem: () => problem,
     reload,
     stop: () => {

@@ -27,6 +27,7 @@ import type { SearchIndex } from "./ports/search-index.ts";
 import type { StorageMeter } from "./ports/storage-meter.ts";
 import type { Store, StoreError } from "./ports/store.ts";
 import { createProxyService } from "./proxies/proxy-service.ts";
+import { createProfilePortability } from "./portability/profile-portability.ts";
 import { createPortability } from "./portability/portability-service.ts";
 import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
 import { documentPage, folderCounts } from "./repositories/document-lists.ts";
@@ -361,6 +362,26 @@ export const createCore = (ports: CorePorts): Core => {
     progress: (notebook, progress) => emit({ type: "importProgress", notebook, ...progress }),
   });
 
+  const profilePortability = createProfilePortability({
+    store,
+    engine,
+    crypto,
+    clock,
+    random: random.fork("profile-portability"),
+    folders: ports.folders,
+    indexer,
+    attachments,
+    documents,
+    profile,
+    repositories,
+    found: (title) => found(title),
+    describe: (repository) => notebookOf(repository),
+    emit,
+  });
+
+  const found = (title: string): ReturnType<typeof foundRepository> =>
+    foundRepository({ crypto, random, clock, repositories, documents }, profile, title);
+
   const notebookOf = (repository: Repository): Notebook => {
     const row = store.repositories.all().find(({ n }) => n === repository.n);
     const members = repository.access.members();
@@ -475,7 +496,7 @@ export const createCore = (ports: CorePorts): Core => {
 
   const handlers: Core["handlers"] = {
     "notebooks.create": async ({ title }) => {
-      const founded = await foundRepository({ crypto, random, clock, repositories, documents }, profile, title);
+      const founded = await found(title);
       if (!founded.ok) return founded;
       emit({ type: "notebooksChanged" });
       return ok(notebookOf(founded.value));
@@ -610,6 +631,7 @@ export const createCore = (ports: CorePorts): Core => {
 
     "import.markdown": ({ path, notebook }) =>
       withNotebook(notebook, (repository) => portability.importMarkdown(repository, path)),
+    ...profilePortability.handlers,
     "import.cancel": async ({ notebook }) => portability.cancelImport(notebook),
     "export.markdown": ({ notebook, path }) =>
       withNotebook(notebook, (repository) => portability.exportMarkdown(repository, path)),
@@ -666,6 +688,7 @@ export const createCore = (ports: CorePorts): Core => {
       documentsTimer?.();
       for (const cancel of presenceTimers.values()) cancel();
       repositories.sealAll();
+      profilePortability.stop();
       slices.stop();
       invites.stop();
       attachments.stop();

@@ -197,6 +197,12 @@ const setBackground = object({
   whenClosed: optional(oneOf("automatic", "keep", "quit")),
   startAtLogin: optional(boolean),
 });
+const exportProfile = object({
+  path: text(1, MAX_PATH),
+  /** Every notebook when absent. */
+  notebooks: optional(array(notebookId, 10_000)),
+});
+const folderInput = object({ path: text(1, MAX_PATH) });
 /** 24 English words; longer than any of them allows. */
 const phrase = text(1, 1_000);
 const backupCreate = object({
@@ -289,6 +295,12 @@ export const contract = {
   "attachments.save": command<Input<typeof attachmentsSave>, T.SavedAttachment>(attachmentsSave),
   "attachments.policy": command<Input<typeof attachmentsPolicy>, null>(attachmentsPolicy),
   "storage.usage": query<undefined, T.StorageUsage>(nothing),
+  /** Writes, reads everything back and compares. */
+  "export.profile": command<Input<typeof exportProfile>, T.ProfileExport>(exportProfile),
+  "export.verify": command<Input<typeof folderInput>, T.ProfileExport>(folderInput),
+  "import.profile": command<Input<typeof folderInput>, T.ProfileImport>(folderInput),
+  /** Ends an export, a check or an import of whole notebooks. */
+  "export.cancel": command<undefined, null>(nothing),
   "backup.create": command<Input<typeof backupCreate>, T.BackupReport>(backupCreate),
   "backup.cancel": command<undefined, null>(nothing),
   "backup.status": query<undefined, T.BackupStatus>(nothing),

@@ -455,6 +455,31 @@ export interface ExportReport {
   readonly bytes: number;
 }
 
+/** What a folder with an export of notebooks holds, after every file in it was read and compared. */
+export interface ProfileExport {
+  readonly path: string;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  /** Whose notebooks they are. */
+  readonly name: string;
+  readonly notebooks: number;
+  readonly documents: number;
+  readonly attachments: number;
+  /** Attachments that were not on this device and are not in the export; 0 when an export is only checked. */
+  readonly missing: number;
+  /** Signed records. */
+  readonly records: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export interface ProfileImport {
+  readonly notebooks: readonly { readonly id: string; readonly title: string }[];
+  readonly documents: number;
+  readonly attachments: number;
+  readonly failed: readonly { readonly path: string; readonly reason: string }[];
+}
+
 /** A file in a note. */
 export interface Attachment {
   readonly document: string;
@@ -607,6 +632,8 @@ export type AppEvent =
     }
   /** A file on its way into a note, under the token `attachments.add` was given. */
   | { readonly type: "attachmentProgress"; readonly token: string; readonly done: number; readonly total: number }
+  /** Of an export or import of whole notebooks, and of the check of one. */
+  | { readonly type: "profileProgress"; readonly done: number; readonly total: number; readonly current: string }
   | ({ readonly type: "backupProgress" } & BackupProgress)
   /** A backup began, ended or was scheduled. */
   | { readonly type: "backupChanged" }

@@ -125,7 +125,7 @@ const FORBIDDEN = /[<>:"/\\|?*\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u20
 /** Four-byte characters in 60 units stay below the 255 bytes of common file systems, with room for a number and ending. */
 const MAX_NAME = 60;
 
-const safeName = (name: string, fallback: string): string => {
+export const safeName = (name: string, fallback: string): string => {
   const cleaned = [...name.normalize("NFC").replace(FORBIDDEN, " ").replace(/\s+/g, " ").trim()]
     .slice(0, MAX_NAME)
     .join("")

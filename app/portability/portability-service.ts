@@ -32,7 +32,7 @@ export interface Progress {
   readonly current: string;
 }
 
-const folderFailure = (error: FolderError | ContractError): ContractError => {
+export const folderFailure = (error: FolderError | ContractError): ContractError => {
   if ("message" in error) return error;
   switch (error.type) {
     case "FolderNotFound":

@@ -288,6 +288,25 @@ const SHOTS: readonly Shot[] = [
     },
   },
   { name: "settings", scene: "nag", act: key("Control+,") },
+  {
+    name: "always-on-nodes",
+    scene: "proxies",
+    act: async (page) => {
+      await page.keyboard.press("Control+,");
+      await page.getByRole("tab", { name: "Always-on nodes" }).click();
+      await page.getByLabel("Link or address of an always-on node").fill("203.0.113.9:4040");
+      await page.getByLabel("Access code").waitFor();
+    },
+  },
+  {
+    name: "always-on-nodes-none",
+    scene: "workspace",
+    act: async (page) => {
+      await page.keyboard.press("Control+,");
+      await page.getByRole("tab", { name: "Always-on nodes" }).click();
+      await page.getByLabel("Link or address of an always-on node").waitFor();
+    },
+  },
   { name: "shortcuts", scene: "workspace", act: key("Control+/") },
   { name: "new-notebook", scene: "workspace", act: key("Control+Shift+n") },
   { name: "move-note", scene: "workspace", act: key("Control+Shift+m") },

@@ -3,7 +3,7 @@ import type { Member, PendingInvite } from "../../../app/contract/types.ts";
 import { err } from "../../../protocol/kernel/result.ts";
 import type { Overrides, World } from "../support/fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "../support/fake-transport.ts";
-import { DIFF, FIELD_NOTES, HISTORY, MEMBERS, NOTES, sampleWorld } from "../support/sample-world.ts";
+import { DIFF, FIELD_NOTES, HISTORY, MEMBERS, NOTES, PROXIES, sampleWorld } from "../support/sample-world.ts";
 
 interface Scene {
   readonly world: World;
@@ -128,6 +128,12 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   "search-failed": () => ({
     overrides: { search: () => Promise.resolve(err(contractError("Internal"))) },
   }),
+  proxies: () => {
+    const world = sampleWorld();
+    world.status = { ...world.status, proxies: PROXIES };
+    world.summary = { ...world.summary, connectedPeers: [], connectedProxies: 1, safe: { on: 1, of: 2 } };
+    return { world };
+  },
   "network-empty": () => ({
     world: sampleWorld({
       summary: {

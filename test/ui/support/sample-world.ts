@@ -9,6 +9,7 @@ import type {
   NotebookCopies,
   NotebookCopy,
   NoteDiff,
+  Proxy,
 } from "../../../app/contract/types.ts";
 import type { World } from "./fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "./fake-transport.ts";
@@ -375,3 +376,40 @@ export const DIFF: NoteDiff = {
     { type: "same", span: text(" end.") },
   ],
 };
+
+/** Always-on nodes in every state worth looking at. */
+export const PROXIES: readonly Proxy[] = [
+  {
+    id: hex(71, 32),
+    address: "notes.example.org:4040",
+    kind: "own",
+    state: "synced",
+    reason: "",
+    lastContact: NOW,
+    waiting: 0,
+    used: 41_300_000,
+    quota: 1_000_000_000,
+  },
+  {
+    id: hex(72, 32),
+    address: "192.168.1.5:4040",
+    kind: "own",
+    state: "waiting",
+    reason: "Nobody answers at that address.",
+    lastContact: NOW - 26 * 3_600_000,
+    waiting: 3,
+    used: 39_900_000,
+    quota: 50_000_000,
+  },
+  {
+    id: hex(73, 32),
+    address: "198.51.100.20:4040",
+    kind: "guest",
+    state: "full",
+    reason: "Your space there is used up. The rest waits, and goes elsewhere meanwhile.",
+    lastContact: NOW,
+    waiting: 1,
+    used: 9_990_000,
+    quota: 10_000_000,
+  },
+];

@@ -105,7 +105,8 @@ export const createProxySession = (
   let isPushRefused = false;
   let isCodeBad = false;
   let contactAt = 0;
-  const behind = new Set<string>();
+  /** Topics that are up to date, or refused. */
+  const settled = new Set<string>();
   let learnedFrom = clock.monotonic();
   let learnedTimer: (() => void) | undefined;
   let ownTimer: (() => void) | undefined;
@@ -147,7 +148,7 @@ export const createProxySession = (
         itemSet: deps.itemSet,
       },
     },
-    { incarnation: given.incarnation, topics: [] },
+    { incarnation: given.incarnation, topics: [], isGuest: kind === "guest" },
   );
 
   const events: ProxyClientEvent[] = [];
@@ -290,7 +291,7 @@ export const createProxySession = (
       touch();
       forgetGone();
     } else {
-      behind.clear();
+      settled.clear();
       refused.clear();
       settleDrained();
     }
@@ -314,8 +315,8 @@ export const createProxySession = (
   };
 
   const onTopic = (topic: string, next: ProxyTopicState): void => {
-    if (next === "current" || next === "refused") behind.delete(topic);
-    else behind.add(topic);
+    if (next === "current" || next === "refused") settled.add(topic);
+    else settled.delete(topic);
     if (next === "refused") refused.add(topic);
     else refused.delete(topic);
     if (next === "current") touch();
@@ -456,7 +457,7 @@ export const createProxySession = (
       failures,
       reason,
       fault,
-      behind: behind.size,
+      behind: [...wanted].filter((topic) => !settled.has(topic)).length,
       isFull: isPushRefused || refused.size > 0,
       isCodeBad,
     }),

@@ -7,7 +7,7 @@ import { PROXIES, sampleWorld } from "./support/sample-world.ts";
 const openNodes = async () => {
   await screen.findByRole("option", { name: /Equipment list/u });
   await openSettings("Always-on nodes");
-  return screen.findByLabelText("Link or address of an always-on node");
+  return screen.findByLabelText("Link or address");
 };
 
 test("each always-on node is listed with its state, freshness and space, and can be given up", async () => {

@@ -294,7 +294,7 @@ const SHOTS: readonly Shot[] = [
     act: async (page) => {
       await page.keyboard.press("Control+,");
       await page.getByRole("tab", { name: "Always-on nodes" }).click();
-      await page.getByLabel("Link or address of an always-on node").fill("203.0.113.9:4040");
+      await page.getByLabel("Link or address").fill("203.0.113.9:4040");
       await page.getByLabel("Access code").waitFor();
     },
   },
@@ -304,7 +304,7 @@ const SHOTS: readonly Shot[] = [
     act: async (page) => {
       await page.keyboard.press("Control+,");
       await page.getByRole("tab", { name: "Always-on nodes" }).click();
-      await page.getByLabel("Link or address of an always-on node").waitFor();
+      await page.getByLabel("Link or address").waitFor();
     },
   },
   { name: "shortcuts", scene: "workspace", act: key("Control+/") },

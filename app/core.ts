@@ -15,6 +15,7 @@ import type { Listening } from "./peers/peer-service.ts";
 import { createPeerService } from "./peers/peer-service.ts";
 import type { BlobStore } from "./ports/blob-store.ts";
 import type { Clock } from "./ports/clock.ts";
+import type { Compactor } from "./ports/compactor.ts";
 import type { Discovery } from "./ports/discovery.ts";
 import type { Engine, NoteEdit } from "./ports/engine.ts";
 import type { Files } from "./ports/file.ts";
@@ -33,6 +34,7 @@ import { createDocumentIndexer, memberNames } from "./repositories/document-inde
 import { documentPage, folderCounts } from "./repositories/document-lists.ts";
 import { createDocumentService, documentId, headsOf } from "./repositories/document-service.ts";
 import type { ChangeInspector } from "./repositories/change-inspector.ts";
+import { createCheckpointService } from "./repositories/checkpoint-service.ts";
 import { createTopicItems } from "./repositories/item-source.ts";
 import { foundRepository } from "./repositories/genesis.ts";
 import type { Repository } from "./repositories/repository.ts";
@@ -62,6 +64,7 @@ export interface CorePorts {
   readonly search: SearchIndex;
   readonly meter: StorageMeter;
   readonly history: HistoryReader;
+  readonly compactor: Compactor;
   readonly links: Links;
   /** Absent: the node announces nothing and finds nobody by itself. */
   readonly discovery: Discovery | undefined;
@@ -75,6 +78,8 @@ export interface CorePorts {
   /** Ciphertext of attachments. */
   readonly blobs: BlobStore;
   readonly inspect: ChangeInspector;
+  /** Raw DEFLATE; answers `undefined` beyond `maxOutput` bytes. */
+  readonly inflateRaw: (bytes: Uint8Array, maxOutput: number) => Uint8Array | undefined;
   readonly opener: ItemOpener;
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
@@ -167,6 +172,7 @@ export const createCore = (ports: CorePorts): Core => {
     clock,
     log,
     inspect,
+    inflateRaw: ports.inflateRaw,
     opener: ports.opener,
     slices,
     observer: {
@@ -189,6 +195,7 @@ export const createCore = (ports: CorePorts): Core => {
           emit({ type: "membersChanged", notebook: repository.id });
           emit({ type: "notebooksChanged" });
           invites.introduce(repository);
+          checkpoints.accessChanged(repository);
         }
         statusChanged();
       },
@@ -196,6 +203,7 @@ export const createCore = (ports: CorePorts): Core => {
         items.added(topic, item);
         peers.stored(topic, item, source);
         proxies.stored(source);
+        checkpoints.stored(topic, item, source === undefined);
         if (topic.kind === "rendezvous" && source !== undefined) invites.received(topic, item);
       },
       topicsChanged: () => {
@@ -208,6 +216,21 @@ export const createCore = (ports: CorePorts): Core => {
   });
 
   const items = createTopicItems(store, (pk) => repositories.topicByPk(pk));
+
+  const checkpoints = createCheckpointService({
+    store,
+    crypto,
+    random: random.fork("checkpoints"),
+    clock,
+    log,
+    slices,
+    compactor: ports.compactor,
+    repositories,
+    covered: (topic) => {
+      items.changed(topic);
+      peers.topicsChanged();
+    },
+  });
 
   const indexer = createDocumentIndexer({
     store,
@@ -257,6 +280,7 @@ export const createCore = (ports: CorePorts): Core => {
         if (row !== undefined) showPresence(repository, row.n, row.did);
       }
     },
+    isFollowed: (repository, topic) => topic.state !== "history" || !checkpoints.isCovered(repository),
     chunks: {
       serve: (repository, id) => attachments.serve(repository, id),
       received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
@@ -628,6 +652,8 @@ export const createCore = (ports: CorePorts): Core => {
     "proxies.remove": ({ proxy }) => proxies.remove(proxy),
     "sync.status": async () => ok(status()),
     "sync.summary": async () => ok(summary()),
+    "sync.checkpoint": ({ notebook }) =>
+      withNotebook(notebook, async (repository) => ok({ made: await checkpoints.make(repository) })),
 
     "import.markdown": ({ path, notebook }) =>
       withNotebook(notebook, (repository) => portability.importMarkdown(repository, path)),
@@ -665,6 +691,7 @@ export const createCore = (ports: CorePorts): Core => {
   };
 
   repositories.open(profile, ports.isRolledBack);
+  checkpoints.open();
   invites.open();
   peers.open();
   proxies.open();
@@ -691,6 +718,7 @@ export const createCore = (ports: CorePorts): Core => {
       profilePortability.stop();
       slices.stop();
       invites.stop();
+      checkpoints.stop();
       attachments.stop();
       const indexing = indexer.stop();
       // First: whoever closes the laptop counts on the always-on nodes having everything.
@@ -703,6 +731,7 @@ export const createCore = (ports: CorePorts): Core => {
       await atMost("search", ports.search.stop());
       await atMost("history", ports.history.stop());
       await atMost("opener", ports.opener.stop());
+      await atMost("compactor", ports.compactor.stop());
     },
   };
 };

@@ -17,6 +17,7 @@ import type { Discovery } from "./ports/discovery.ts";
 import type { Engine } from "./ports/engine.ts";
 import type { ItemOpener } from "./ports/item-opener.ts";
 import type { KeyVault } from "./ports/key-vault.ts";
+import type { Compactor } from "./ports/compactor.ts";
 import type { HistoryReader } from "./ports/history-reader.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
 import type { StorageMeter } from "./ports/storage-meter.ts";
@@ -30,6 +31,7 @@ export interface ProfileStorage {
   readonly search: SearchIndex;
   readonly meter: StorageMeter;
   readonly history: HistoryReader;
+  readonly compactor: Compactor;
   /** The database is an older copy of what this device wrote: its sessions must not go on. */
   readonly isRolledBack: boolean;
   /** What was found damaged and worked around. */
@@ -44,7 +46,7 @@ export type ShellHandlers = Pick<Handlers, ShellOperation>;
 /** Everything the node needs from its host. */
 export interface NodePorts extends Pick<
   CorePorts,
-  "links" | "folders" | "files" | "blobs" | "inspect" | "crypto" | "random" | "clock" | "log"
+  "links" | "folders" | "files" | "blobs" | "inspect" | "inflateRaw" | "crypto" | "random" | "clock" | "log"
 > {
   readonly vault: KeyVault;
   readonly backups: Backups;
@@ -126,6 +128,7 @@ export const createNode = (ports: NodePorts): Node => {
       search: storage.value.search,
       meter: storage.value.meter,
       history: storage.value.history,
+      compactor: storage.value.compactor,
       engine: ports.createEngine(),
       opener: ports.createOpener(),
       discovery: pause.createDiscovery?.(),
@@ -135,6 +138,7 @@ export const createNode = (ports: NodePorts): Node => {
       files: ports.files,
       blobs: ports.blobs,
       inspect: ports.inspect,
+      inflateRaw: ports.inflateRaw,
       crypto: ports.crypto,
       random: ports.random.fork("core"),
       clock,

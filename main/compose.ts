@@ -17,12 +17,13 @@ import { err, ok } from "../protocol/kernel/result.ts";
 import type { BackupPlaces } from "./adapters/backup/backup-host.ts";
 import { createBackupHost, finishRestore } from "./adapters/backup/backup-host.ts";
 import { createBlobFolder } from "./adapters/blob-folder.ts";
+import { createCompactorHost } from "./adapters/compactor-host.ts";
 import { files } from "./adapters/files.ts";
 import { createHighWaterMark } from "./adapters/high-water.ts";
 import { createHistoryHost } from "./adapters/history-host.ts";
 import { durationMs } from "../protocol/kernel/time.ts";
 import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
-import { createChangeInspector } from "./adapters/inspect-change.ts";
+import { createChangeInspector, inflateRaw } from "./adapters/inspect-change.ts";
 import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
 import { createNativeProvider } from "./adapters/native-crypto.ts";
 import { createNoiseLinks } from "./adapters/noise-links.ts";
@@ -52,6 +53,7 @@ export interface NodeConfig {
   readonly log: Log;
   readonly readerScript: URL;
   readonly historyScript: URL;
+  readonly compactorScript: URL;
   readonly openerScript: URL;
   readonly backupScript: URL;
   readonly createEngine: () => Engine;
@@ -97,7 +99,7 @@ const backupPlaces = (dataDirectory: string): BackupPlaces => ({
 
 /** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
 const openStorage = async (
-  { dataDirectory, log, readerScript, historyScript }: NodeConfig,
+  { dataDirectory, log, readerScript, historyScript, compactorScript }: NodeConfig,
   clock: Clock,
   key: Uint8Array,
 ): Promise<Result<ProfileStorage, ContractError>> => {
@@ -152,6 +154,7 @@ const openStorage = async (
     search: reader,
     meter: reader,
     history: createHistoryHost(historyScript, { file, key }, log),
+    compactor: createCompactorHost(compactorScript, { file, key }, log),
     problems,
     sound,
     close: () => {
@@ -197,6 +200,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
     files,
     blobs: createBlobFolder(path.join(dataDirectory, BLOBS)),
     inspect: createChangeInspector(crypto),
+    inflateRaw,
     crypto,
     random,
     clock,

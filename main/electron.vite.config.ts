@@ -14,6 +14,7 @@ const mainEntries = {
   "opener-worker": at("main", "adapters", "opener-worker.ts"),
   "backup-worker": at("main", "adapters", "backup", "backup-worker.ts"),
   "history-worker": at("main", "adapters", "history-worker.ts"),
+  "compactor-worker": at("main", "adapters", "compactor-worker.ts"),
 };
 
 /** Native code and WebAssembly stay packages; everything else is bundled, which makes start-up quick. */

@@ -99,6 +99,7 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     log,
     readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("./adapters/history-worker.ts", import.meta.url),
+    compactorScript: new URL("./adapters/compactor-worker.ts", import.meta.url),
     openerScript: new URL("./adapters/opener-worker.ts", import.meta.url),
     backupScript: new URL("./adapters/backup/backup-worker.ts", import.meta.url),
     createEngine: () => createEngineHost(log),

@@ -114,6 +114,8 @@ export const createPeerService = (deps: {
     from: { readonly device: Uint8Array; readonly session: Uint8Array },
     data: LiveData,
   ) => void;
+  /** Whether the topic of an epoch still has something to give or to take. */
+  readonly isFollowed: (repository: Repository, topic: TopicRow) => boolean;
   /** Attachment chunks: what members ask for, and what they sent. */
   readonly chunks: {
     readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
@@ -137,11 +139,11 @@ export const createPeerService = (deps: {
   const duplicates = new Map<string, string>();
 
   const followed = (): readonly FollowedTopic[] =>
-    repositories.topics().map((topic) => ({
-      pk: topic.pk,
-      readKey: topic.readKey,
-      device: topic.repository === null ? null : profile.device,
-    }));
+    repositories.topics().flatMap((topic) => {
+      const repository = repositoryOf(topic);
+      if (repository !== undefined && topic.kind === "epoch" && !deps.isFollowed(repository, topic)) return [];
+      return [{ pk: topic.pk, readKey: topic.readKey, device: topic.repository === null ? null : profile.device }];
+    });
 
   const repositoryOf = (topic: TopicRow): Repository | undefined =>
     topic.repository === null ? undefined : repositories.byNumber(topic.repository);
@@ -203,7 +205,9 @@ export const createPeerService = (deps: {
         onDevice(connection, effect.topic, effect.device);
         return;
       case "delivered": {
-        const written = store.transaction(() => store.entries.markDelivered(effect.oids));
+        const written = store.transaction(
+          () => store.entries.markDelivered(effect.oids) + store.checkpoints.markDelivered(effect.oids),
+        );
         if (written.ok && written.value > 0) deps.delivered();
         return;
       }

@@ -1,4 +1,5 @@
 import type { Result } from "../../protocol/kernel/result.ts";
+import type { CheckpointStore } from "./checkpoint-store.ts";
 import type { ProxyStore } from "./proxy-store.ts";
 
 /**
@@ -22,6 +23,7 @@ export interface Store {
   readonly repositories: RepositoryStore;
   readonly topics: TopicStore;
   readonly entries: EntryStore;
+  readonly checkpoints: CheckpointStore;
   readonly documents: DocumentStore;
   readonly invites: InviteStore;
   readonly addresses: AddressStore;
@@ -156,6 +158,8 @@ export const ENTRY_STATE = {
   malformed: 6,
   quarantined: 7,
   deferred: 8,
+  /** A checkpoint or bundle that a later one replaces; its bytes are gone. */
+  retired: 9,
 } as const;
 export type EntryState = (typeof ENTRY_STATE)[keyof typeof ENTRY_STATE];
 
@@ -199,10 +203,11 @@ export interface EntryStore {
   /** Row number, or `undefined` when the oid is known already. */
   readonly add: (entry: NewEntry) => number | undefined;
   readonly has: (oid: Uint8Array) => boolean;
+  /** `undefined` also for an item whose bytes were retired. */
   readonly wire: (oid: Uint8Array) => Uint8Array | undefined;
   readonly setState: (n: number, state: EntryState, iid: Uint8Array | null) => void;
   readonly waiting: (topic: number, state: EntryState) => readonly EntryRow[];
-  /** Every item of a topic for reconciliation, ordered by (gen, oid). */
+  /** The items of a topic for reconciliation, ordered by (gen, oid): all but those a checkpoint replaces. */
   readonly items: (topic: number) => readonly { readonly gen: number; readonly oid: Uint8Array }[];
   /** Own items of a topic that no other device has acknowledged. */
   readonly undelivered: (topic: number, limit: number) => readonly Uint8Array[];

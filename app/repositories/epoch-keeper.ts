@@ -20,6 +20,7 @@ import type { EntryState, SessionRow, SignedRow, Store, TopicRow } from "../port
 import { ENTRY_STATE } from "../ports/store.ts";
 import type { Access } from "./access.ts";
 import { createAccess } from "./access.ts";
+import type { BundleReader } from "./bundle-reader.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { KeyHolder } from "./epochs.ts";
 import {
@@ -73,6 +74,7 @@ export interface EpochKeeper {
   readonly sealAllDrafts: (repository: Repository) => void;
   /** A session of this device nobody else writes with. */
   readonly ownSession: (repository: Repository) => SessionRow;
+  readonly sealing: () => SealDependencies;
   /** A device says that it has no usable seal of an epoch. */
   readonly noteRequest: (repository: Repository, device: Uint8Array, part: Part) => void;
   /** A writer names the topic of combined epochs; answers whether that was news. */
@@ -126,11 +128,12 @@ export const createEpochKeeper = (deps: {
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly inspect: ChangeInspector;
+  readonly readBundle: BundleReader;
   readonly holder: () => KeyHolder;
   /** Sessions somebody writes with, in hex. */
   readonly leased: ReadonlySet<string>;
 }): EpochKeeper => {
-  const { store, crypto, random, clock, inspect, holder, leased } = deps;
+  const { store, crypto, random, clock, inspect, readBundle, holder, leased } = deps;
   /** Seals that did not open, and epochs asked for, by repository. */
   const triedSeals = new Map<number, Set<string>>();
   const askedSeals = new Map<number, Set<string>>();
@@ -294,7 +297,7 @@ export const createEpochKeeper = (deps: {
     return access;
   };
 
-  const validity = () => ({ store, crypto, inspect });
+  const validity = () => ({ store, crypto, inspect, readBundle });
 
   /** Draws the consequences of new ACL ops: which records count, which keys. Answers the documents that changed by it. Inside a transaction. */
   const settleAccess = (repository: Repository): ReadonlySet<number> => {
@@ -477,7 +480,9 @@ export const createEpochKeeper = (deps: {
   const freezeSessions: EpochKeeper["freezeSessions"] = (repository, contradictions) => {
     for (const [one, two] of contradictions) {
       const [a, b] = [one, two].map((iid) => openStored(validity(), repository, iid)?.record);
-      const proof = a === undefined || b === undefined ? undefined : forkProof(a, b);
+      // A proof needs both signatures; a record that came in a bundle has none of its own.
+      const isSigned = a !== undefined && b !== undefined && a.isig.length > 0 && b.isig.length > 0;
+      const proof = isSigned ? forkProof(a, b) : undefined;
       if (a === undefined || proof === undefined || speakingTopic(repository) === undefined) continue;
       const { sess } = a.header;
       if (repository.access.state().forks.some((fork) => bytesEqual(fork.sess, sess))) continue;
@@ -637,6 +642,7 @@ export const createEpochKeeper = (deps: {
     mayWrite,
     sealAllDrafts,
     ownSession,
+    sealing,
     noteAnnouncement,
     noteRequest,
     rewrap,

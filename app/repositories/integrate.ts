@@ -28,6 +28,8 @@ export type Opened =
       /** The change parts, inspected, in the order of the header's spans. */
       readonly batches: readonly ChangeBatch[];
     }
+  /** A checkpoint or a bundle, verified like a record; what is in it comes later. */
+  | { readonly type: "compacted" }
   | { readonly type: "refused"; readonly state: EntryState };
 
 /** Decrypts and verifies an item of a topic with `readKey`, in the order of data.md section 4.2, and inspects its changes. */
@@ -43,6 +45,7 @@ export const openEntry = (
     return plaintext.error.type === "WrongKey" ? { type: "refused", state: ENTRY_STATE.noKey } : malformed;
   const record = readRecord(crypto, plaintext.value, { rid, gen: item.gen });
   if (!record.ok) return malformed;
+  if (item.kind !== ITEM_KINDS.entry) return { type: "compacted" };
   const parts = readParts(record.value.payload);
   const { header } = record.value;
   if (!parts.ok || !checkSpans(header, parts.value).ok) return malformed;
@@ -63,6 +66,8 @@ export const openEntry = (
   return { type: "record", record: record.value, parts: others, batches };
 };
 
+const STORED_KINDS: ReadonlySet<number> = new Set([ITEM_KINDS.entry, ITEM_KINDS.bundle, ITEM_KINDS.checkpoint]);
+
 /** One wire of a topic: what is to be stored and integrated, or nothing when it does not belong there. */
 export interface OpenedWire {
   /** Zero when the wire is no item. */
@@ -79,7 +84,7 @@ export const openWire = (
   const item = readItem(deps.crypto, wire);
   if (!item.ok) return { oid: new Uint8Array(32), candidate: undefined };
   const { oid, topicPk, kind } = item.value;
-  if (!bytesEqual(topicPk, topic.pk) || kind !== ITEM_KINDS.entry) return { oid, candidate: undefined };
+  if (!bytesEqual(topicPk, topic.pk) || !STORED_KINDS.has(kind)) return { oid, candidate: undefined };
   const checked = checkTopicSignature(deps.crypto, item.value);
   if (!checked.ok) return { oid, candidate: undefined };
   return { oid, candidate: { item: checked.value, opened: openEntry(deps, topic.rid, topic.readKey, checked.value) } };
@@ -101,7 +106,8 @@ export interface Integrated {
   readonly undecided: boolean;
 }
 
-const decodeAclHeads = (encoded: Uint8Array): readonly Uint8Array[] => {
+/** ACL heads as a session's row keeps them. */
+export const decodeAclHeads = (encoded: Uint8Array): readonly Uint8Array[] => {
   const value = decodeCbor(encoded);
   return value.ok && Array.isArray(value.value) ? (value.value as Uint8Array[]) : [];
 };
@@ -248,7 +254,11 @@ export const storeChanges = (
 };
 
 /** Takes the ACL ops of a record. They are signed by themselves and need neither the record's parents nor its right to write. */
-const takeOps = (store: Store, repository: Repository, parts: readonly Part[]): "invalid" | "added" | "known" => {
+export const takeOps = (
+  store: Store,
+  repository: Repository,
+  parts: readonly Part[],
+): "invalid" | "added" | "known" => {
   let outcome: "added" | "known" = "known";
   for (const part of parts) {
     if (part.type !== "aclOp") continue;
@@ -368,4 +378,4 @@ export const integrateRecord = (
 };
 
 /** State of a session of which two branches are known. */
-const FROZEN = 2;
+export const FROZEN = 2;

@@ -5,6 +5,8 @@ import type { Store, TopicRow } from "../ports/store.ts";
 
 /** The stored items as peer sessions reconcile and serve them, with one sorted set per topic in memory. */
 export interface TopicItems extends ItemSource {
+  /** What the topic offers is to be read again. */
+  readonly changed: (topic: number) => void;
   readonly added: (topic: TopicRow, item: { readonly gen: number; readonly oid: Uint8Array }) => void;
 }
 
@@ -22,6 +24,9 @@ export const createTopicItems = (store: Store, topicByPk: (pk: Uint8Array) => To
         sets.set(topic.n, set);
       }
       return set;
+    },
+    changed: (topic) => {
+      sets.delete(topic);
     },
     added: (topic, { gen, oid }) => {
       sets.get(topic.n)?.add({ gen, id: oid });

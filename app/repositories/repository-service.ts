@@ -5,6 +5,7 @@ import type { AclBody } from "../../protocol/acl/acl-op.ts";
 import type { RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
 import { deriveTopicKeys, mergeEpochs } from "../../protocol/epoch/epoch-keys.ts";
+import type { FormatDependencies } from "../../protocol/automerge-format/change.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
@@ -17,21 +18,26 @@ import type { PushResult, PushStatus } from "../../protocol/peer/messages.ts";
 import type { Profile } from "../identities/profile.ts";
 import type { Membership } from "../contract/types.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { BundlePage, UnpackRequest } from "../ports/compactor.ts";
 import type { ItemOpener } from "../ports/item-opener.ts";
 import type { Log } from "../ports/log.ts";
 import type { EntryRow, EntryState, SessionRow, SignedRow, Store, StoreError, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
 import type { SliceQueue } from "../runtime/slices.ts";
 import { createAccess } from "./access.ts";
+import { createBundleReader } from "./bundle-reader.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { Sealed, WritableSecret } from "./epoch-keeper.ts";
 import { createEpochKeeper } from "./epoch-keeper.ts";
-import type { Opened } from "./integrate.ts";
+import type { DocumentChanges, Opened } from "./integrate.ts";
 import type { Candidate, IngestOrigin, OpenedItem } from "./ingest-queue.ts";
 import { createIngestQueue } from "./ingest-queue.ts";
 import { integrateRecord, openEntry, openWire } from "./integrate.ts";
 import type { Integration, Repository } from "./repository.ts";
 import { endSessions } from "./rollback.ts";
+import { sealCompacted } from "./seal.ts";
+import type { PageTaken } from "./take-page.ts";
+import { openedRecord, takePage } from "./take-page.ts";
 import { adoptPast } from "./validity.ts";
 
 /** What the rest of the node does when something was committed. */
@@ -94,6 +100,23 @@ export interface RepositoryService {
   /** Asks for drafts of the repository to be sealed into entries: at once, or after the batching delay. */
   readonly scheduleSeal: (repository: Repository, urgency: "now" | "live" | "idle", bytes: number) => void;
   readonly sealAll: () => void;
+  /** Takes records of a bundle of `topic`; `irregular`: nothing was taken of a page of joined batches, single ones are wanted. */
+  readonly takeBundlePage: (
+    repository: Repository,
+    topic: TopicRow,
+    page: BundlePage,
+    form: UnpackRequest["form"],
+  ) => Result<"taken" | "irregular", StoreError>;
+  /** Takes ACL ops that came in a checkpoint; they are signed by themselves. */
+  readonly takeOps: (repository: Repository, ops: readonly SignedRow[]) => Result<null, StoreError>;
+  /** Whether this device may publish checkpoints. */
+  readonly mayCompact: (repository: Repository) => boolean;
+  /** Publishes a checkpoint or bundle in the current topic. */
+  readonly publishCompacted: (
+    repository: Repository,
+    kind: "bundle" | "checkpoint",
+    payload: Uint8Array,
+  ) => Result<CheckedItem, StoreError>;
 }
 
 /** data.md section 4.4: flush after 2 s idle, 5 s at most, 32 KiB; 400 ms while someone is watching. */
@@ -130,6 +153,24 @@ interface Outcome {
   ended: ReadonlySet<number> | undefined;
 }
 
+const emptyOutcome = (): Outcome => ({
+  changes: new Map(),
+  contradictions: [],
+  accessChanged: false,
+  linked: false,
+  undecided: false,
+  announced: false,
+  ended: undefined,
+});
+
+const addChanges = ({ changes }: Outcome, added: DocumentChanges): void => {
+  for (const [document, list] of added) {
+    const known = changes.get(document);
+    if (known === undefined) changes.set(document, [...list]);
+    else for (const change of list) known.push(change);
+  }
+};
+
 /** Owns the encrypted repositories of one identity: opens, receives, integrates, writes and seals. */
 export const createRepositoryService = (deps: {
   readonly store: Store;
@@ -138,6 +179,7 @@ export const createRepositoryService = (deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly inspect: ChangeInspector;
+  readonly inflateRaw: FormatDependencies["inflateRaw"];
   readonly opener: ItemOpener;
   readonly slices: SliceQueue;
   readonly observer: RepositoryObserver;
@@ -153,8 +195,10 @@ export const createRepositoryService = (deps: {
   const waiting = new Map<string, Opened & { type: "record" }>();
   const upkeep = new Map<number, () => void>();
 
+  const readBundle = createBundleReader(deps);
   const keeper = createEpochKeeper({
     ...deps,
+    readBundle,
     leased,
     holder: () => {
       invariant(profile !== undefined, "the profile is open");
@@ -231,30 +275,26 @@ export const createRepositoryService = (deps: {
     );
   };
 
-  /** Integrates one opened record and notes what follows from it. Inside a transaction. */
+  /** Integrates one opened record and notes what follows from it; one of a bundle has no topic. Inside a transaction. */
   const integrate = (
     repository: Repository,
-    topic: TopicRow,
+    topic: TopicRow | undefined,
     opened: Extract<Opened, { type: "record" }>,
     outcome: Outcome,
   ): EntryState => {
     const now = clock.unix();
-    const adopt = (header: RecordHeader) => adoptPast({ store, crypto, inspect }, repository, header, now);
+    const adopt = (header: RecordHeader) => adoptPast({ store, crypto, inspect, readBundle }, repository, header, now);
     const { record, parts } = opened;
     if (isFromLostTime(repository, record)) outcome.ended = endSessions({ store, inspect });
     const done = integrateRecord({ store, adoptPast: adopt }, repository, opened, now);
-    for (const [document, list] of done.changes) {
-      const known = outcome.changes.get(document);
-      if (known === undefined) outcome.changes.set(document, [...list]);
-      else known.push(...list);
-    }
+    addChanges(outcome, done.changes);
     outcome.accessChanged ||= done.accessChanged;
     outcome.linked ||= done.linked;
     outcome.undecided ||= done.undecided;
     if (done.contradicts !== undefined) outcome.contradictions.push([done.contradicts, record.iid]);
     if (done.linked) {
       for (const part of parts) keeper.noteRequest(repository, record.header.devSig, part);
-      keeper.rewrap(repository, topic, record, parts, done.state);
+      if (topic !== undefined) keeper.rewrap(repository, topic, record, parts, done.state);
     }
     // Before its parents are here: they may be in the very topic it names.
     for (const part of parts) outcome.announced = keeper.noteAnnouncement(repository, part) || outcome.announced;
@@ -292,7 +332,8 @@ export const createRepositoryService = (deps: {
   const fitsReply = (wire: Uint8Array, opened: Opened): boolean =>
     wire.length <= MAX_REPLY_BYTES &&
     (opened.type === "refused" ||
-      (opened.batches.length === 0 &&
+      (opened.type === "record" &&
+        opened.batches.length === 0 &&
         opened.parts.every(({ type }) => type === "aclOp" || type === "missingEpoch" || type === "receipt")));
 
   /** Rendezvous items belong to no repository: whoever watches the topic opens them. */
@@ -331,15 +372,7 @@ export const createRepositoryService = (deps: {
     { source, isAcknowledged }: IngestOrigin,
     covered: (() => void) | undefined,
   ): PushStatus => {
-    const outcome: Outcome = {
-      changes: new Map(),
-      contradictions: [],
-      accessChanged: false,
-      linked: false,
-      undecided: false,
-      announced: false,
-      ended: undefined,
-    };
+    const outcome = emptyOutcome();
     const fresh: CheckedItem[] = [];
     let rebuilt: ReadonlySet<number> = new Set();
     const written = store.transaction(() => {
@@ -349,6 +382,8 @@ export const createRepositoryService = (deps: {
         fresh.push(item);
         const record = opened?.type === "record" ? opened : undefined;
         let state: EntryState = opened?.type === "refused" ? opened.state : ENTRY_STATE.opened;
+        // A checkpoint is judged once its bundles are here; a bundle says nothing by itself.
+        if (opened?.type === "compacted" && item.kind === ITEM_KINDS.bundle) state = ENTRY_STATE.valid;
         if (repository !== undefined && record !== undefined) state = integrate(repository, topic, record, outcome);
         store.entries.add({
           oid: item.oid,
@@ -367,16 +402,8 @@ export const createRepositoryService = (deps: {
           waiting.set(bytesToHex(item.oid), record);
       }
       covered?.();
-      if (repository === undefined) return;
-      if (outcome.linked || outcome.accessChanged) retryWaiting(repository, outcome);
-      const known = repository.access.ops().length;
-      keeper.freezeSessions(repository, outcome.contradictions);
-      outcome.accessChanged ||= repository.access.ops().length > known;
-      if (outcome.accessChanged || outcome.announced) rebuilt = keeper.settleAccess(repository);
-      if (outcome.undecided && keeper.membership(repository) === "active")
-        rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
+      if (repository !== undefined) rebuilt = settle(repository, outcome);
     }, "soon");
-    const ended = written.ok ? outcome.ended : undefined;
     if (!written.ok) {
       if (repository !== undefined) reload(repository);
       observer.fault(written.error);
@@ -388,20 +415,94 @@ export const createRepositoryService = (deps: {
     if (outcome.accessChanged || outcome.announced) refreshTopics();
     for (const item of fresh) observer.stored(topic, item, source);
     announce(items);
+    if (repository !== undefined) conclude(repository, topic, outcome, rebuilt);
+    return 0;
+  };
+
+  /** Draws the consequences of integrated records; answers the documents that changed by it. Inside a transaction. */
+  const settle = (repository: Repository, outcome: Outcome): ReadonlySet<number> => {
+    let rebuilt: ReadonlySet<number> = new Set();
+    if (outcome.linked || outcome.accessChanged) retryWaiting(repository, outcome);
+    const known = repository.access.ops().length;
+    keeper.freezeSessions(repository, outcome.contradictions);
+    outcome.accessChanged ||= repository.access.ops().length > known;
+    if (outcome.accessChanged || outcome.announced) rebuilt = keeper.settleAccess(repository);
+    if (outcome.undecided && keeper.membership(repository) === "active")
+      rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
+    return rebuilt;
+  };
+
+  /** Tells everybody what was integrated and committed. */
+  const conclude = (repository: Repository, topic: TopicRow, outcome: Outcome, settled: ReadonlySet<number>): void => {
+    const { changes, accessChanged, linked, ended } = outcome;
+    const rebuilt = ended === undefined ? settled : new Set([...settled, ...ended]);
     if (ended !== undefined) {
-      rebuilt = new Set([...rebuilt, ...ended]);
       log.warn("own records from elsewhere: the sessions end", {});
       observer.sessionsEnded();
     }
-    if (repository !== undefined && (outcome.linked || outcome.accessChanged || ended !== undefined)) {
-      const { changes, accessChanged } = outcome;
+    if (linked || accessChanged || ended !== undefined) {
       observer.integrated({ repository, changes, rebuilt, accessChanged });
       if (accessChanged || topic.kind === "reply") scheduleUpkeep(repository);
     }
     // An entry of changes that were all seen live brings nothing new and yet frees the drafts that build on them.
-    if (repository !== undefined && outcome.linked && store.documents.drafts(repository.n, 1).length > 0)
-      scheduleSeal(repository, "live", 0);
-    return 0;
+    if (linked && store.documents.drafts(repository.n, 1).length > 0) scheduleSeal(repository, "live", 0);
+  };
+
+  const takeBundlePage: RepositoryService["takeBundlePage"] = (repository, topic, page, form) => {
+    const outcome = emptyOutcome();
+    let rebuilt: ReadonlySet<number> = new Set();
+    const written = store.transaction(() => {
+      if (form === "joined") {
+        const tried: PageTaken[] = [];
+        store.savepoint(() => {
+          const outcomeOfPage = takePage(store, repository, page, clock.unix());
+          tried.push(outcomeOfPage);
+          return outcomeOfPage.type === "irregular" ? outcomeOfPage : undefined;
+        });
+        const [taken] = tried;
+        if (taken?.type !== "taken") return "irregular";
+        addChanges(outcome, taken.changes);
+        outcome.accessChanged = taken.accessChanged;
+        outcome.linked = page.records.length > 0;
+        for (const { parts } of page.records)
+          for (const part of parts) outcome.announced = keeper.noteAnnouncement(repository, part) || outcome.announced;
+      } else
+        for (const place of page.records.keys()) integrate(repository, undefined, openedRecord(page, place), outcome);
+      if (page.isLast) rebuilt = settle(repository, outcome);
+      else if (outcome.accessChanged) rebuilt = keeper.settleAccess(repository);
+      return "taken";
+    }, "soon");
+    if (!written.ok) observer.fault(written.error);
+    // Access and keys in memory go back as well to what is stored.
+    if (!written.ok || written.value === "irregular") {
+      reload(repository);
+      return written;
+    }
+    if (outcome.accessChanged || outcome.announced) refreshTopics();
+    announce();
+    conclude(repository, topic, outcome, rebuilt);
+    return written;
+  };
+
+  const takeOps: RepositoryService["takeOps"] = (repository, ops) => {
+    const before = repository.access.ops().length;
+    let rebuilt: ReadonlySet<number> = new Set();
+    const written = store.transaction(() => {
+      for (const op of ops) keeper.takeOp(repository, op);
+      if (repository.access.ops().length > before) rebuilt = keeper.settleAccess(repository);
+      return null;
+    }, "soon");
+    if (!written.ok) {
+      reload(repository);
+      observer.fault(written.error);
+      return written;
+    }
+    if (repository.access.ops().length === before) return written;
+    refreshTopics();
+    announce();
+    observer.integrated({ repository, changes: new Map(), rebuilt, accessChanged: true });
+    scheduleUpkeep(repository);
+    return written;
   };
 
   const flush = (): boolean => {
@@ -584,6 +685,18 @@ export const createRepositoryService = (deps: {
       return ok(written.value);
     },
     headSecrets: keeper.headSecrets,
+    takeBundlePage,
+    takeOps,
+    mayCompact: (repository) => keeper.membership(repository) === "active" && keeper.mayWrite(repository),
+    publishCompacted: (repository, kind, payload) => {
+      const written = store.transaction(() =>
+        sealCompacted(keeper.sealing(), repository, keeper.ownSession(repository), kind, payload, clock.unix()),
+      );
+      if (!written.ok) return written;
+      const topic = topics.find(({ n }) => n === repository.epoch.topic);
+      if (topic !== undefined) observer.stored(topic, written.value, undefined);
+      return written;
+    },
     publishOps: (repository) => {
       const written = store.transaction(() => keeper.publishOps(repository));
       if (!written.ok) {

@@ -127,6 +127,45 @@ export const appendRecord = (
   return item.value;
 };
 
+/**
+ * Signs, encrypts and stores a checkpoint or bundle. It names the session's place without being a link of it, so that a later
+ * cut tells whether its author still was a writer. Inside a transaction.
+ */
+export const sealCompacted = (
+  { store, crypto, random, device }: SealDependencies,
+  repository: Repository,
+  session: SessionRow,
+  kind: "bundle" | "checkpoint",
+  payload: Uint8Array,
+  unixMs: number,
+): CheckedItem => {
+  const { topicKey, readKey, topic } = currentTopic(repository);
+  const gen = 1 + store.repositories.heads(repository.n).reduce((largest, head) => Math.max(largest, head.gen), -1);
+  const record = signRecord(
+    crypto,
+    device,
+    {
+      rid: repository.rid,
+      sess: session.session,
+      seq: Math.max(0, session.lastSeq),
+      prev: session.lastIid,
+      parents: [],
+      acl: repository.access.heads(),
+      gen,
+      parts: [],
+      ts: Math.floor(unixMs / 1000),
+    },
+    payload,
+  );
+  const origin = { kind: ITEM_KINDS[kind], topicKey, gen, salt: random.bytes(16) };
+  const item = sealItem(crypto, origin, readKey, record.bytes);
+  invariant(item.ok, "an own bundle fits its kind");
+  const { oid, wire } = item.value;
+  const state = kind === "bundle" ? ENTRY_STATE.valid : ENTRY_STATE.opened;
+  store.entries.add({ oid, topic, kind: origin.kind, gen, wire, iid: null, state, own: true, arrivedAt: unixMs });
+  return item.value;
+};
+
 /** Hashes of live changes of other devices whose entries have not come. */
 const foreignDrafts = (store: Store, repository: Repository): ReadonlySet<string> =>
   new Set(

@@ -8,6 +8,7 @@ import { readRecordHeader } from "../../protocol/entry/record.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
 import type { InnerRow, Store } from "../ports/store.ts";
+import type { BundleReader } from "./bundle-reader.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { DocumentChanges, Opened } from "./integrate.ts";
 import { openEntry, storeChanges } from "./integrate.ts";
@@ -17,6 +18,7 @@ interface ValidityDependencies {
   readonly store: Store;
   readonly crypto: CryptoProvider;
   readonly inspect: ChangeInspector;
+  readonly readBundle: BundleReader;
 }
 
 const headerOf = (row: InnerRow): RecordHeader => {
@@ -29,16 +31,20 @@ const headerOf = (row: InnerRow): RecordHeader => {
 const pastOf = (header: RecordHeader): readonly Uint8Array[] =>
   header.seq === 0 ? header.parents : [header.prev, ...header.parents];
 
-/** Opens a stored record again. */
+/** Opens a stored record again; one from a bundle has no signature of its own. */
 export const openStored = (
   deps: ValidityDependencies,
   repository: Repository,
   iid: Uint8Array,
 ): Extract<Opened, { type: "record" }> | undefined => {
   const carried = deps.store.entries.wireOf(iid);
-  const topic = carried && deps.store.topics.all().find(({ n }) => n === carried.topic);
-  const item = carried && readItem(deps.crypto, carried.wire);
-  if (topic === undefined || item === undefined || !item.ok) return undefined;
+  if (carried === undefined) {
+    const row = deps.store.entries.inner(iid);
+    return row && deps.readBundle(repository, row);
+  }
+  const topic = deps.store.topics.all().find(({ n }) => n === carried.topic);
+  const item = readItem(deps.crypto, carried.wire);
+  if (topic === undefined || !item.ok) return undefined;
   // The topic signature was checked before the item was stored.
   const opened = openEntry(deps, repository.rid, topic.readKey, item.value as CheckedItem);
   return opened.type === "record" ? opened : undefined;

@@ -46,6 +46,7 @@ export const createMemberService = (deps: {
   const { store, crypto, random, repositories, profile } = deps;
 
   const author = (repository: Repository, body: AclBody, secret?: EpochSecret): Done => {
+    if (!repositories.canSpeak(repository)) return refuse("The keys of this notebook have not come yet.");
     const written = repositories.author(repository, body, secret);
     return written.ok ? ok(null) : err(storeFailure(written.error));
   };

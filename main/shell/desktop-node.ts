@@ -38,6 +38,7 @@ export const startDesktopNode = (scripts: string, shell: ShellHandlers, requestS
       log,
       readerScript: pathToFileURL(path.join(scripts, "reader-worker.js")),
       historyScript: pathToFileURL(path.join(scripts, "history-worker.js")),
+      compactorScript: pathToFileURL(path.join(scripts, "compactor-worker.js")),
       openerScript: pathToFileURL(path.join(scripts, "opener-worker.js")),
       backupScript: pathToFileURL(path.join(scripts, "backup-worker.js")),
       createEngine: () => createEngineHost(log, spawnUtilityProcess(utilityProcess)),

@@ -90,6 +90,8 @@ interface TopicSession {
   readonly pk: Uint8Array;
   /** Only on the side that reconciles: the Noise initiator. */
   readonly initiator: Initiator | undefined;
+  /** Ids the other side did not list, which it may hold all the same (PEER-15). */
+  readonly toOffer: Uint8Array[];
   /** Ids to send (they are at this device) and to ask for, in the order found. */
   readonly toPush: Uint8Array[];
   readonly toGet: Uint8Array[];
@@ -103,7 +105,9 @@ interface TopicSession {
 
 type Request =
   | { readonly kind: "reconcile"; readonly topic: string; deadline: MonotonicMs }
-  | { readonly kind: "get" | "have"; readonly topic: string; deadline: MonotonicMs }
+  | { readonly kind: "get"; readonly topic: string; deadline: MonotonicMs }
+  /** `offered`: what is not held is pushed. */
+  | { readonly kind: "have"; readonly topic: string; readonly offered: readonly Uint8Array[]; deadline: MonotonicMs }
   | { readonly kind: "push"; readonly topic: string; readonly oids: readonly Uint8Array[]; deadline: MonotonicMs };
 
 const DEVICE_DOMAIN = ascii("p2pc/peer/1\0");
@@ -116,6 +120,7 @@ const REQUEST_TIMEOUT = durationMs(60_000);
 const MAX_PUSHES = 4;
 const MAX_GETS = 2;
 const MAX_RECONCILIATIONS = 4;
+const MAX_OFFERS = 4;
 /** Bytes of items in one message: a page is verified and stored within some 50 ms. */
 const PAGE_BYTES = 262_144;
 
@@ -191,6 +196,7 @@ export const createPeerSession = (
       shared.set(key, {
         pk: topic.pk,
         initiator: role === "initiator" ? createInitiator({ crypto, set: items.itemSet(topic.pk) }) : undefined,
+        toOffer: [],
         toPush: [],
         toGet: [],
         reconciling: role === "initiator",
@@ -232,6 +238,15 @@ export const createPeerSession = (
             payload: initiator.start(),
           }));
       }
+      while (session.toOffer.length > 0 && inFlight("have") < MAX_OFFERS) {
+        const offered = session.toOffer.splice(0, MAX_OIDS);
+        ask({ kind: "have", topic: key, offered } as Omit<Request, "deadline">, (request) => ({
+          type: "have",
+          request,
+          topic: session.pk,
+          oids: offered,
+        }));
+      }
       while (session.toGet.length > 0 && inFlight("get") < MAX_GETS) {
         const oids = session.toGet.splice(0, MAX_OIDS);
         ask({ kind: "get", topic: key }, (request) => ({ type: "get", request, topic: session.pk, oids }));
@@ -255,11 +270,15 @@ export const createPeerSession = (
   };
 
   /** Whether both sides were compared and all that had to go to the peer since is acknowledged. */
-  const isHeld = (key: string, { synced, refused, toPush }: TopicSession): boolean =>
+  const isHeld = (key: string, { synced, refused, toOffer, toPush }: TopicSession): boolean =>
     synced &&
     !refused &&
+    toOffer.length === 0 &&
     toPush.length === 0 &&
-    ![...requests.values()].some((request) => request.kind === "push" && request.topic === key);
+    ![...requests.values()].some(
+      (request) =>
+        request.topic === key && (request.kind === "push" || (request.kind === "have" && request.offered.length > 0)),
+    );
 
   /** Takes ids from the front of `oids` while their items fit one page; ids no longer stored are dropped. */
   const nextPage = (oids: Uint8Array[]): { oids: Uint8Array[]; wires: Uint8Array[] } => {
@@ -314,8 +333,9 @@ export const createPeerSession = (
       session.reconciling = false;
       return violated("PEER-6");
     }
-    session.toPush.push(...step.value.have);
-    session.toGet.push(...step.value.need);
+    session.toOffer.push(...step.value.have);
+    // Kept, though not listed any more: a checkpoint covers it.
+    session.toGet.push(...step.value.need.filter((oid) => !items.has(oid)));
     const effects: PeerEffect[] = [];
     if (step.value.next === undefined) {
       session.reconciling = false;
@@ -418,7 +438,7 @@ export const createPeerSession = (
     const effects: PeerEffect[] = [];
     for (let from = 0; from < oids.length; from += MAX_OIDS) {
       const request = nextRequest++;
-      requests.set(request, { kind: "have", topic: key, deadline: after(now, REQUEST_TIMEOUT) });
+      requests.set(request, { kind: "have", topic: key, offered: [], deadline: after(now, REQUEST_TIMEOUT) });
       effects.push({
         type: "send",
         message: { type: "have", request, topic, oids: oids.slice(from, from + MAX_OIDS) },
@@ -432,10 +452,14 @@ export const createPeerSession = (
       ? [{ type: "send", message: { type: "has", request: message.request, oids: message.oids.filter(items.has) } }]
       : violated("PEER-3");
 
-  const onHas = (message: PeerMessage & { type: "has" }): readonly PeerEffect[] => {
-    if (requests.get(message.request)?.kind !== "have") return violated("PEER-4");
+  const onHas = (message: PeerMessage & { type: "has" }, now: MonotonicMs): readonly PeerEffect[] => {
+    const request = requests.get(message.request);
+    if (request?.kind !== "have") return violated("PEER-4");
     requests.delete(message.request);
-    return message.oids.length > 0 ? [{ type: "delivered", oids: message.oids }] : [];
+    const held = new Set(message.oids.map(bytesToHex));
+    shared.get(request.topic)?.toPush.push(...request.offered.filter((oid) => !held.has(bytesToHex(oid))));
+    const effects: PeerEffect[] = message.oids.length > 0 ? [{ type: "delivered", oids: message.oids }] : [];
+    return [...effects, ...advance(now)];
   };
 
   const onCompared = (topic: Uint8Array, now: MonotonicMs): readonly PeerEffect[] => {
@@ -473,7 +497,7 @@ export const createPeerSession = (
       case "have":
         return onHave(message);
       case "has":
-        return onHas(message);
+        return onHas(message, now);
       case "getChunk":
         return isShared(message.topic)
           ? (chunks.asked(message.request, message.topic, message.id) ?? violated("PEER-13"))

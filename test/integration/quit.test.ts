@@ -52,6 +52,7 @@ test("quitting right after typing does not wait for an engine that has not answe
     log,
     readerScript: new URL("../../main/adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("../../main/adapters/history-worker.ts", import.meta.url),
+    compactorScript: new URL("../../main/adapters/compactor-worker.ts", import.meta.url),
     openerScript: new URL("../../main/adapters/opener-worker.ts", import.meta.url),
     backupScript: new URL("../../main/adapters/backup/backup-worker.ts", import.meta.url),
     createEngine: () => engine,

@@ -3,6 +3,9 @@ import Database from "better-sqlite3";
 import type { Profile } from "../../app/identities/profile.ts";
 import type { Clock } from "../../app/ports/clock.ts";
 import type { Store } from "../../app/ports/store.ts";
+import { createCompaction } from "../../app/repositories/compaction.ts";
+import type { CheckpointService } from "../../app/repositories/checkpoint-service.ts";
+import { createCheckpointService } from "../../app/repositories/checkpoint-service.ts";
 import { inspectBatch } from "../../app/repositories/change-batch.ts";
 import { storeChanges } from "../../app/repositories/integrate.ts";
 import type { Repository } from "../../app/repositories/repository.ts";
@@ -14,6 +17,7 @@ import { createMemberService } from "../../app/sharing/member-service.ts";
 import type { SqliteDatabase } from "../../main/adapters/sqlite/database.ts";
 import { createChangeInspector } from "../../main/adapters/inspect-change.ts";
 import { MIGRATIONS } from "../../main/adapters/sqlite/schema.ts";
+import { createCompactionSource } from "../../main/adapters/sqlite/compaction-source.ts";
 import { createStore } from "../../main/adapters/sqlite/store.ts";
 import { repositoryOf, signAclOp } from "../../protocol/acl/acl-op.ts";
 import { createEpoch, deviceRecipient, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
@@ -26,6 +30,7 @@ import { createReplica } from "../../protocol/replica/replica.ts";
 import type { Replica } from "../../protocol/replica/types.ts";
 import { automergeDependencies } from "./automerge-dependencies.ts";
 import { filled, must, native } from "./data-fixtures.ts";
+import { bundleDependencies } from "./record-history.ts";
 
 /** Time that passes only when a test lets it. */
 export interface ManualClock extends Clock {
@@ -69,6 +74,7 @@ export interface RepositoryPeer {
   readonly store: Store;
   readonly service: () => RepositoryService;
   readonly members: () => MemberService;
+  readonly checkpoints: () => CheckpointService;
   readonly repository: () => Repository | undefined;
   /** Is told what its service tells the rest of a node. */
   readonly observe: (observer: Partial<Pick<RepositoryObserver, "stored" | "topicsChanged">>) => void;
@@ -107,16 +113,25 @@ const NO_OPENER: ItemOpener = {
   stop: () => Promise.resolve(),
 };
 
-/** `storingMs`: how long what it receives waits before it is stored. */
+/** `storingMs`: how long what it receives waits before it is stored; `compacts`: it takes and makes checkpoints, for which a test awaits `settled`. */
 export const createRepositoryPeer = (
   name: string,
   random: RandomSource,
   clock: ManualClock,
   storingMs = 0,
+  compacts = false,
 ): RepositoryPeer => {
   const database = new Database(":memory:");
   for (const migration of MIGRATIONS) database.exec(migration);
-  return peerOn(name, random, clock, database, createProfile(name, random), storingMs);
+  return peerOn(name, random, clock, database, createProfile(name, random), storingMs, compacts);
+};
+
+/** Lets everything happen that waits for nothing but its turn. */
+export const settled = async (clock: ManualClock): Promise<void> => {
+  for (let turn = 0; turn < 200; turn++) {
+    clock.advance(0);
+    await Promise.resolve();
+  }
 };
 
 const peerOn = (
@@ -126,6 +141,7 @@ const peerOn = (
   database: SqliteDatabase,
   profile: Profile,
   storingMs: number,
+  compacts: boolean,
 ): RepositoryPeer => {
   const store = createStore(database, () => undefined);
   const inspect = createChangeInspector(native);
@@ -142,11 +158,17 @@ const peerOn = (
       clock,
       log,
       inspect,
+      inflateRaw: automergeDependencies.inflateRaw,
       opener: NO_OPENER,
       slices,
       observer: {
-        integrated: () => undefined,
-        stored: (...given) => observer.stored?.(...given),
+        integrated: ({ repository: changed, accessChanged }) => {
+          if (compacts && accessChanged) checkpoints.accessChanged(changed);
+        },
+        stored: (topic, item, source) => {
+          observer.stored?.(topic, item, source);
+          if (compacts) checkpoints.stored(topic, item, source === undefined);
+        },
         topicsChanged: () => observer.topicsChanged?.(),
         sessionsEnded: () => undefined,
         fault: (error) => {
@@ -154,7 +176,27 @@ const peerOn = (
         },
       },
     });
+    const compaction = createCompaction({
+      ...bundleDependencies,
+      source: createCompactionSource(database),
+    });
+    const checkpoints: CheckpointService = createCheckpointService({
+      store,
+      crypto: native,
+      random: compacts ? random.fork("checkpoints") : random,
+      clock,
+      log,
+      slices,
+      compactor: {
+        pack: (request) => Promise.resolve(compaction.pack(request)),
+        unpack: (request) => Promise.resolve(compaction.unpack(request)),
+        stop: () => Promise.resolve(),
+      },
+      repositories: service,
+      covered: () => undefined,
+    });
     service.open(profile, false);
+    if (compacts) checkpoints.open();
     const members = createMemberService({
       store,
       crypto: native,
@@ -162,7 +204,7 @@ const peerOn = (
       repositories: service,
       profile,
     });
-    return { service, members, slices };
+    return { service, members, checkpoints, slices };
   };
   let running = start();
   const repository = (): Repository | undefined => running.service.all()[0];
@@ -210,10 +252,12 @@ const peerOn = (
     service: () => running.service,
     members: () => running.members,
     repository,
+    checkpoints: () => running.checkpoints,
     observe: (given) => {
       observer = given;
     },
     restart: () => {
+      running.checkpoints.stop();
       running.slices.stop();
       running = start();
     },
@@ -224,7 +268,8 @@ const peerOn = (
       const row = held && store.documents.byId(held.n, DOCUMENT);
       return (row?.heads ?? []).map(bytesToHex).join();
     },
-    clone: () => peerOn(name, random.fork("clone"), clock, new Database(database.serialize()), profile, storingMs),
+    clone: () =>
+      peerOn(name, random.fork("clone"), clock, new Database(database.serialize()), profile, storingMs, compacts),
     found: () => {
       const rid = new Uint8Array(16);
       const recipient = deviceRecipient(profile.device.publicKey, profile.deviceEncryption.publicKey, true);

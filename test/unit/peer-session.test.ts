@@ -39,9 +39,10 @@ const device = (
   topics: readonly (typeof SHARED)[],
   stored: readonly ReturnType<typeof itemOf>[],
   handshakeHash: Uint8Array = HASH,
+  listed: readonly ReturnType<typeof itemOf>[] = stored,
 ) => {
   const wires = new Map(stored.map((item) => [bytesToHex(item.oid), item.wire]));
-  const set: ItemSet = createItemSet(stored.map(({ gen, oid }) => ({ gen, id: oid })));
+  const set: ItemSet = createItemSet(listed.map(({ gen, oid }) => ({ gen, id: oid })));
   const signing = crypto.signingKey(new Uint8Array(32).fill(role === "initiator" ? 50 : 60));
   const machine = createPeerSession(
     {
@@ -317,6 +318,18 @@ test("[PEER-14] a peer is said to hold the topic only when all was compared and 
   acknowledge(store(52), 2);
   acknowledge(store(53), 0);
   expect(heldBy(left)).toBe(2);
+});
+
+test("[PEER-15] items that are kept but not listed are neither pushed nor asked for", () => {
+  const left = device("initiator", [SHARED], ITEMS.slice(0, 8), HASH, ITEMS.slice(0, 4));
+  const right = device("responder", [SHARED], ITEMS.slice(0, 9), HASH, ITEMS.slice(4, 9));
+  converse(left, right);
+  expect([violations(left), violations(right)]).toEqual([[], []]);
+  const sent = ({ seen }: Side) => seen.flatMap((effect) => (effect.type === "send" ? [effect.message] : []));
+  expect(sent(left).filter(({ type }) => type === "push")).toEqual([]);
+  const asked = sent(left).flatMap((message) => (message.type === "get" ? message.oids.map(bytesToHex) : []));
+  expect(asked).toEqual([bytesToHex(ITEMS[8]?.oid as Uint8Array)]);
+  expect(left.seen.some(({ type }) => type === "topicHeld")).toBe(true);
 });
 
 test("[PEER-3] decoding is total on random and mutated frames", () => {

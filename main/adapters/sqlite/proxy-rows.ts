@@ -14,7 +14,7 @@ const proxyOf = (row: RawProxy): ProxyRow => ({
 
 const OWE =
   "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry";
-const OWE_TOPIC = `${OWE} WHERE topic = (SELECT n FROM topic WHERE pk = @pk) ON CONFLICT DO NOTHING`;
+const OWE_TOPIC = `${OWE} WHERE topic = (SELECT n FROM topic WHERE pk = @pk) AND length(wire) > 0 ON CONFLICT DO NOTHING`;
 const QUEUED = 0;
 /** Own items that only this proxy had acknowledged are on this computer alone again. */
 const TAKE_BACK = `UPDATE entry SET delivered = 0 WHERE own = 1 AND delivered = 2 AND NOT EXISTS

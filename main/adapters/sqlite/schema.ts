@@ -131,6 +131,18 @@ CREATE TRIGGER entry_owed AFTER INSERT ON entry BEGIN
     FROM proxy_topic WHERE pk = (SELECT pk FROM topic WHERE n = NEW.topic);
 END;
 `,
+  `
+-- state of an entry may also be 9 retired: a checkpoint or bundle that others replace. An entry whose record a checkpoint covers may have no wire.
+-- Records 0 to seq of a session are covered by counted checkpoints of the topic.
+CREATE TABLE covered_session(topic INTEGER NOT NULL REFERENCES topic(n), session BLOB NOT NULL CHECK(length(session)=16), seq INTEGER NOT NULL,
+  PRIMARY KEY(topic, session)) STRICT, WITHOUT ROWID;
+-- Records first to last of a session are in the bundle, and were taken from it or put into it.
+CREATE TABLE bundle_session(entry INTEGER NOT NULL REFERENCES entry(n), session BLOB NOT NULL CHECK(length(session)=16),
+  first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY(entry, session)) STRICT, WITHOUT ROWID;
+CREATE INDEX bundle_session_record ON bundle_session(session, last);
+CREATE INDEX entry_compacted ON entry(topic, kind) WHERE kind IN (1, 2);
+CREATE INDEX inner_order ON inner_record(repository, gen, iid);
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

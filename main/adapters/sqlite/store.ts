@@ -26,6 +26,7 @@ import { err, ok } from "../../../protocol/kernel/result.ts";
 import type { OwnCommit } from "../high-water.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { createBlobRows } from "./blob-rows.ts";
+import { createCheckpointRows, HAS_COVERED, OFFERED } from "./checkpoint-rows.ts";
 import { storageErrorOf } from "./database.ts";
 import { createMaxOpFinder } from "./max-op-finder.ts";
 import { createProxyRows } from "./proxy-rows.ts";
@@ -364,6 +365,8 @@ export const createStore = (
           state: TOPIC_STATES[row.state] as TopicRow["state"],
         })),
       remove: (n) => {
+        write("DELETE FROM bundle_session WHERE entry IN (SELECT n FROM entry WHERE topic = ?)", n);
+        write("DELETE FROM covered_session WHERE topic = ?", n);
         write("DELETE FROM entry WHERE topic = ?", n);
         write("DELETE FROM topic WHERE n = ?", n);
       },
@@ -387,7 +390,7 @@ export const createStore = (
         return done.changes === 1 ? Number(done.lastInsertRowid) : undefined;
       },
       has: (oid) => one("SELECT 1 FROM entry WHERE oid = ?", oid) !== undefined,
-      wire: (oid) => one<{ wire: Uint8Array }>("SELECT wire FROM entry WHERE oid = ?", oid)?.wire,
+      wire: (oid) => one<{ wire: Uint8Array }>("SELECT wire FROM entry WHERE oid = ? AND length(wire) > 0", oid)?.wire,
       setState: (n, state, iid) => {
         write("UPDATE entry SET state = ?, iid = ? WHERE n = ?", state, iid, n);
       },
@@ -397,7 +400,13 @@ export const createStore = (
           topic,
           state,
         ),
-      items: (topic) => many("SELECT gen, oid FROM entry WHERE topic = ? ORDER BY gen, oid", topic),
+      items: (topic) =>
+        one(HAS_COVERED, topic) === undefined
+          ? many(
+              `SELECT gen, oid FROM entry WHERE topic = ? AND state <> ${ENTRY_STATE.retired} ORDER BY gen, oid`,
+              topic,
+            )
+          : many(OFFERED, topic),
       undelivered: (topic, limit) =>
         many<{ oid: Uint8Array }>(
           "SELECT oid FROM entry WHERE topic = ? AND own = 1 AND delivered = 0 ORDER BY n LIMIT ?",
@@ -456,7 +465,10 @@ export const createStore = (
           limit,
         ),
       wireOf: (iid) =>
-        one<{ wire: Uint8Array; topic: number }>("SELECT wire, topic FROM entry WHERE iid = ? ORDER BY n LIMIT 1", iid),
+        one<{ wire: Uint8Array; topic: number }>(
+          "SELECT wire, topic FROM entry WHERE iid = ? AND length(wire) > 0 ORDER BY n LIMIT 1",
+          iid,
+        ),
       doubt: (iid) =>
         DOUBTS[one<{ verdict: number }>("SELECT verdict FROM doubted_record WHERE iid = ?", iid)?.verdict ?? 0],
       doubts: (repository) =>
@@ -761,6 +773,7 @@ export const createStore = (
     },
 
     blobs: createBlobRows({ write, one, many }),
+    checkpoints: createCheckpointRows({ write, one, many }),
     proxies: createProxyRows({ write, one, many }),
   };
 };

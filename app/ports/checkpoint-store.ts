@@ -1,0 +1,56 @@
+import type { EntryState } from "./store.ts";
+
+/** A stored checkpoint (kind 2) or bundle (kind 1), without its bytes. */
+export interface CompactedItem {
+  readonly n: number;
+  readonly oid: Uint8Array;
+  readonly topic: number;
+  readonly kind: number;
+  readonly gen: number;
+  readonly state: EntryState;
+  readonly own: boolean;
+  readonly arrivedAt: number;
+  /** A bundle of which it is known which records it holds. */
+  readonly isNoted: boolean;
+}
+
+/** Records of a session: numbers `from` to `to`. */
+export interface SessionRange {
+  readonly session: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What of a topic stands in entries that no counted checkpoint covers. */
+export interface Tail {
+  readonly entries: number;
+  readonly bytes: number;
+  /** Unix milliseconds of the first to arrive, null when there is none. */
+  readonly since: number | null;
+}
+
+/** Checkpoints and bundles are rows of `EntryStore`; this is what is known about their content. */
+export interface CheckpointStore {
+  /** Those of a repository, oldest first. */
+  readonly items: (repository: number) => readonly CompactedItem[];
+  /** Notes which records a bundle holds, once they are all here. */
+  readonly setRanges: (bundle: number, ranges: readonly SessionRange[]) => void;
+  /** A bundle of the repository that holds a record, with its topic's row. */
+  readonly bundleOf: (
+    repository: number,
+    session: Uint8Array,
+    seq: number,
+  ) => { readonly n: number; readonly wire: Uint8Array; readonly topic: number } | undefined;
+  /** Replaces what counted checkpoints of a topic cover: entries of these records are not offered to others any more. */
+  readonly setCovered: (topic: number, sessions: readonly (readonly [session: Uint8Array, seq: number])[]) => void;
+  /** Another device holds one of these checkpoints: what is covered in its topic counts as delivered. Answers how many items that are. */
+  readonly markDelivered: (oids: readonly Uint8Array[]) => number;
+  readonly tail: (topic: number) => Tail;
+  /**
+   * Forgets the bytes of at most `limit` covered entries that arrived before `before` and are neither doubted nor waiting for somebody
+   * to take them; what the records say stays known. Answers how many.
+   */
+  readonly retire: (topic: number, before: number, limit: number) => number;
+  /** Takes a checkpoint or bundle that others replace out of what is offered, with its bytes. */
+  readonly drop: (n: number) => void;
+}

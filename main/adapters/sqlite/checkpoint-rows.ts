@@ -1,0 +1,79 @@
+import type { CheckpointStore, CompactedItem } from "../../../app/ports/checkpoint-store.ts";
+import { ENTRY_STATE } from "../../../app/ports/store.ts";
+import type { Statements } from "./blob-rows.ts";
+
+/** Whether a row of `entry` carries a record that a counted checkpoint of its topic covers. */
+const IS_COVERED = `EXISTS (SELECT 1 FROM inner_record JOIN covered_session
+  ON covered_session.topic = entry.topic AND covered_session.session = inner_record.session AND inner_record.seq <= covered_session.seq
+  WHERE inner_record.iid = entry.iid)`;
+
+/** Items of a topic as others are told of them: neither replaced nor covered. */
+export const OFFERED = `SELECT gen, oid FROM entry WHERE topic = ? AND state <> ${ENTRY_STATE.retired} AND NOT ${IS_COVERED} ORDER BY gen, oid`;
+export const HAS_COVERED = "SELECT 1 FROM covered_session WHERE topic = ? LIMIT 1";
+
+export const createCheckpointRows = ({ write, one, many }: Statements): CheckpointStore => ({
+  items: (repository) =>
+    many<Omit<CompactedItem, "own" | "isNoted"> & { readonly own: number; readonly isNoted: number }>(
+      `SELECT entry.n, oid, topic, entry.kind, gen, entry.state, own, arrived_at AS arrivedAt,
+         EXISTS (SELECT 1 FROM bundle_session WHERE bundle_session.entry = entry.n) AS isNoted
+       FROM topic CROSS JOIN entry INDEXED BY entry_compacted ON entry.topic = topic.n
+       WHERE topic.repository = ? AND entry.kind IN (1, 2) AND entry.state <> ${ENTRY_STATE.retired} ORDER BY entry.n`,
+      repository,
+    ).map((row) => ({ ...row, own: row.own === 1, isNoted: row.isNoted === 1 })),
+  setRanges: (bundle, ranges) => {
+    for (const { session, from, to } of ranges)
+      write(
+        "INSERT INTO bundle_session(entry, session, first, last) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        bundle,
+        session,
+        from,
+        to,
+      );
+  },
+  bundleOf: (repository, session, seq) =>
+    one(
+      `SELECT entry.n, entry.wire, entry.topic FROM bundle_session JOIN entry ON entry.n = bundle_session.entry
+       JOIN topic ON topic.n = entry.topic AND topic.repository = ?
+       WHERE bundle_session.session = ? AND first <= ? AND last >= ? ORDER BY entry.n DESC LIMIT 1`,
+      repository,
+      session,
+      seq,
+      seq,
+    ),
+  setCovered: (topic, sessions) => {
+    write("DELETE FROM covered_session WHERE topic = ?", topic);
+    for (const [session, seq] of sessions)
+      write("INSERT INTO covered_session(topic, session, seq) VALUES(?, ?, ?)", topic, session, seq);
+  },
+  markDelivered: (oids) => {
+    let marked = 0;
+    for (const oid of oids)
+      marked += write(
+        `UPDATE entry SET delivered = 1 WHERE topic = (SELECT topic FROM entry WHERE oid = ? AND kind = 2)
+           AND own = 1 AND delivered = 0 AND kind = 0 AND ${IS_COVERED}`,
+        oid,
+      ).changes;
+    return marked;
+  },
+  tail: (topic) =>
+    one(
+      `SELECT count(*) AS entries, coalesce(sum(length(wire)), 0) AS bytes, min(arrived_at) AS since
+       FROM entry WHERE topic = ? AND kind = 0 AND iid IS NOT NULL AND state IN (4, 5) AND NOT ${IS_COVERED}`,
+      topic,
+    ) as never,
+  retire: (topic, before, limit) =>
+    write(
+      `UPDATE entry SET wire = x'' WHERE n IN (SELECT n FROM entry WHERE topic = ? AND kind = 0 AND state = ${ENTRY_STATE.valid}
+         AND arrived_at < ? AND length(wire) > 0 AND (own = 0 OR delivered = 1) AND ${IS_COVERED}
+         AND NOT EXISTS (SELECT 1 FROM proxy_outbox WHERE proxy_outbox.entry = entry.n)
+         AND NOT EXISTS (SELECT 1 FROM doubted_record WHERE doubted_record.iid = entry.iid) LIMIT ?)`,
+      topic,
+      before,
+      limit,
+    ).changes,
+  drop: (n) => {
+    write("DELETE FROM bundle_session WHERE entry = ?", n);
+    write("DELETE FROM proxy_outbox WHERE entry = ?", n);
+    write(`UPDATE entry SET state = ${ENTRY_STATE.retired}, wire = x'', own = 0 WHERE n = ?`, n);
+  },
+});

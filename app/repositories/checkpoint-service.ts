@@ -8,6 +8,7 @@ import { readRecord } from "../../protocol/entry/record.ts";
 import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
+import { ok } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import type { CompactedItem, SessionRange } from "../ports/checkpoint-store.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -206,36 +207,37 @@ export const createCheckpointService = (deps: {
   ): Promise<"taken" | "refused" | "failed"> => {
     const have = seqsOf(repository, known.checkpoint.sessions);
     let form: "joined" | "single" = "joined";
-    let sessions: readonly PackedSession[] = [];
     for (let page = 0; ; page++) {
       const request = { bundle: bundle.n, rid: repository.rid, known: have, page };
       let got: BundlePage | "refused" | undefined = await compactor.unpack({ ...request, form });
       if (got === undefined || got === "refused") return got ?? "failed";
-      if (stopped) return "failed";
-      if (page === 0) {
-        ({ sessions } = got);
-        // Another branch of a session that nobody has noticed: one by one, that is seen.
-        const isOther = sessions.some(({ sess, to, iid }) => {
-          const row = store.entries.innerAt(repository.n, sess, to);
-          return row !== undefined && !bytesEqual(row.iid, iid);
-        });
-        if (isOther) form = "single";
-      }
-      const first = got;
-      let taken = await inSlice(() => repositories.takeBundlePage(repository, topic, first, form));
-      if (taken.ok && taken.value === "irregular") {
+      // Before its records: one that counts again because another vouches for it is read from here.
+      if (page === 0 && !noteRanges(bundle, rangesIn(got.sessions))) return "failed";
+      // Another branch of a session that nobody has noticed: one by one, that is seen.
+      const isOther = page === 0 && got.sessions.some((session) => isOtherBranch(repository, session));
+      for (;;) {
+        if (stopped) return "failed";
+        const current = got;
+        const taken =
+          isOther && form === "joined"
+            ? ok("irregular")
+            : await inSlice(() => repositories.takeBundlePage(repository, topic, current, form));
+        if (!taken.ok) return "failed";
+        if (taken.value === "taken") break;
         form = "single";
         got = await compactor.unpack({ ...request, form });
         if (got === undefined || got === "refused") return got ?? "failed";
-        if (stopped) return "failed";
-        const again = got;
-        taken = await inSlice(() => repositories.takeBundlePage(repository, topic, again, "single"));
       }
-      if (!taken.ok) return "failed";
-      if (first.isLast) break;
+      if (got.isLast) return "taken";
     }
-    const ranges = sessions.map(({ sess, from, to }) => ({ session: sess, from, to }));
-    return noteRanges(bundle, ranges) ? "taken" : "failed";
+  };
+
+  const rangesIn = (sessions: readonly PackedSession[]): readonly SessionRange[] =>
+    sessions.map(({ sess, from, to }) => ({ session: sess, from, to }));
+
+  const isOtherBranch = (repository: Repository, { sess, to, iid }: PackedSession): boolean => {
+    const row = store.entries.innerAt(repository.n, sess, to);
+    return row !== undefined && !bytesEqual(row.iid, iid);
   };
 
   /** Judges one checkpoint that arrived: counts it, refuses it, or leaves it until its bundles are here. */

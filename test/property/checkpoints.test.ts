@@ -19,7 +19,7 @@ import {
 import { createSeededRandom } from "../support/seeded-random.ts";
 
 /** Histories in every run of the tests; nightly runs set more. */
-const RUNS = Number(process.env["CHECKPOINT_RUNS"] ?? 6);
+const RUNS = Number(process.env["CHECKPOINT_RUNS"] ?? 4);
 
 interface Team {
   readonly random: RandomSource;

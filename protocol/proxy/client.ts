@@ -30,8 +30,9 @@ type Phase = "stopped" | "waiting" | "dialling" | "greeting" | "noAccount" | "on
 
 /** A proxy that stores a full page on a slow disk answers well within this; our choice. */
 const ANSWER_TIMEOUT = durationMs(60_000);
-/** A proxy answers at most 32 questions at once (PRX-3); the topics use up to 13 of them. */
-const MAX_OPEN_ASKS = 16;
+/** A proxy answers at most 32 questions at once (PRX-3): these and one push stay below that. */
+const MAX_OPEN_ASKS = 15;
+const MAX_OPEN_ABOUT_TOPICS = 15;
 /** Bytes of one push: what a home uplink of 10 Mbit/s takes in a second or less. */
 const PUSH_BYTES = 1_048_576;
 const FIRST_PAUSE_MS = 1_000;
@@ -52,6 +53,8 @@ export const createProxyClient = (
   const { crypto, random, source } = deps;
   const topics = createTopicSync(crypto, source);
   const pending = new Map<number, Pending>();
+  /** Questions that wait until others are answered. */
+  const aboutTopics: TopicQuestion[] = [];
   const asks: { readonly token: number; readonly question: ProxyQuestion }[] = [];
   /** Topics whose outbox waits, and until when. */
   const held = new Map<string, MonotonicMs>();
@@ -85,27 +88,36 @@ export const createProxyClient = (
 
   const send = (message: ProxyMessage, urgent = false): ProxyClientEffect => ({ type: "send", message, urgent });
 
-  const openAsks = (): number => {
+  const countOpen = (wanted: Pending["kind"]): number => {
     let count = 0;
-    for (const { kind } of pending.values()) if (kind === "ask") count++;
+    for (const { kind } of pending.values()) if (kind === wanted) count++;
     return count;
   };
-  const isPushing = (): boolean => {
-    for (const { kind } of pending.values()) if (kind === "push") return true;
-    return false;
+
+  const askAboutTopics = (now: MonotonicMs): ProxyClientEffect[] => {
+    const effects: ProxyClientEffect[] = [];
+    let room = MAX_OPEN_ABOUT_TOPICS - countOpen("topics");
+    while (room-- > 0) {
+      const question = aboutTopics.shift();
+      if (question === undefined) break;
+      const request = nextRequest++;
+      pending.set(request, { kind: "topics", question, deadline: after(now, ANSWER_TIMEOUT) });
+      effects.push(send({ ...question, request }));
+    }
+    return effects;
   };
 
-  const carryOut = (actions: readonly TopicAction[], now: MonotonicMs): ProxyClientEffect[] =>
-    actions.map((action) => {
-      if (action.type !== "question") return action;
-      const request = nextRequest++;
-      pending.set(request, { kind: "topics", question: action.question, deadline: after(now, ANSWER_TIMEOUT) });
-      return send({ ...action.question, request });
-    });
+  const carryOut = (actions: readonly TopicAction[], now: MonotonicMs): ProxyClientEffect[] => {
+    const effects: ProxyClientEffect[] = [];
+    for (const action of actions)
+      if (action.type === "question") aboutTopics.push(action.question);
+      else effects.push(action);
+    return [...effects, ...askAboutTopics(now)];
+  };
 
   const sendAsks = (now: MonotonicMs): ProxyClientEffect[] => {
     const effects: ProxyClientEffect[] = [];
-    let room = MAX_OPEN_ASKS - openAsks();
+    let room = MAX_OPEN_ASKS - countOpen("ask");
     while (room-- > 0) {
       const next = asks.shift();
       if (next === undefined) break;
@@ -117,7 +129,7 @@ export const createProxyClient = (
   };
 
   const push = (now: MonotonicMs): ProxyClientEffect[] => {
-    if (phase !== "online" || !hasOutbox || isPushing()) return [];
+    if (phase !== "online" || !hasOutbox || countOpen("push") > 0) return [];
     const items = source.outbox(MAX_PUSH_ITEMS, PUSH_BYTES, new Set(held.keys()));
     hasOutbox = false;
     if (items.length === 0) return [];
@@ -131,6 +143,7 @@ export const createProxyClient = (
     lost.push(...asks.map(({ token }) => token));
     pending.clear();
     asks.length = 0;
+    aboutTopics.length = 0;
     greetedBy = undefined;
     auditAt = undefined;
     topics.disconnected();
@@ -194,7 +207,7 @@ export const createProxyClient = (
         if (status === PUSH_STATUS.notPinned) unpinned.set(name, topic);
       }
     }
-    const repinned = [...unpinned.values()].flatMap((topic) => topics.resubscribe(topic));
+    const repinned = topics.resubscribe([...unpinned.values()]);
     return [
       { type: "pushed", results: outcome, cursors: [...cursors.values()] },
       ...carryOut([...repinned, ...topics.advance()], now),

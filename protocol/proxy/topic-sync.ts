@@ -54,7 +54,8 @@ export interface TopicSync {
   readonly subscribeAll: () => TopicAction[];
   /** Compares again what is not live, and asks again for what was refused. */
   readonly audit: () => TopicAction[];
-  readonly resubscribe: (pk: Uint8Array) => TopicAction[];
+  /** Pins again what the proxy says is not pinned. */
+  readonly resubscribe: (topics: readonly Uint8Array[]) => TopicAction[];
   readonly disconnected: () => void;
   readonly subscribed: (asked: readonly Subscription[], answers: readonly Subscribed[]) => TopicAction[] | undefined;
   readonly pulled: (topic: Uint8Array, after: number, answer: ItemsMessage) => TopicAction[] | undefined;
@@ -255,10 +256,7 @@ export const createTopicSync = (crypto: CryptoProvider, source: ProxyClientSourc
       subscribe(
         [...topics.values()].filter(({ live, state }) => state === "refused" || (!live && state === "current")),
       ),
-    resubscribe: (pk) => {
-      const topic = find(pk);
-      return topic?.pin === true ? subscribe([topic]) : [];
-    },
+    resubscribe: (given) => subscribe(given.flatMap((pk) => find(pk) ?? []).filter(({ pin }) => pin)),
     disconnected: () => {
       storing.clear();
       for (const topic of topics.values()) {

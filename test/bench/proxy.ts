@@ -30,6 +30,8 @@ const SMALL_BYTES = 200;
 const LARGE_BYTES = 16_000;
 const LARGE_TOPICS = 20;
 const PUSHES_IN_FLIGHT = 8;
+/** Ten thousand changes at once make automerge-repo's clients throw; a tenth of them tells what one costs its server. */
+const PEER_SHARE = 10;
 const IDLE_CLIENTS = 200;
 const IDLE_MS = 5_000;
 
@@ -61,7 +63,12 @@ const links = createNoiseLinks({
   log,
 });
 
-const connect = async (proxy: ProxyProcess, staticPk: Uint8Array, account: Uint8Array, onLive: () => void) => {
+const connect = async (
+  proxy: ProxyProcess,
+  staticPk: Uint8Array,
+  account: Uint8Array,
+  onLive: (message: Extract<ProxyMessage, { type: "live" }>) => void,
+) => {
   const link = must(
     await links.dial(proxy.address, {
       application: PROXY_APPLICATION,
@@ -73,7 +80,7 @@ const connect = async (proxy: ProxyProcess, staticPk: Uint8Array, account: Uint8
   link.start({
     message: (bytes) => {
       const message = must(decodeProxyMessage(bytes));
-      if (message.type === "live") onLive();
+      if (message.type === "live") onLive(message);
       else waiting.shift()?.(message);
     },
     closed: () => undefined,
@@ -243,14 +250,83 @@ const idle = async () => {
   }
 };
 
-/** `--quick`: a tenth of the items. */
+const SOAK_CLIENTS = 1_000;
+const SOAK_ITEMS_PER_SECOND = 200;
+const SOAK_TICK_MS = 50;
+
+/** Pairs of clients, one of which writes what the other follows: lost items, time from push to the other, memory. */
+const soak = async (seconds: number) => {
+  const folder = temporaryFolder("bench-proxy-soak");
+  const proxy = await startProxy(folder, 0, ["--open-quota", "100M"]);
+  try {
+    const { staticPk } = readLink(await proxy.mint());
+    const sentAt = new Map<string, number>();
+    const delays: number[] = [];
+    const writers: ((message: ProxyMessage) => Promise<ProxyMessage>)[] = [];
+    const keys = Array.from({ length: SOAK_CLIENTS / 2 }, (_, n) =>
+      native.signingKey(native.hash("SHA256", Uint8Array.of(n >> 8, n & 255))),
+    );
+    for (const { publicKey: topic } of keys) {
+      const subscription = { topic, after: 0, live: true, pin: true, checkpointFirst: false, relay: false };
+      for (const side of ["writer", "follower"]) {
+        const account = native.hash("SHA256", topic, Buffer.from(side));
+        const ask = await connect(proxy, staticPk, account, ({ wire }) => {
+          const name = Buffer.from(wire ?? []).toString("latin1");
+          const at = sentAt.get(name);
+          if (at !== undefined && sentAt.delete(name)) delays.push(performance.now() - at);
+        });
+        await ask({ type: "subscribe", request: 1, topics: [subscription] });
+        if (side === "writer") writers.push(ask);
+      }
+    }
+    const before = status(proxy.child.pid);
+    let pushed = 0;
+    let middle = before.rss;
+    const start = performance.now();
+    for (let tick = 0; performance.now() - start < seconds * 1_000; tick++) {
+      for (let n = 0; n < (SOAK_ITEMS_PER_SECOND * SOAK_TICK_MS) / 1_000; n++) {
+        const at = pushed++ % keys.length;
+        const { wire } = sealed(keys[at] ?? topicKey(1), pushed, `${pushed} `.padEnd(SMALL_BYTES, "lorem "));
+        sentAt.set(Buffer.from(wire).toString("latin1"), performance.now());
+        void writers[at]?.({ type: "push", request: pushed, wires: [wire] });
+      }
+      if (tick === Math.floor((seconds * 1_000) / SOAK_TICK_MS / 2)) middle = status(proxy.child.pid).rss;
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.max(0, start + (tick + 1) * SOAK_TICK_MS - performance.now())),
+      );
+    }
+    for (let wait = 0; sentAt.size > 0 && wait < 200; wait++) await new Promise((resolve) => setTimeout(resolve, 50));
+    const after = status(proxy.child.pid);
+    delays.sort((a, b) => a - b);
+    const quantile = (q: number): number => +(delays[Math.floor(q * (delays.length - 1))] ?? Number.NaN).toFixed(1);
+    return {
+      clients: SOAK_CLIENTS,
+      seconds,
+      items: pushed,
+      lost: sentAt.size,
+      p50Ms: quantile(0.5),
+      p99Ms: quantile(0.99),
+      percentOfACore: +(((after.cpuMs - before.cpuMs) / (performance.now() - start)) * 100).toFixed(1),
+      megabytesAtStart: Math.round(before.rss / 1_048_576),
+      megabytesInTheMiddle: Math.round(middle / 1_048_576),
+      megabytesAtTheEnd: Math.round(after.rss / 1_048_576),
+    };
+  } finally {
+    await proxy.stop();
+    removeFolder(folder);
+  }
+};
+
+/** `--quick`: a tenth of the items. `--soak SECONDS`: only that, with a thousand clients. */
 export const run = async ({ args }: { readonly json: boolean; readonly args: readonly string[] }): Promise<object> => {
+  if (args.includes("--soak"))
+    return { bench: "proxy", soak: await soak(Number(args[args.indexOf("--soak") + 1] ?? 60)) };
   const topics = args.includes("--quick") ? TOPICS / 10 : TOPICS;
   const small = sealItems(topics, SMALL_BYTES);
   const large = sealItems(Math.max(2, topics / (TOPICS / LARGE_TOPICS)), LARGE_BYTES);
   const ours = await throughProxy(small);
   const raw = rawSqlite(small);
-  const peer = await throughAutomerge(topics, ITEMS_PER_TOPIC, SMALL_BYTES);
+  const peer = await throughAutomerge(Math.ceil(topics / PEER_SHARE), ITEMS_PER_TOPIC, SMALL_BYTES);
   const oursLarge = await throughProxy(large);
   const rawLarge = rawSqlite(large);
   return {

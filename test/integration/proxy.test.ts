@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Link } from "../../app/ports/links.ts";
@@ -23,6 +23,7 @@ import { joinNotebook, startNode } from "../support/node-pair.ts";
 import { portOf, type ProxyProcess, readLink, startProxy } from "../support/proxy-process.ts";
 import { sealed, topicKey } from "../support/proxy-world.ts";
 
+const ROOT = path.resolve(import.meta.dirname, "..", "..");
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
   for (const clean of cleanUp.splice(0).toReversed()) await clean();
@@ -137,6 +138,34 @@ describe("the process", () => {
     const before = await incarnationOf(first);
     await first.stop();
     expect(await incarnationOf(await startAt(folder, portOf(first)))).toBe(before);
+  });
+
+  test("built into one file it runs beside nothing but SQLite, and idles below 80 MB", async () => {
+    execFileSync(process.execPath, [path.join(ROOT, "tools", "build-proxy.mjs")]);
+    const bundle = path.join(ROOT, "out", "proxy", "p2pcollab-proxy.mjs");
+    const packages = path.join(ROOT, "node_modules");
+    const folder = folderFor("proxy");
+    const readable = [bundle, packages, realpathSync(packages), path.join(ROOT, "package.json"), folder];
+    const proxy = await startProxy(
+      folder,
+      0,
+      [],
+      [
+        "--permission",
+        "--allow-addons",
+        ...readable.map((file) => `--allow-fs-read=${file}`),
+        `--allow-fs-write=${folder}`,
+        bundle,
+      ],
+    );
+    cleanUp.push(proxy.stop);
+    const { staticPk } = readLink(proxy.link);
+    const ask = await connect(proxy, staticPk, filled(61, 32));
+    expect(await ask({ type: "hello", version: 1, features: 0 })).toMatchObject({ type: "welcome" });
+    if (process.platform === "linux") {
+      const resident = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${proxy.child.pid}/status`, "utf8"))?.[1];
+      expect(Number(resident) / 1_024).toBeLessThan(80);
+    }
   });
 
   test("I26 it reads and writes its folder and its code, nothing else, and starts no process", () => {

@@ -25,8 +25,11 @@ const ended = (child: ChildProcess): Promise<void> =>
   });
 
 /** Runs the command and answers its first line of JSON; the process may live on. */
-const run = async (args: readonly string[]): Promise<{ readonly child: ChildProcess; readonly answer: unknown }> => {
-  const child = spawn(process.execPath, [...(proxyArguments(args) ?? []), ...args], {
+const run = async (
+  args: readonly string[],
+  nodeArguments = proxyArguments(args),
+): Promise<{ readonly child: ChildProcess; readonly answer: unknown }> => {
+  const child = spawn(process.execPath, [...(nodeArguments ?? []), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
@@ -48,10 +51,16 @@ const run = async (args: readonly string[]): Promise<{ readonly child: ChildProc
   return { child, answer };
 };
 
-/** Starts a proxy on loopback; `port` 0 for any free one. */
-export const startProxy = async (folder: string, port = 0, more: readonly string[] = []): Promise<ProxyProcess> => {
+/** Starts a proxy on loopback; `port` 0 for any free one. `nodeArguments`: another script than the sources', and its permissions. */
+export const startProxy = async (
+  folder: string,
+  port = 0,
+  more: readonly string[] = [],
+  nodeArguments?: readonly string[],
+): Promise<ProxyProcess> => {
   const listen = `127.0.0.1:${port}`;
-  const { child, answer } = await run(["node", "--proxy", "--data-dir", folder, "--listen", listen, "--json", ...more]);
+  const args = ["node", "--proxy", "--data-dir", folder, "--listen", listen, "--json", ...more];
+  const { child, answer } = await run(args, nodeArguments);
   const { listening, link } = answer as { readonly listening: readonly string[]; readonly link: string | null };
   return {
     child,

@@ -108,6 +108,27 @@ describe("PRX-3 questions and answers", () => {
     expect(effects.at(-1)).toEqual({ type: "hangUp" });
   });
 
+  test("however many topics and asks there are, a proxy is never asked more than it answers at once", () => {
+    const many = Array.from({ length: 40 * 256 }, (_, n) => native.hash("SHA256", Uint8Array.of(n >> 8, n & 255)));
+    const scene = createScene({ topics: many.map((pk) => ({ pk, cursor: 0, live: true, pin: true })) });
+    const effects = [...scene.connect()];
+    for (let token = 0; token < 40; token++)
+      effects.push(...scene.handle({ type: "ask", token, question: { type: "stat" } }));
+    scene.outbox.push({ oid: filled(1, 32), topic: filled(9, 32), wire: wire(1) });
+    effects.push(...scene.handle({ type: "outboxChanged" }));
+    expect(sent(effects)).toHaveLength(31);
+    let subscriptions = 0;
+    for (let next = sent(effects); next.length > 0;) {
+      const [message, ...rest] = next;
+      if (message?.type === "subscribe") {
+        subscriptions += message.topics.length;
+        const topics = message.topics.map(() => subscribed);
+        next = [...rest, ...sent(scene.receive({ type: "subscribed", request: message.request, topics }))];
+      } else next = rest;
+    }
+    expect(subscriptions).toBe(many.length);
+  });
+
   test("a question without an answer ends the session after its deadline, and says so to who asked", () => {
     const scene = createScene({ topics: [] });
     scene.connect();

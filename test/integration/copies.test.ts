@@ -76,5 +76,15 @@ describe("where a notebook is", () => {
     const activity = await again.call("activity.list", { notebook });
     expect([activity[0]?.type, activity.at(-1)?.type]).toEqual(["removed", "created"]);
     expect(after.former).toMatchObject([{ id: will, name: "Will", how: "removed" }]);
+
+    const newcomer = await startNode("nora", "Nora");
+    nodes.push(newcomer);
+    await joinNotebook(again, newcomer, notebook);
+    await eventually(
+      async () => (await copyOf(again, notebook, "Nora"))?.behind === 0,
+      "a newcomer holds what was sealed under earlier keys as well",
+      60_000,
+    );
+    expect((await newcomer.call("documents.read", { document: note })).text).toContain("Second.");
   }, 180_000);
 });

@@ -94,6 +94,16 @@ describe("a request to join", () => {
     await waitFor(() => expect(screen.queryByRole("article")).toBeNull());
   });
 
+  test("is not announced beside the dialog that shows it", async () => {
+    const node = await renderApp(sampleWorld());
+    await ready();
+    press("Control+Shift+s");
+    await screen.findByRole("heading", { name: "Share “Field notes”" });
+    await arrive(node, request);
+    await screen.findByRole("article", { name: "Emil Novak asks to join" });
+    expect(screen.queryByRole("button", { name: "Review" })).toBeNull();
+  });
+
   test("cannot be approved before there is a number, but can be declined", async () => {
     const node = await renderApp(sampleWorld());
     await arrive(node, { ...request, checkString: null });

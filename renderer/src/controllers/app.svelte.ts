@@ -68,8 +68,9 @@ export const createApp = (api: Api): App => {
     onProblem: toasts.fail,
     onAccessChanged: (before, after) => {
       const news = accessNews(before, after);
-      if (news === null) return;
       const isShown = notebooks.selected()?.id === after.id && navigation.place() === "notes";
+      // The banner over the notes says it better.
+      if (news === null || (isShown && news.isLoss)) return;
       toasts.show({
         tone: news.isLoss ? "danger" : "success",
         heading: news.heading,
@@ -96,6 +97,10 @@ export const createApp = (api: Api): App => {
     api,
     hub,
     toasts,
+    isReviewing: (notebook) => {
+      const dialog = navigation.dialog();
+      return dialog?.type === "share" && dialog.notebook === notebook;
+    },
     onRequest: (invite) => {
       if (invite.notebook !== null) navigation.open({ type: "share", notebook: invite.notebook });
     },

@@ -33,11 +33,13 @@ interface Context {
   readonly api: Api;
   readonly hub: EventHub;
   readonly toasts: Toasts;
+  /** Whether the window shows the requests of this notebook already. */
+  readonly isReviewing: (notebook: string | null) => boolean;
   readonly onRequest: (invite: PendingInvite) => void;
   readonly onJoined: (notebook: string) => void;
 }
 
-export const createSharing = ({ api, hub, toasts, onRequest, onJoined }: Context): Sharing => {
+export const createSharing = ({ api, hub, toasts, isReviewing, onRequest, onJoined }: Context): Sharing => {
   let invites = $state.raw<readonly PendingInvite[]>([]);
   let known: ReadonlyMap<string, PendingInvite["state"]> | null = null;
   /** Toasts of requests that nobody has answered yet. */
@@ -49,7 +51,7 @@ export const createSharing = ({ api, hub, toasts, onRequest, onJoined }: Context
       toasts.dismiss(question);
       asking.delete(invite.id);
     }
-    if (invite.direction === "incoming" && invite.state === "requested")
+    if (invite.direction === "incoming" && invite.state === "requested" && !isReviewing(invite.notebook))
       asking.set(
         invite.id,
         toasts.show({

@@ -1,3 +1,4 @@
+import type { InputOf } from "../../../app/contract/contract.ts";
 import type { Api } from "../../../app/contract/create-api.ts";
 import type { AppInfo, Identity, VaultStatus, Workspace } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
@@ -21,6 +22,8 @@ export interface Session {
   readonly show: () => void;
   readonly reloadIdentity: () => Promise<void>;
   readonly create: (name: string, passphrase?: string) => Promise<Problem | null>;
+  /** Brings a backup back into this data folder, which has no identity yet. */
+  readonly restore: (input: InputOf<"backup.restore">) => Promise<Problem | null>;
   /** The window is loaded anew by its host once the keys are gone. */
   readonly lock: () => Promise<Problem | null>;
   /** `passphrase` absent: the system's keychain opens it. */
@@ -88,6 +91,12 @@ export const createSession = (api: Api): Session => {
       identity = rest;
       phrase = words;
       phase = "phrase";
+      return null;
+    },
+    restore: async (input) => {
+      const restored = await api.call("backup.restore", input);
+      if (!restored.ok) return restored.error.type === "Cancelled" ? null : problemOf(restored.error);
+      await enter();
       return null;
     },
     lock: async () => {

@@ -6,10 +6,13 @@ import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
 import type { AppEvent, Member, Notebook, Presence, SyncStatus, SyncSummary } from "./contract/types.ts";
+import type { DeviceService } from "./devices/device-service.ts";
+import { createDeviceService } from "./devices/device-service.ts";
 import { createAuthors } from "./history/authors.ts";
 import { createHistoryService } from "./history/history-service.ts";
 import { createMergeNotices } from "./history/merge-notices.ts";
 import type { Profile } from "./identities/profile.ts";
+import type { OwnRecord } from "./identities/identity-service.ts";
 import { storeFailure } from "./identities/identity-service.ts";
 import type { Listening } from "./peers/peer-service.ts";
 import { createPeerService } from "./peers/peer-service.ts";
@@ -57,6 +60,9 @@ import { durationMs } from "../protocol/kernel/time.ts";
 /** Everything an open profile needs from the node around it. */
 export interface CorePorts {
   readonly profile: Profile;
+  readonly record: OwnRecord;
+  /** What this device calls itself until a person renames it. */
+  readonly deviceName: string;
   readonly store: Store;
   /** The store is an older copy of what this device wrote. */
   readonly isRolledBack: boolean;
@@ -102,6 +108,11 @@ export type NodeOperation =
   | "identity.create"
   | "identity.show"
   | "identity.confirmPhrase"
+  | "identity.pair"
+  | "identity.pairing"
+  | "identity.confirmPairing"
+  | "identity.cancelPairing"
+  | "identity.restore"
   | "settings.get"
   | "sync.pause"
   | Extract<CallName, `backup.${string}`>
@@ -114,6 +125,8 @@ export interface Core {
   readonly summary: () => SyncSummary;
   /** Takes a connection that someone else opened. */
   readonly accept: (link: Link) => void;
+  /** Connects to an address and remembers it. */
+  readonly offer: (address: string) => void;
   /** An attachment of a notebook as the window shows it; what is missing is fetched while it is read. */
   readonly readAttachment: (notebook: string, blob: string) => Promise<Result<OpenFile, ContractError>>;
   /** Seals what is written into entries. */
@@ -139,6 +152,7 @@ export const createCore = (ports: CorePorts): Core => {
   let pendingStatus: (() => void) | undefined;
   const changedDocuments = new Set<Repository>();
   let documentsTimer: (() => void) | undefined;
+  let devicesTimer: (() => void) | undefined;
   /** Takes carets away when nothing was heard of them for too long. */
   const presenceTimers = new Map<number, () => void>();
 
@@ -165,6 +179,14 @@ export const createCore = (ports: CorePorts): Core => {
     });
   };
 
+  const devicesChanged = (): void => {
+    if (isStopped) return;
+    devicesTimer ??= clock.after(EVENT_DELAY, () => {
+      devicesTimer = undefined;
+      emit({ type: "devicesChanged" });
+    });
+  };
+
   const repositories: RepositoryService = createRepositoryService({
     store,
     crypto,
@@ -188,6 +210,8 @@ export const createCore = (ports: CorePorts): Core => {
           documents.show(document, list);
           indexer.dirtyByEntry(document);
         }
+        if (accessChanged) devices.accessChanged(repository);
+        if (devices.isHome(repository)) return;
         merges.integrated(integration);
         if (accessChanged) {
           documents.expireWritable(repository);
@@ -203,8 +227,11 @@ export const createCore = (ports: CorePorts): Core => {
         items.added(topic, item);
         peers.stored(topic, item, source);
         proxies.stored(source);
+        if (topic.kind === "rendezvous" && source !== undefined) {
+          invites.received(topic, item);
+          devices.received(topic, item);
+        }
         checkpoints.stored(topic, item, source === undefined);
-        if (topic.kind === "rendezvous" && source !== undefined) invites.received(topic, item);
       },
       topicsChanged: () => {
         peers.topicsChanged();
@@ -241,9 +268,11 @@ export const createCore = (ports: CorePorts): Core => {
     repositories,
     refer: (repository, document, references) => attachments.refer(repository, document, references),
     indexed: (repository, document) => {
-      documentsChanged(repository);
+      if (!devices.isHome(repository)) documentsChanged(repository);
       const row = store.documents.byNumber(document);
       if (row === undefined || !bytesEqual(row.did, NOTEBOOK_DOCUMENT)) return;
+      devices.indexed(repository);
+      if (devices.isHome(repository)) return;
       emit({ type: "membersChanged", notebook: repository.id });
       statusChanged();
       invites.introduce(repository);
@@ -289,6 +318,7 @@ export const createCore = (ports: CorePorts): Core => {
     copies,
     changed: statusChanged,
     delivered: statusChanged,
+    deviceSeen: (device) => devices.seen(device),
   });
 
   const proxies = createProxyService({
@@ -371,6 +401,28 @@ export const createCore = (ports: CorePorts): Core => {
     random: random.fork("members"),
     repositories,
     profile,
+  });
+
+  const devices: DeviceService = createDeviceService({
+    store,
+    crypto,
+    random: random.fork("devices"),
+    clock,
+    log,
+    links: ports.links,
+    repositories,
+    documents,
+    members,
+    peers,
+    profile,
+    record: ports.record,
+    deviceName: ports.deviceName,
+    identityChanged: () => emit({ type: "identityChanged" }),
+    notebooksChanged: () => {
+      emit({ type: "notebooksChanged" });
+      statusChanged();
+    },
+    changed: devicesChanged,
   });
 
   const portability = createPortability({
@@ -497,7 +549,9 @@ export const createCore = (ports: CorePorts): Core => {
     work: (repository: Repository) => Promise<Result<T, ContractError>> | Result<T, ContractError>,
   ): Promise<Result<T, ContractError>> => {
     const repository = repositories.byId(id);
-    return repository === undefined ? err(contractError("NotebookNotFound")) : work(repository);
+    return repository === undefined || devices.isHome(repository)
+      ? err(contractError("NotebookNotFound"))
+      : work(repository);
   };
 
   const after = <T>(done: Result<null, ContractError>, show: () => T): Result<T, ContractError> =>
@@ -519,10 +573,18 @@ export const createCore = (ports: CorePorts): Core => {
     });
 
   const handlers: Core["handlers"] = {
+    "devices.list": async () => ok(devices.list()),
+    "devices.add": ({ link, phrase }) => devices.pairings.add(link, phrase),
+    "devices.pairings": async () => ok(devices.pairings.list()),
+    "devices.approve": async ({ id }) => devices.pairings.approve(id),
+    "devices.decline": async ({ id }) => devices.pairings.decline(id),
+    "devices.rename": ({ device, name }) => devices.rename(device, name),
+    "devices.revoke": ({ device, phrase }) => devices.revoke(device, phrase),
     "notebooks.create": async ({ title }) => {
       const founded = await found(title);
       if (!founded.ok) return founded;
       emit({ type: "notebooksChanged" });
+      devices.notebooksChanged();
       return ok(notebookOf(founded.value));
     },
     "notebooks.list": async () => ok(repositories.all().map(notebookOf)),
@@ -693,6 +755,7 @@ export const createCore = (ports: CorePorts): Core => {
   repositories.open(profile, ports.isRolledBack);
   checkpoints.open();
   invites.open();
+  devices.open();
   peers.open();
   proxies.open();
   attachments.open();
@@ -702,6 +765,7 @@ export const createCore = (ports: CorePorts): Core => {
     settings: () => store.meta.settings(),
     summary,
     accept: (link) => peers.accept(link),
+    offer: (address) => peers.offer(address),
     readAttachment: (notebook, blob) => attachments.read(notebook, blob),
     seal: () => repositories.sealAll(),
     index: () => indexer.resume(),
@@ -713,6 +777,7 @@ export const createCore = (ports: CorePorts): Core => {
       isStopped = true;
       pendingStatus?.();
       documentsTimer?.();
+      devicesTimer?.();
       for (const cancel of presenceTimers.values()) cancel();
       repositories.sealAll();
       profilePortability.stop();
@@ -720,6 +785,7 @@ export const createCore = (ports: CorePorts): Core => {
       invites.stop();
       checkpoints.stop();
       attachments.stop();
+      const devicesEnd = devices.stop();
       const indexing = indexer.stop();
       // First: whoever closes the laptop counts on the always-on nodes having everything.
       await atMost("proxies", proxies.stop());
@@ -728,6 +794,7 @@ export const createCore = (ports: CorePorts): Core => {
       // Before waiting for the indexer: it may be waiting for an engine that typing has only just started.
       await atMost("engine", engine.stop());
       await atMost("indexer", indexing);
+      await atMost("devices", devicesEnd);
       await atMost("search", ports.search.stop());
       await atMost("history", ports.history.stop());
       await atMost("opener", ports.opener.stop());

@@ -6,6 +6,7 @@ import type { Handlers } from "./contract/handlers.ts";
 import type { AppEvent, AppInfo, SyncStatus, SyncSummary } from "./contract/types.ts";
 import type { Core, CorePorts, NodeOperation, ShellOperation } from "./core.ts";
 import { createCore } from "./core.ts";
+import { createNewcomerService } from "./devices/newcomer-service.ts";
 import { createIdentityService } from "./identities/identity-service.ts";
 import type { Profile } from "./identities/profile.ts";
 import { createPause } from "./runtime/pause.ts";
@@ -61,6 +62,8 @@ export interface NodePorts extends Pick<
   readonly info: AppInfo;
   /** `insist`: the port was asked for; otherwise any free one will do when it is taken. */
   readonly listen: { readonly host: string | undefined; readonly port: number; readonly insist: boolean };
+  /** What the computer is called. */
+  readonly deviceName: string;
   /** Asked for by `node.stop`. */
   readonly requestStop: () => void;
 }
@@ -81,6 +84,8 @@ type ProfileOperation = Exclude<keyof Handlers, ShellOperation | NodeOperation>;
 const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "notebooks.list": [],
   "invites.pending": [],
+  "devices.list": [],
+  "devices.pairings": [],
   "peers.list": [],
   "proxies.list": [],
   "sync.summary": {
@@ -123,6 +128,8 @@ export const createNode = (ports: NodePorts): Node => {
     for (const error of storage.value.problems) problem(error);
     const core = createCore({
       profile,
+      record: identity.own,
+      deviceName: ports.deviceName,
       store: storage.value.store,
       isRolledBack: storage.value.isRolledBack,
       search: storage.value.search,
@@ -212,6 +219,21 @@ export const createNode = (ports: NodePorts): Node => {
     inTurn,
   });
 
+  const newcomer = createNewcomerService({
+    crypto: ports.crypto,
+    random: ports.random.fork("pairing"),
+    clock,
+    log,
+    addresses: () => listening.addresses,
+    adopt: (adoption, keys, passphrase) =>
+      inTurn(async () => {
+        const adopted = await identity.adopt(adoption, keys, passphrase);
+        if (adopted.ok) for (const address of adoption.addresses) open?.core.offer(address);
+        return adopted;
+      }),
+    changed: () => emit({ type: "devicesChanged" }),
+  });
+
   const closed = async (): Promise<ContractError> => {
     const status = await vault.status();
     return contractError(status.ok && status.value.state === "locked" ? "VaultLocked" : "NoIdentity");
@@ -275,6 +297,19 @@ export const createNode = (ports: NodePorts): Node => {
         return identity.create(input);
       }),
     "identity.show": () => identity.show(),
+    "identity.pair": async ({ deviceName, passphrase }) => {
+      const status = await identity.vaultStatus();
+      if (!status.ok) return status;
+      if (status.value.state === "locked") return err(contractError("VaultLocked"));
+      if (open !== undefined) return err(contractError("IdentityExists"));
+      if (status.value.state === "absent" && status.value.protection === "passphrase" && passphrase === undefined)
+        return err(contractError("PassphraseRequired"));
+      return ok(newcomer.start(deviceName ?? ports.deviceName, passphrase));
+    },
+    "identity.pairing": async () => ok(newcomer.status()),
+    "identity.confirmPairing": async () => newcomer.confirm(),
+    "identity.cancelPairing": async () => ok(newcomer.cancel()),
+    "identity.restore": (input) => inTurn(() => identity.recover(input)),
     "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
     "settings.get": async () => ok(open?.core.settings() ?? {}),
     "sync.pause": async ({ paused }) => {
@@ -305,8 +340,8 @@ export const createNode = (ports: NodePorts): Node => {
 
   const listen = async (): Promise<Result<Listening, ContractError>> => {
     const accept: Parameters<typeof links.listen>[2] = (link) => {
-      if (open === undefined) link.close();
-      else open.core.accept(link);
+      if (open !== undefined) open.core.accept(link);
+      else if (!newcomer.accept(link)) link.close();
     };
     const { host, port, insist } = ports.listen;
     let heard = await links.listen(host, port, accept);

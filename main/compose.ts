@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import type { ContractError } from "../app/contract/errors.ts";
 import { contractError } from "../app/contract/errors.ts";
@@ -211,6 +212,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
       port: config.listenPort === 0 ? lastPort(dataDirectory) : config.listenPort,
       insist: config.listenPort !== 0,
     },
+    deviceName: os.hostname(),
     requestStop: config.requestStop,
   });
   clock.onResumed(() => node.wake());

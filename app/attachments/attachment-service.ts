@@ -360,7 +360,8 @@ export const createAttachmentService = (deps: {
     },
     usage: () => {
       const usages = new Map(store.blobs.usage().map((usage) => [usage.repository, usage]));
-      const notebooks = store.repositories.all().map(({ n, rid, title }) => {
+      const rows = store.repositories.all().filter(({ rid }) => repositories.home()?.id !== bytesToHex(rid));
+      const notebooks = rows.map(({ n, rid, title }) => {
         const { files: count = 0, bytes = 0, held = 0 } = usages.get(n) ?? {};
         return { id: bytesToHex(rid), title, files: count, bytes, held, policy: policyOf(n) };
       });

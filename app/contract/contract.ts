@@ -54,6 +54,13 @@ const inviteInput = object({ id: hexOf(16) });
 type Input<D> = D extends Decoder<infer I> ? I : never;
 
 const identityCreate = object({ name, passphrase: optional(passphrase) });
+/** 24 English words; longer than any of them allows. */
+const phrase = text(1, 1_000);
+const identityPair = object({ deviceName: optional(name), passphrase: optional(passphrase) });
+const identityRestore = object({ phrase, passphrase: optional(passphrase) });
+const devicesAdd = object({ link: text(1, MAX_LINK), phrase: optional(phrase) });
+const deviceRename = object({ device: hexOf(32), name });
+const deviceRevoke = object({ device: hexOf(32), phrase: optional(phrase) });
 const vaultUnlock = object({ passphrase: optional(passphrase) });
 const confirmPhrase = object({
   words: array(object({ index: integer(0, 23), word: text(1, 20) }), 24),
@@ -203,8 +210,6 @@ const exportProfile = object({
   notebooks: optional(array(notebookId, 10_000)),
 });
 const folderInput = object({ path: text(1, MAX_PATH) });
-/** 24 English words; longer than any of them allows. */
-const phrase = text(1, 1_000);
 const backupCreate = object({
   /** That of the schedule when absent. */
   folder: optional(text(1, MAX_PATH)),
@@ -237,6 +242,19 @@ export const contract = {
   "identity.create": command<Input<typeof identityCreate>, T.IdentityCreated>(identityCreate),
   "identity.show": query<undefined, T.Identity>(nothing),
   "identity.confirmPhrase": command<Input<typeof confirmPhrase>, T.Identity>(confirmPhrase),
+  /** Waits for another device of an identity to take this install in. */
+  "identity.pair": command<Input<typeof identityPair>, T.PairingStatus>(identityPair),
+  "identity.pairing": query<undefined, T.PairingStatus>(nothing),
+  "identity.confirmPairing": command<undefined, T.PairingStatus>(nothing),
+  "identity.cancelPairing": command<undefined, T.PairingStatus>(nothing),
+  "identity.restore": command<Input<typeof identityRestore>, T.Identity>(identityRestore),
+  "devices.list": query<undefined, readonly T.Device[]>(nothing),
+  "devices.add": command<Input<typeof devicesAdd>, T.DevicePairing>(devicesAdd),
+  "devices.pairings": query<undefined, readonly T.DevicePairing[]>(nothing),
+  "devices.approve": command<Input<typeof inviteInput>, T.DevicePairing>(inviteInput),
+  "devices.decline": command<Input<typeof inviteInput>, T.DevicePairing>(inviteInput),
+  "devices.rename": command<Input<typeof deviceRename>, readonly T.Device[]>(deviceRename),
+  "devices.revoke": command<Input<typeof deviceRevoke>, readonly T.Device[]>(deviceRevoke),
   "notebooks.create": command<Input<typeof notebookCreate>, T.Notebook>(notebookCreate),
   "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),
   "notebooks.rename": command<Input<typeof notebookRename>, T.Notebook>(notebookRename),

@@ -31,6 +31,43 @@ export interface IdentityCreated extends Identity {
   readonly phrase: readonly string[];
 }
 
+/** A device of the own identity. */
+export interface Device {
+  /** Its signing key, 64 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  /** This very device. */
+  readonly self: boolean;
+  /** May add devices, and remove those that are no managers, without the phrase. */
+  readonly manager: boolean;
+  readonly state: "active" | "revoked";
+  readonly online: boolean;
+  /** Unix milliseconds; null when this device never met it. */
+  readonly lastSeen: number | null;
+  /** By the clock of the device that added it. */
+  readonly addedAt: number;
+}
+
+/** A new device on its way in, as the device that signs it in sees it. */
+export interface DevicePairing {
+  readonly id: string;
+  readonly name: string;
+  /** `approved`: waits until the digits are confirmed on the new device as well. */
+  readonly state: "connecting" | "compare" | "approved" | "done" | "declined" | "failed";
+  /** Six digits that both devices show. */
+  readonly checkString: string | null;
+}
+
+/** An install without an identity on its way to become a device of one. */
+export interface PairingStatus {
+  readonly state: "idle" | "waiting" | "compare" | "confirmed" | "done" | "declined" | "failed";
+  /** What the other device is given, as text or QR code. */
+  readonly link: string | null;
+  readonly checkString: string | null;
+  /** Whose identity the other device says it has. */
+  readonly name: string | null;
+}
+
 /** What a window needs for its first screen, in one answer. */
 export interface Workspace {
   readonly info: AppInfo;
@@ -604,6 +641,7 @@ export interface RestoredProfile {
 
 export type AppEvent =
   | { readonly type: "identityChanged" }
+  | { readonly type: "devicesChanged" }
   | { readonly type: "notebooksChanged" }
   | { readonly type: "documentsChanged"; readonly notebook: string }
   | { readonly type: "documentMerged"; readonly document: string }

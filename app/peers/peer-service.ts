@@ -64,6 +64,8 @@ export interface PeerService {
   /** Asks one of them; the answer comes through `chunks.received`. */
   readonly fetchChunk: (source: string, repository: number, id: Uint8Array, urgent: boolean) => void;
   readonly connectedTo: (repository: Repository) => number;
+  /** Keys that proved themselves on the present connections. */
+  readonly devices: () => readonly Uint8Array[];
   readonly wake: () => void;
   readonly stop: () => Promise<void>;
 }
@@ -129,6 +131,8 @@ export const createPeerService = (deps: {
   };
   readonly changed: () => void;
   readonly delivered: () => void;
+  /** A device proved itself, or a connection to it ended. */
+  readonly deviceSeen: (device: Uint8Array) => void;
 }): PeerService => {
   const { links, listening, discovery, profile, store, crypto, random, clock, log, repositories, items } = deps;
   const connections = new Map<string, Connection>();
@@ -268,8 +272,10 @@ export const createPeerService = (deps: {
     const topic = connection.shared.get(bytesToHex(topicPk));
     const repository = topic === undefined ? undefined : repositoryOf(topic);
     if (repository === undefined) return;
+    const isNew = ![...connection.devices.values()].some((known) => bytesEqual(known, device));
     connection.devices.set(bytesToHex(topicPk), device);
     noteCopy(connection, topicPk);
+    if (isNew) deps.deviceSeen(device);
     deps.changed();
     closeDuplicate(connection, device);
   };
@@ -325,6 +331,8 @@ export const createPeerService = (deps: {
     connection.link.close();
     deps.chunks.sourcesChanged();
     dialer.ended(connection.link.address, why, reason);
+    for (const device of new Set([...connection.devices.values()].map(bytesToHex)))
+      deps.deviceSeen(hexToBytes(device) as Uint8Array);
     if (why === "lost")
       for (const device of connection.devices.values())
         for (const [address, other] of duplicates)
@@ -395,13 +403,18 @@ export const createPeerService = (deps: {
     return null;
   };
 
+  const notebooksOf = ({ shared }: Connection): readonly string[] => {
+    const common = new Set([...shared.values()].map((topic) => repositoryOf(topic)));
+    return repositories.all().flatMap((repository) => (common.has(repository) ? repository.id : []));
+  };
+
   const describe = (connection: Connection): Peer => ({
     id: connection.id,
     name: nameOf(connection),
     address: connection.link.address,
     state: "connected",
     found: connection.found,
-    notebooks: [...new Set([...connection.shared.values()].flatMap((topic) => repositoryOf(topic)?.id ?? []))],
+    notebooks: notebooksOf(connection),
     reason: "",
   });
 
@@ -514,6 +527,7 @@ export const createPeerService = (deps: {
       [...connections.values()].filter((connection) =>
         [...connection.shared.values()].some((topic) => topic.repository === repository.n),
       ).length,
+    devices: () => [...connections.values()].flatMap(({ devices }) => [...devices.values()]),
     wake: () => {
       for (const { link } of connections.values()) link.probe();
       discovery?.refresh();

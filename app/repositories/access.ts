@@ -4,6 +4,7 @@ import type { VerifiedAclOp } from "../../protocol/acl/acl-op.ts";
 import { readAclOp, ROLES } from "../../protocol/acl/acl-op.ts";
 import { DOMAINS } from "../../protocol/codec/domains.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import type { VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { Membership, Role } from "../contract/types.ts";
@@ -37,9 +38,12 @@ export interface Access {
   readonly memberOfDevice: (device: Uint8Array) => AccessMember | undefined;
   /** All devices an identity ever had here, those of former members included. */
   readonly devicesEver: (idRoot: Uint8Array) => readonly Uint8Array[];
+  /** Steps of an identity's device log that the ops carry. */
+  readonly identityOps: (idRoot: Uint8Array) => readonly VerifiedIdentityOp[];
   /** Whose device it is, or was. */
   readonly identityOfDevice: (device: Uint8Array) => Uint8Array | undefined;
-  readonly membershipOf: (idRoot: Uint8Array) => Membership;
+  /** Where one device of an identity stands: one that was revoked is no member, whatever the identity is. */
+  readonly membershipOf: (idRoot: Uint8Array, device: Uint8Array) => Membership;
   /** Whether since the last call something was added that can change what counts among records already here. */
   readonly takeRightsChange: () => boolean;
 }
@@ -83,6 +87,15 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
   const memberOfDevice = (device: Uint8Array): AccessMember | undefined =>
     members().find(({ devices }) => devices.some((key) => bytesEqual(key, device)));
 
+  const devicesEver = (idRoot: Uint8Array): readonly Uint8Array[] =>
+    taken.flatMap(({ body }) =>
+      "identityOps" in body
+        ? body.identityOps.flatMap((op) =>
+            op.body.type === "addDevice" && bytesEqual(op.idRoot, idRoot) ? [op.body.devSig] : [],
+          )
+        : [],
+    );
+
   return {
     add: ({ header, signature }) => {
       const known = bytesToHex(crypto.hash("SHA256", DOMAINS.acl, header));
@@ -109,13 +122,10 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
     },
     members,
     memberOfDevice,
-    devicesEver: (idRoot) =>
+    devicesEver,
+    identityOps: (idRoot) =>
       taken.flatMap(({ body }) =>
-        "identityOps" in body
-          ? body.identityOps.flatMap((op) =>
-              op.body.type === "addDevice" && bytesEqual(op.idRoot, idRoot) ? [op.body.devSig] : [],
-            )
-          : [],
+        "identityOps" in body ? body.identityOps.filter((op) => bytesEqual(op.idRoot, idRoot)) : [],
       ),
     identityOfDevice: (device) => {
       for (const { body } of taken)
@@ -123,9 +133,13 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
           if (op.body.type === "addDevice" && bytesEqual(op.body.devSig, device)) return op.idRoot;
       return undefined;
     },
-    membershipOf: (idRoot) => {
+    membershipOf: (idRoot, device) => {
       const current = state();
-      if (current.roleOf(idRoot) !== ROLES.none) return "active";
+      if (current.roleOf(idRoot) !== ROLES.none) {
+        const member = memberOfDevice(device);
+        if (member !== undefined && bytesEqual(member.idRoot, idRoot)) return "active";
+        return devicesEver(idRoot).some((key) => bytesEqual(key, device)) ? "removed" : "joining";
+      }
       const ended = taken.findLast(
         ({ id, body, idRoot: by }) =>
           current.verdictOf(id) === "valid" &&

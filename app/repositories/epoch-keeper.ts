@@ -141,7 +141,8 @@ export const createEpochKeeper = (deps: {
   const requests = new Map<number, readonly SealRequest[]>();
   let outbox: Sealed[] = [];
   const sealing = (): SealDependencies => ({ store, crypto, random, device: holder().device, inspect });
-  const membership = (repository: Repository): Membership => repository.access.membershipOf(holder().idRoot);
+  const membership = (repository: Repository): Membership =>
+    repository.access.membershipOf(holder().idRoot, holder().device.publicKey);
   const heldSecrets = (n: number): Map<string, EpochSecret> =>
     new Map(store.repositories.epochs(n).map(({ eid, s, w }) => [bytesToHex(eid), { eid, S: s, W: w }]));
   const announcedKey = (repository: Repository, combination: string): string =>

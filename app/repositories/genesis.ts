@@ -4,55 +4,71 @@ import { storeFailure } from "../identities/identity-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import { repositoryOf, signAclOp } from "../../protocol/acl/acl-op.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
-import { createEpoch, deviceRecipient } from "../../protocol/epoch/epoch-body.ts";
-import { invariant } from "../../protocol/kernel/assert.ts";
+import { deviceRecipient } from "../../protocol/epoch/epoch-body.ts";
+import { evaluateIdentity } from "../../protocol/identity/identity-log.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import type { DocumentService } from "./document-service.ts";
 import { documentId } from "./document-service.ts";
+import { foundEpoch } from "./epochs.ts";
 import type { Repository } from "./repository.ts";
 import { NOTEBOOK_DOCUMENT } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
 
 const NO_RID = new Uint8Array(16);
 
-/** Founds a repository owned by the profile: genesis op with its first epoch, and the document with its title. */
-export const foundRepository = async (
-  deps: {
-    readonly crypto: CryptoProvider;
-    readonly random: RandomSource;
-    readonly clock: Clock;
-    readonly repositories: RepositoryService;
-    readonly documents: DocumentService;
-  },
+interface GenesisDependencies {
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly repositories: RepositoryService;
+}
+
+/** Founds a repository without a document, owned by the profile, for all of its devices; `before` is told its rid. */
+export const foundGenesis = (
+  { crypto, random, clock, repositories }: GenesisDependencies,
   profile: Profile,
   title: string,
-): Promise<Result<Repository, ContractError>> => {
-  const { crypto, random, clock, repositories, documents } = deps;
-  const recipients = [deviceRecipient(profile.device.publicKey, profile.deviceEncryption.publicKey, true)];
-  const epoch = createEpoch(crypto, random, NO_RID, [], recipients);
-  invariant(epoch.ok, "the own device key is a valid recipient");
+  before: (rid: Uint8Array) => void = () => undefined,
+): Result<Repository, ContractError> => {
+  const devices = [...evaluateIdentity(profile.idRoot, profile.ops).devices.values()].filter(({ revoked }) => !revoked);
+  const recipients = devices.map(({ devSig, devEnc }) => deviceRecipient(devSig, devEnc, true));
+  const epoch = foundEpoch({ crypto, random }, NO_RID, [], recipients);
   const genesis = signAclOp(crypto, profile.device, {
     rid: NO_RID,
     parents: [],
     idRoot: profile.idRoot,
     gen: 0,
     ts: Math.floor(clock.unix() / 1000),
-    body: { type: "genesis", nonce: random.bytes(16), policy: [], identityOps: profile.ops, epoch: epoch.value.body },
+    body: { type: "genesis", nonce: random.bytes(16), policy: [], identityOps: profile.ops, epoch: epoch.body },
   });
+  const rid = repositoryOf(crypto, genesis);
+  before(rid);
   const adopted = repositories.adopt({
-    rid: repositoryOf(crypto, genesis),
+    rid,
     title,
     aclOps: [{ header: genesis.headerBytes, signature: genesis.sig }],
-    secrets: [epoch.value.secret],
-    topicPk: epoch.value.body.topicPk,
+    secrets: [epoch.secret],
+    topicPk: epoch.body.topicPk,
   });
   if (!adopted.ok) return err(storeFailure(adopted.error));
-  const repository = adopted.value;
-  const written = repositories.append(repository, [{ type: "aclOp", header: genesis.headerBytes, sig: genesis.sig }]);
-  if (!written.ok) return err(storeFailure(written.error));
+  const part = { type: "aclOp", header: genesis.headerBytes, sig: genesis.sig } as const;
+  const written = repositories.append(adopted.value, [part]);
+  return written.ok ? adopted : err(storeFailure(written.error));
+};
+
+/** Founds a notebook: a repository and the document with its title. */
+export const foundRepository = async (
+  deps: GenesisDependencies & { readonly documents: DocumentService },
+  profile: Profile,
+  title: string,
+): Promise<Result<Repository, ContractError>> => {
+  const { documents } = deps;
+  const founded = foundGenesis(deps, profile, title);
+  if (!founded.ok) return founded;
+  const repository = founded.value;
   const created = await documents.create(repository, { type: "notebook", title }, NOTEBOOK_DOCUMENT);
   if (!created.ok) return created;
   const named = await documents.edit(documentId(repository, NOTEBOOK_DOCUMENT), [

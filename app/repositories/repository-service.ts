@@ -54,7 +54,12 @@ export interface RepositoryObserver {
 export interface RepositoryService {
   /** `isRolledBack`: the store is an older copy, so no session of before goes on. */
   readonly open: (profile: Profile, isRolledBack: boolean) => void;
+  /** The notebooks: every repository but the home repository. */
   readonly all: () => readonly Repository[];
+  /** The repository whose members are the own devices, once this device has it. */
+  readonly home: () => Repository | undefined;
+  /** Says which repository is the home repository, before it is adopted. */
+  readonly setHome: (rid: Uint8Array) => Result<null, StoreError>;
   readonly byId: (id: string) => Repository | undefined;
   readonly byNumber: (n: number) => Repository | undefined;
   readonly topics: () => readonly TopicRow[];
@@ -131,6 +136,7 @@ const MAX_WAITING_IN_MEMORY = 2_000;
 const LINGERING_MS = 30 * 24 * 3_600_000;
 /** Members repair missing seals and announce topics in turn, so that one of them suffices. */
 const UPKEEP_SPREAD_MS = 2_000;
+const HOME_KEY = "home";
 /** What may come over a reply topic: a few ops of one's own. */
 const MAX_REPLY_BYTES = 8_192;
 
@@ -186,6 +192,7 @@ export const createRepositoryService = (deps: {
 }): RepositoryService => {
   const { store, crypto, random, clock, log, inspect, slices, observer } = deps;
   let profile: Profile | undefined;
+  let homeId: string | undefined;
   const repositories = new Map<string, Repository>();
   const byNumber = new Map<number, Repository>();
   let topics: readonly TopicRow[] = [];
@@ -577,12 +584,21 @@ export const createRepositoryService = (deps: {
         const ended = store.transaction(() => endSessions({ store, inspect }));
         if (!ended.ok) observer.fault(ended.error);
       }
+      const home = store.meta.get(HOME_KEY);
+      homeId = home === undefined ? undefined : bytesToHex(home);
       for (const row of store.repositories.all()) track(row.n, row.rid);
       refreshTopics();
       // Drafts that a crash left behind were acknowledged: seal them now.
       for (const repository of repositories.values()) seal(repository);
     },
-    all: () => [...repositories.values()],
+    all: () => [...repositories.values()].filter(({ id }) => id !== homeId),
+    home: () => (homeId === undefined ? undefined : repositories.get(homeId)),
+    setHome: (rid) => {
+      const written = store.transaction(() => store.meta.set(HOME_KEY, rid));
+      if (!written.ok) return written;
+      homeId = bytesToHex(rid);
+      return ok(null);
+    },
     byId: (id) => repositories.get(id),
     byNumber: (n) => byNumber.get(n),
     topics: () => topics,

@@ -1,7 +1,6 @@
 import type { AclBody, Cuts } from "../../protocol/acl/acl-op.ts";
 import { ROLES } from "../../protocol/acl/acl-op.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
-import { readRecordHeader } from "../../protocol/entry/record.ts";
 import type { SealRecipient } from "../../protocol/epoch/epoch-body.ts";
 import { deviceRecipient, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
@@ -18,6 +17,7 @@ import type { Store } from "../ports/store.ts";
 import { foundEpoch } from "../repositories/epochs.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
+import { cutsOf } from "./cuts.ts";
 
 type Done = Result<null, ContractError>;
 
@@ -54,24 +54,13 @@ export const createMemberService = (deps: {
   const ownRole = (repository: Repository): number => repository.access.state().roleOf(profile.idRoot);
   const isSelf = (idRoot: Uint8Array): boolean => bytesEqual(profile.idRoot, idRoot);
 
-  /**
-   * Where the sessions of `who` end: behind everything this device has seen of them, or behind the last entry up to
-   * `discardAfter`. The clock of the entries is their author's, so that is a convenience, not a proof.
-   */
-  const cutsOf = (repository: Repository, who: readonly Uint8Array[], discardAfter: number | undefined): Cuts => {
-    const devices = new Set(
-      who.flatMap((idRoot) => repository.access.devicesEver(idRoot).map((device) => bytesToHex(device))),
+  const cutsOfMembers = (repository: Repository, who: readonly Uint8Array[], discardAfter: number | undefined): Cuts =>
+    cutsOf(
+      store,
+      repository,
+      new Set(who.flatMap((idRoot) => repository.access.devicesEver(idRoot).map(bytesToHex))),
+      discardAfter,
     );
-    const last = new Map<string, readonly [Uint8Array, number]>();
-    for (const { device, session, seq, header } of store.entries.inners(repository.n)) {
-      if (!devices.has(bytesToHex(device))) continue;
-      const key = bytesToHex(session);
-      const read = discardAfter === undefined ? undefined : readRecordHeader(header);
-      if (discardAfter !== undefined && read?.ok === true && read.value.header.ts * 1000 > discardAfter) continue;
-      if (seq > (last.get(key)?.[1] ?? -1)) last.set(key, [session, seq]);
-    }
-    return [...last.values()];
-  };
 
   const rotationFor = (
     repository: Repository,
@@ -104,7 +93,7 @@ export const createMemberService = (deps: {
       belongsTo(repository, recipient, [idRoot]) ? { ...recipient, writer: false } : recipient,
     );
     if (!epoch.ok) return epoch;
-    const cuts = cutsOf(repository, [idRoot], undefined);
+    const cuts = cutsOfMembers(repository, [idRoot], undefined);
     const set = { type: "set", who: idRoot, role: ROLES.reader, identityOps: [], seals: [], cuts } as const;
     return author(repository, { ...set, epoch: epoch.value.body }, epoch.value.secret);
   };
@@ -144,7 +133,7 @@ export const createMemberService = (deps: {
         belongsTo(repository, recipient, who) ? undefined : recipient,
       );
       if (!epoch.ok) return epoch;
-      const cuts = cutsOf(repository, who, discardAfter);
+      const cuts = cutsOfMembers(repository, who, discardAfter);
       return author(repository, { type: "remove", who, cuts, epoch: epoch.value.body }, epoch.value.secret);
     },
 
@@ -154,7 +143,7 @@ export const createMemberService = (deps: {
       if (role === ROLES.owner) return refuse("Hand the notebook over to somebody else before you leave it.");
       if (!repositories.canSpeak(repository)) return err(contractError("KeysMissing"));
       repositories.scheduleSeal(repository, "now", 0);
-      return author(repository, { type: "leave", cuts: cutsOf(repository, [profile.idRoot], undefined) });
+      return author(repository, { type: "leave", cuts: cutsOfMembers(repository, [profile.idRoot], undefined) });
     },
 
     transfer: (repository, member) => {

@@ -4,7 +4,7 @@ const LAYERS = [
   ["crypto", "codec"],
   ["identity", "view", "bloom", "automerge-format"],
   ["blip", "bfpsi", "vpsi", "urps", "noise", "replica"],
-  ["cyclon", "noisesocket", "acl", "epoch", "entry", "blob", "invite", "checkpoint"],
+  ["cyclon", "noisesocket", "acl", "epoch", "entry", "blob", "invite", "checkpoint", "pairing"],
   ["vicinity", "ringcast", "reconcile", "proxy", "presence"],
   ["poldercast", "recommend", "peer"],
   ["node"],

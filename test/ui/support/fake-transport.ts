@@ -9,6 +9,8 @@ import type {
   AppEvent,
   Background,
   BackupStatus,
+  Device,
+  DevicePairing,
   DocumentSummary,
   Identity,
   HistorySession,
@@ -19,6 +21,7 @@ import type {
   NotebookCopies,
   NoteDiff,
   Peer,
+  PairingStatus,
   Proxy,
   PendingInvite,
   Protection,
@@ -49,6 +52,10 @@ export interface World {
   copies: Readonly<Record<string, NotebookCopies>>;
   invites: readonly PendingInvite[];
   peers: readonly Peer[];
+  devices: readonly Device[];
+  pairings: readonly DevicePairing[];
+  /** What an install without an identity shows. */
+  pairing: PairingStatus;
   summary: SyncSummary;
   status: SyncStatus;
   settings: Readonly<Record<string, string>>;
@@ -99,6 +106,8 @@ const EMPTY_SUMMARY: SyncSummary = {
   paused: false,
 };
 
+const NOT_PAIRING: PairingStatus = { state: "idle", link: null, checkString: null, name: null };
+
 export const IDENTITY: Identity = {
   id: hex(5, 32),
   name: "Ada Lovelace",
@@ -125,6 +134,9 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   documents: [],
   invites: [],
   peers: [],
+  devices: [],
+  pairings: [],
+  pairing: NOT_PAIRING,
   summary: EMPTY_SUMMARY,
   status: { listening: ["192.168.1.12:4040"], peers: [], proxies: [], notebooks: [] },
   settings: {},
@@ -205,6 +217,25 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     return after;
   };
 
+  const paired = (status: PairingStatus) => {
+    world.pairing = status;
+    emit({ type: "devicesChanged" });
+    return answer(status);
+  };
+  const replacePairing = (id: string, state: DevicePairing["state"]) => {
+    const before = world.pairings.find((pairing) => pairing.id === id);
+    if (before === undefined) return refuse("PairingNotFound");
+    const after = { ...before, state };
+    world.pairings = world.pairings.map((pairing) => (pairing.id === id ? after : pairing));
+    emit({ type: "devicesChanged" });
+    return answer(after);
+  };
+  const replaceDevice = (id: string, change: Partial<Device>) => {
+    world.devices = world.devices.map((device) => (device.id === id ? { ...device, ...change } : device));
+    emit({ type: "devicesChanged" });
+    return answer(world.devices);
+  };
+
   const info = { version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" };
   const handlers: Handlers = {
     "app.info": () => answer(info),
@@ -240,6 +271,35 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.identity = { ...world.identity, phraseConfirmed: true };
       emit({ type: "identityChanged" });
       return answer(world.identity);
+    },
+    "identity.restore": ({ phrase }) => {
+      if (phrase !== world.phrase.join(" ")) return refuse("BadPhrase");
+      world.vault = "unlocked";
+      world.identity = { ...IDENTITY, name: "", protection: world.protection };
+      emit({ type: "identityChanged" });
+      return answer(world.identity);
+    },
+    "identity.pair": () => paired({ state: "waiting", link: "p2pc:d/AbCdEf", checkString: null, name: null }),
+    "identity.pairing": () => answer(world.pairing),
+    "identity.confirmPairing": () => paired({ ...world.pairing, state: "confirmed" }),
+    "identity.cancelPairing": () => paired(NOT_PAIRING),
+    "devices.list": () => answer(world.devices),
+    "devices.pairings": () => answer(world.pairings),
+    "devices.add": ({ link }) => {
+      if (!link.startsWith("p2pc:d/")) return refuse("BadPairingLink");
+      const pairing: DevicePairing = { id: nextId(16), name: "Phone", state: "compare", checkString: "314159" };
+      world.pairings = [...world.pairings, pairing];
+      emit({ type: "devicesChanged" });
+      return answer(pairing);
+    },
+    "devices.approve": ({ id }) => replacePairing(id, "approved"),
+    "devices.decline": ({ id }) => replacePairing(id, "declined"),
+    "devices.rename": ({ device, name }) => replaceDevice(device, { name }),
+    "devices.revoke": ({ device, phrase }) => {
+      const found = world.devices.find(({ id }) => id === device);
+      if (found?.manager === true && phrase === undefined) return refuse("PhraseRequired");
+      if (phrase !== undefined && phrase !== world.phrase.join(" ")) return refuse("WrongPhrase");
+      return replaceDevice(device, { state: "revoked", online: false });
     },
     "notebooks.create": ({ title }) => {
       const notebook: Notebook = {

@@ -125,8 +125,8 @@ export interface Core {
   readonly summary: () => SyncSummary;
   /** Takes a connection that someone else opened. */
   readonly accept: (link: Link) => void;
-  /** Connects to an address and remembers it. */
-  readonly offer: (address: string) => void;
+  /** Gives this new device the name it was signed in by, and says where other own devices listen. */
+  readonly settle: (deviceName: string, addresses: readonly string[]) => void;
   /** An attachment of a notebook as the window shows it; what is missing is fetched while it is read. */
   readonly readAttachment: (notebook: string, blob: string) => Promise<Result<OpenFile, ContractError>>;
   /** Seals what is written into entries. */
@@ -765,7 +765,10 @@ export const createCore = (ports: CorePorts): Core => {
     settings: () => store.meta.settings(),
     summary,
     accept: (link) => peers.accept(link),
-    offer: (address) => peers.offer(address),
+    settle: (deviceName, addresses) => {
+      devices.callMyself(deviceName);
+      for (const address of addresses) peers.offer(address);
+    },
     readAttachment: (notebook, blob) => attachments.read(notebook, blob),
     seal: () => repositories.sealAll(),
     index: () => indexer.resume(),

@@ -225,10 +225,10 @@ export const createNode = (ports: NodePorts): Node => {
     clock,
     log,
     addresses: () => listening.addresses,
-    adopt: (adoption, keys, passphrase) =>
+    adopt: (adoption, keys, passphrase, deviceName) =>
       inTurn(async () => {
         const adopted = await identity.adopt(adoption, keys, passphrase);
-        if (adopted.ok) for (const address of adoption.addresses) open?.core.offer(address);
+        if (adopted.ok) open?.core.settle(deviceName, adoption.addresses);
         return adopted;
       }),
     changed: () => emit({ type: "devicesChanged" }),

@@ -1,3 +1,4 @@
+import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import type { CryptoProvider, SigningKey } from "../../protocol/crypto/provider.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
@@ -28,6 +29,8 @@ import { createSponsorService } from "./sponsor-service.ts";
 /** The devices of the own identity. */
 export interface DeviceService {
   readonly open: () => void;
+  /** Keeps the name that this device was signed in by. */
+  readonly callMyself: (name: string) => void;
   readonly list: () => readonly Device[];
   readonly rename: (device: string, name: string) => Promise<Result<readonly Device[], ContractError>>;
   /** Ends a device for good, in every notebook; `phrase` for a manager, or where this device is none. */
@@ -45,6 +48,8 @@ export interface DeviceService {
   readonly stop: () => Promise<void>;
 }
 
+/** Name this device goes by until the home repository names it. */
+const OWN_NAME = "device-name";
 const seenKey = (device: string): string => `seen/${device}`;
 
 export const createDeviceService = (deps: {
@@ -67,7 +72,11 @@ export const createDeviceService = (deps: {
 }): DeviceService => {
   const { store, clock, log, repositories, peers, profile, record } = deps;
   const deviceLog = createDeviceLog(deps);
-  const home = createHome({ ...deps, isPublished: deviceLog.isPublished });
+  const ownName = (): string => {
+    const stored = store.meta.get(OWN_NAME);
+    return (stored === undefined ? undefined : decodeUtf8(stored)) ?? deps.deviceName;
+  };
+  const home = createHome({ ...deps, ownName, isPublished: deviceLog.isPublished });
   const recovery = createRecoveryService({ ...deps, deviceLog, home });
   const sponsors = createSponsorService({
     ...deps,
@@ -102,7 +111,7 @@ export const createDeviceService = (deps: {
       const online = self || connected.some((key) => bytesEqual(key, devSig));
       return {
         id,
-        name: names[id] ?? (self ? deps.deviceName : `Device ${id.slice(0, 8)}`),
+        name: names[id] ?? (self ? ownName() : `Device ${id.slice(0, 8)}`),
         self,
         manager,
         state: revoked ? "revoked" : "active",
@@ -134,6 +143,10 @@ export const createDeviceService = (deps: {
       home.open();
       recovery.open();
       for (const repository of repositories.all()) deviceLog.accessChanged(repository);
+    },
+    callMyself: (name) => {
+      const written = store.transaction(() => store.meta.set(OWN_NAME, encodeUtf8(name)));
+      if (!written.ok) log.warn("device name not kept", { fault: written.error.type });
     },
     list,
     rename: async (device, name) => {

@@ -62,7 +62,7 @@ export const createHome = (deps: {
   readonly profile: Profile;
   readonly record: OwnRecord;
   /** What this device calls itself until a person renames it. */
-  readonly deviceName: string;
+  readonly ownName: () => string;
   /** Whether the repository knows every device and every revocation this device knows. */
   readonly isPublished: (repository: Repository) => boolean;
   readonly notebooksChanged: () => void;
@@ -140,7 +140,7 @@ export const createHome = (deps: {
       changes.set(NOTEBOOK + repository.id, bytesToBase64url(encodeRepositoryGrant(grant)));
     }
     const own = DEVICE + bytesToHex(profile.device.publicKey);
-    if (known[own] === undefined) changes.set(own, deps.deviceName);
+    if (known[own] === undefined) changes.set(own, deps.ownName());
     return changes;
   };
 

@@ -31,6 +31,7 @@ interface Attempt {
   readonly secret: Uint8Array;
   readonly link: string;
   readonly passphrase: string | undefined;
+  readonly deviceName: string;
   readonly cancelTimer: () => void;
   /** Connections that knew the link: each is one guess at the digits. */
   tries: number;
@@ -59,6 +60,7 @@ export const createNewcomerService = (deps: {
     adoption: Adoption,
     keys: DeviceKeys,
     passphrase: string | undefined,
+    deviceName: string,
   ) => Promise<Result<unknown, ContractError>>;
   readonly changed: () => void;
 }): NewcomerService => {
@@ -120,7 +122,7 @@ export const createNewcomerService = (deps: {
   };
 
   const adopt = async (current: Attempt, connection: Link, adoption: Adoption): Promise<void> => {
-    const adopted = await deps.adopt(adoption, current.keys, current.passphrase);
+    const adopted = await deps.adopt(adoption, current.keys, current.passphrase, current.deviceName);
     if (!adopted.ok) {
       log.error("identity not adopted", { fault: adopted.error.type });
       end(current, "failed");
@@ -149,6 +151,7 @@ export const createNewcomerService = (deps: {
         secret,
         link,
         passphrase,
+        deviceName,
         cancelTimer: clock.after(PATIENCE, () => {
           current.connection?.close();
           end(current, "failed");

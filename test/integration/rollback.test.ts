@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { bytesToHex } from "../../protocol/kernel/bytes.ts";
+import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import {
   eventually,
   type HeadlessNode,
@@ -53,13 +53,15 @@ const bothHold = (words: readonly string[]): Promise<unknown> =>
     `both sides hold ${words.at(-1)}`,
   );
 
-/** Sessions of the left device that carry records, and every record of it that either side knows, by session and number. */
+/** Sessions of the left device in the notebook that carry records, and every record of it that either side knows, by session and number. */
 const ownRecords = async (device: string) => {
   const records = new Map<string, Set<string>>();
   let forks = 0;
   for (const { dataDirectory } of [left, right]) {
     const database = await openProfileDatabase(dataDirectory);
-    const rows = database.prepare("SELECT iid, device, session, seq FROM inner_record").all() as {
+    const query =
+      "SELECT iid, device, session, seq FROM inner_record WHERE repository = (SELECT n FROM repository WHERE rid = ?)";
+    const rows = database.prepare(query).all(hexToBytes(pair.notebook)) as {
       readonly iid: Uint8Array;
       readonly device: Uint8Array;
       readonly session: Uint8Array;

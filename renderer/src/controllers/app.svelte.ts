@@ -52,6 +52,7 @@ export interface App {
 /** A screenful of hits with room to scroll; more is better served by more words. */
 export const SEARCH_LIMIT = 100;
 
+const DEVICE_LINK = "p2pc:d/";
 const DOCUMENT_LINK = "p2pc:doc/";
 /** A document's id begins with its notebook's. */
 const NOTEBOOK_DIGITS = 32;
@@ -134,6 +135,10 @@ export const createApp = (api: Api): App => {
     const taken = await api.call("shell.takeLink");
     if (!taken.ok || taken.value === null) return;
     const link = taken.value;
+    if (link.startsWith(DEVICE_LINK)) {
+      navigation.open({ type: "settings", deviceLink: link });
+      return;
+    }
     if (!link.startsWith(DOCUMENT_LINK)) {
       navigation.open({ type: "join", link });
       return;
@@ -149,6 +154,7 @@ export const createApp = (api: Api): App => {
   };
   hub.on("linkOpened", () => void showOpenedLink());
   hub.on("identityChanged", () => void session.reloadIdentity());
+  hub.on("devicesChanged", () => void session.reloadPairing());
   hub.on("problem", ({ error }) => toasts.fail(problemOfReport(error)));
   hub.on("documentsChanged", () => {
     if (navigation.place() === "search") search.refresh();

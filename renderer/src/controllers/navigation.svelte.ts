@@ -8,7 +8,8 @@ export type ShareTab = "invites" | "members" | "activity" | "copies";
 export type DialogState =
   | { readonly type: "switcher" }
   | { readonly type: "shortcuts" }
-  | { readonly type: "settings" }
+  /** `deviceLink`: a new device's, that the system asked to open; it is added only when the person says so. */
+  | { readonly type: "settings"; readonly deviceLink?: string }
   | { readonly type: "confirmPhrase" }
   | { readonly type: "newNotebook" }
   | { readonly type: "renameNotebook"; readonly notebook: string }

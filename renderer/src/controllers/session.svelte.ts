@@ -1,6 +1,6 @@
 import type { InputOf } from "../../../app/contract/contract.ts";
 import type { Api } from "../../../app/contract/create-api.ts";
-import type { AppInfo, Identity, VaultStatus, Workspace } from "../../../app/contract/types.ts";
+import type { AppInfo, Identity, PairingStatus, VaultStatus, Workspace } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 
@@ -24,6 +24,15 @@ export interface Session {
   readonly create: (name: string, passphrase?: string) => Promise<Problem | null>;
   /** Brings a backup back into this data folder, which has no identity yet. */
   readonly restore: (input: InputOf<"backup.restore">) => Promise<Problem | null>;
+  /** Makes this install a device of the identity behind a phrase. */
+  readonly recover: (phrase: string, passphrase?: string) => Promise<Problem | null>;
+  /** Waits for another device to take this install in. */
+  readonly pair: (deviceName: string, passphrase?: string) => Promise<Problem | null>;
+  readonly pairing: () => PairingStatus | null;
+  /** Asks how the pairing goes, and enters when it is done. */
+  readonly reloadPairing: () => Promise<void>;
+  readonly confirmPairing: () => Promise<Problem | null>;
+  readonly cancelPairing: () => Promise<void>;
   /** The window is loaded anew by its host once the keys are gone. */
   readonly lock: () => Promise<Problem | null>;
   /** `passphrase` absent: the system's keychain opens it. */
@@ -40,6 +49,7 @@ export const createSession = (api: Api): Session => {
   let identity = $state.raw<Identity | null>(null);
   let info = $state.raw<AppInfo | null>(null);
   let problem = $state.raw<Problem | null>(null);
+  let pairing = $state.raw<PairingStatus | null>(null);
   let phrase = $state.raw<readonly string[] | null>(null);
 
   const fail = (failure: Problem) => {
@@ -98,6 +108,40 @@ export const createSession = (api: Api): Session => {
       if (!restored.ok) return restored.error.type === "Cancelled" ? null : problemOf(restored.error);
       await enter();
       return null;
+    },
+    recover: async (words, passphrase) => {
+      const input = passphrase === undefined ? { phrase: words } : { phrase: words, passphrase };
+      const restored = await api.call("identity.restore", input);
+      if (!restored.ok) return problemOf(restored.error);
+      await enter();
+      return null;
+    },
+    pair: async (deviceName, passphrase) => {
+      const named = deviceName === "" ? {} : { deviceName };
+      const started = await api.call("identity.pair", passphrase === undefined ? named : { ...named, passphrase });
+      if (!started.ok) return problemOf(started.error);
+      pairing = started.value;
+      return null;
+    },
+    pairing: () => pairing,
+    reloadPairing: async () => {
+      if (phase !== "welcome" || pairing === null) return;
+      const shown = await api.call("identity.pairing");
+      if (!shown.ok || pairing === null) return;
+      pairing = shown.value;
+      if (pairing.state !== "done") return;
+      pairing = null;
+      await enter();
+    },
+    confirmPairing: async () => {
+      const confirmed = await api.call("identity.confirmPairing");
+      if (!confirmed.ok) return problemOf(confirmed.error);
+      pairing = confirmed.value;
+      return null;
+    },
+    cancelPairing: async () => {
+      pairing = null;
+      await api.call("identity.cancelPairing");
     },
     lock: async () => {
       const locked = await api.call("vault.lock");

@@ -573,13 +573,7 @@ export const createCore = (ports: CorePorts): Core => {
     });
 
   const handlers: Core["handlers"] = {
-    "devices.list": async () => ok(devices.list()),
-    "devices.add": ({ link, phrase }) => devices.pairings.add(link, phrase),
-    "devices.pairings": async () => ok(devices.pairings.list()),
-    "devices.approve": async ({ id }) => devices.pairings.approve(id),
-    "devices.decline": async ({ id }) => devices.pairings.decline(id),
-    "devices.rename": ({ device, name }) => devices.rename(device, name),
-    "devices.revoke": ({ device, phrase }) => devices.revoke(device, phrase),
+    ...devices.handlers,
     "notebooks.create": async ({ title }) => {
       const founded = await found(title);
       if (!founded.ok) return founded;

@@ -1,6 +1,6 @@
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import type { CryptoProvider, SigningKey } from "../../protocol/crypto/provider.ts";
-import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
@@ -8,6 +8,8 @@ import { recoverySeed } from "../../protocol/pairing/recovery.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
+import type { CallName } from "../contract/contract.ts";
+import type { Handlers } from "../contract/handlers.ts";
 import type { Device } from "../contract/types.ts";
 import type { OwnRecord } from "../identities/identity-service.ts";
 import type { Profile } from "../identities/profile.ts";
@@ -23,7 +25,6 @@ import type { MemberService } from "../sharing/member-service.ts";
 import { createDeviceLog } from "./device-log.ts";
 import { createHome } from "./home.ts";
 import { createRecoveryService } from "./recovery-service.ts";
-import type { SponsorService } from "./sponsor-service.ts";
 import { createSponsorService } from "./sponsor-service.ts";
 
 /** The devices of the own identity. */
@@ -31,11 +32,7 @@ export interface DeviceService {
   readonly open: () => void;
   /** Keeps the name that this device was signed in by. */
   readonly callMyself: (name: string) => void;
-  readonly list: () => readonly Device[];
-  readonly rename: (device: string, name: string) => Promise<Result<readonly Device[], ContractError>>;
-  /** Ends a device for good, in every notebook; `phrase` for a manager, or where this device is none. */
-  readonly revoke: (device: string, phrase: string | undefined) => Promise<Result<readonly Device[], ContractError>>;
-  readonly pairings: Omit<SponsorService, "stop">;
+  readonly handlers: Pick<Handlers, Extract<CallName, `devices.${string}`>>;
   /** Tells whether a repository is the home repository, which nobody sees as a notebook. */
   readonly isHome: (repository: Repository) => boolean;
   readonly accessChanged: (repository: Repository) => void;
@@ -138,6 +135,29 @@ export const createDeviceService = (deps: {
     return root;
   };
 
+  const rename = async (device: string, name: string): Promise<Result<readonly Device[], ContractError>> => {
+    if (!deviceLog.state().devices.has(device)) return err(contractError("DeviceNotFound"));
+    const named = await home.nameDevice(device, name);
+    return named.ok ? ok(list()) : named;
+  };
+
+  /** Ends a device for good, in every notebook. */
+  const revoke = (device: string, phrase: string | undefined): Result<readonly Device[], ContractError> => {
+    const target = deviceLog.state().devices.get(device);
+    if (target === undefined) return err(contractError("DeviceNotFound"));
+    const { devSig } = target;
+    if (bytesEqual(devSig, profile.device.publicKey))
+      return err(
+        contractError("NotAllowed", "A device cannot remove itself. Do it on another one, or with your phrase."),
+      );
+    if (target.revoked) return ok(list());
+    const signer = signerFor(device, phrase);
+    if (!signer.ok) return signer;
+    deviceLog.author(signer.value, { type: "revokeDevice", devSig });
+    home.refresh();
+    return ok(list());
+  };
+
   return {
     open: () => {
       home.open();
@@ -148,28 +168,15 @@ export const createDeviceService = (deps: {
       const written = store.transaction(() => store.meta.set(OWN_NAME, encodeUtf8(name)));
       if (!written.ok) log.warn("device name not kept", { fault: written.error.type });
     },
-    list,
-    rename: async (device, name) => {
-      if (!deviceLog.state().devices.has(device)) return err(contractError("DeviceNotFound"));
-      const named = await home.nameDevice(device, name);
-      return named.ok ? ok(list()) : named;
+    handlers: {
+      "devices.list": async () => ok(list()),
+      "devices.add": ({ link, phrase }) => sponsors.add(link, phrase),
+      "devices.pairings": async () => ok(sponsors.list()),
+      "devices.approve": async ({ id }) => sponsors.approve(id),
+      "devices.decline": async ({ id }) => sponsors.decline(id),
+      "devices.rename": ({ device, name }) => rename(device, name),
+      "devices.revoke": async ({ device, phrase }) => revoke(device, phrase),
     },
-    revoke: async (device, phrase) => {
-      const target = deviceLog.state().devices.get(device);
-      const devSig = hexToBytes(device);
-      if (target === undefined || devSig === undefined) return err(contractError("DeviceNotFound"));
-      if (bytesEqual(devSig, profile.device.publicKey))
-        return err(
-          contractError("NotAllowed", "A device cannot remove itself. Do it on another one, or with your phrase."),
-        );
-      if (target.revoked) return ok(list());
-      const signer = signerFor(device, phrase);
-      if (!signer.ok) return signer;
-      deviceLog.author(signer.value, { type: "revokeDevice", devSig });
-      home.refresh();
-      return ok(list());
-    },
-    pairings: sponsors,
     isHome,
     accessChanged: (repository) => {
       deviceLog.accessChanged(repository);

@@ -99,8 +99,16 @@ for (const mode of ["ask", "auto"] as const)
     }, "both edits on both nodes");
     expect(both.markdown).toContain("Red ones.");
 
-    const names = (await bob.call("notebooks.members", { notebook: notebook.id })).map(({ name }) => name).toSorted();
-    expect(names).toEqual(["Alice", "Bob"]);
+    // The names stand in the notebook's document, which is indexed a moment later.
+    await eventually(async () => {
+      const members = await bob.call("notebooks.members", { notebook: notebook.id });
+      return (
+        members
+          .map(({ name }) => name)
+          .toSorted()
+          .join() === "Alice,Bob"
+      );
+    }, "the members by name");
     const hits = await eventually(async () => {
       const found = await bob.call("search", { query: "alice", limit: 5 });
       return found.length > 0 ? found : false;

@@ -86,7 +86,7 @@ const countRows = (snapshot: string, key: Uint8Array) => {
     if (!isSound(database)) return undefined;
     const count = (sql: string): number => database.prepare(sql).pluck().get() as number;
     return {
-      notebooks: count("SELECT count(*) FROM repository"),
+      notebooks: count("SELECT count(*) FROM repository WHERE rid IS NOT (SELECT value FROM meta WHERE key = 'home')"),
       documents: count("SELECT count(*) FROM document WHERE type = 'note' AND deleted = 0"),
     };
   } finally {

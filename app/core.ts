@@ -152,7 +152,6 @@ export const createCore = (ports: CorePorts): Core => {
   let pendingStatus: (() => void) | undefined;
   const changedDocuments = new Set<Repository>();
   let documentsTimer: (() => void) | undefined;
-  let devicesTimer: (() => void) | undefined;
   /** Takes carets away when nothing was heard of them for too long. */
   const presenceTimers = new Map<number, () => void>();
 
@@ -176,14 +175,6 @@ export const createCore = (ports: CorePorts): Core => {
       for (const { id } of changedDocuments) emit({ type: "documentsChanged", notebook: id });
       changedDocuments.clear();
       emit({ type: "notebooksChanged" });
-    });
-  };
-
-  const devicesChanged = (): void => {
-    if (isStopped) return;
-    devicesTimer ??= clock.after(EVENT_DELAY, () => {
-      devicesTimer = undefined;
-      emit({ type: "devicesChanged" });
     });
   };
 
@@ -422,7 +413,7 @@ export const createCore = (ports: CorePorts): Core => {
       emit({ type: "notebooksChanged" });
       statusChanged();
     },
-    changed: devicesChanged,
+    changed: () => emit({ type: "devicesChanged" }),
   });
 
   const portability = createPortability({
@@ -774,7 +765,6 @@ export const createCore = (ports: CorePorts): Core => {
       isStopped = true;
       pendingStatus?.();
       documentsTimer?.();
-      devicesTimer?.();
       for (const cancel of presenceTimers.values()) cancel();
       repositories.sealAll();
       profilePortability.stop();

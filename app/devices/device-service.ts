@@ -4,6 +4,7 @@ import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
+import { durationMs } from "../../protocol/kernel/time.ts";
 import { recoverySeed } from "../../protocol/pairing/recovery.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { ContractError } from "../contract/errors.ts";
@@ -45,11 +46,13 @@ export interface DeviceService {
   readonly stop: () => Promise<void>;
 }
 
+/** Changes are told together: a pull of many ops is one line on the screen. */
+const EVENT_DELAY = durationMs(100);
 /** Name this device goes by until the home repository names it. */
 const OWN_NAME = "device-name";
 const seenKey = (device: string): string => `seen/${device}`;
 
-export const createDeviceService = (deps: {
+export const createDeviceService = (ports: {
   readonly store: Store;
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
@@ -67,7 +70,19 @@ export const createDeviceService = (deps: {
   readonly notebooksChanged: () => void;
   readonly changed: () => void;
 }): DeviceService => {
-  const { store, clock, log, repositories, peers, profile, record } = deps;
+  const { store, clock, log, repositories, peers, profile, record } = ports;
+  let changedTimer: (() => void) | undefined;
+  let isStopped = false;
+  const deps = {
+    ...ports,
+    changed: (): void => {
+      if (isStopped) return;
+      changedTimer ??= clock.after(EVENT_DELAY, () => {
+        changedTimer = undefined;
+        ports.changed();
+      });
+    },
+  };
   const deviceLog = createDeviceLog(deps);
   const ownName = (): string => {
     const stored = store.meta.get(OWN_NAME);
@@ -197,6 +212,8 @@ export const createDeviceService = (deps: {
       deps.changed();
     },
     stop: async () => {
+      isStopped = true;
+      changedTimer?.();
       deviceLog.stop();
       recovery.stop();
       sponsors.stop();

@@ -550,6 +550,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return answer(null);
     },
     "sync.status": () => answer(world.status),
+    "sync.checkpoint": () => answer({ made: true }),
     "sync.summary": () => answer(world.summary),
     "import.markdown": () =>
       answer({

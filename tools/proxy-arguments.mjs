@@ -5,10 +5,10 @@ import { ROOT } from "./run.mjs";
 /** What the proxy's code is made of; beside it, it reads and writes its data folder and nothing else. */
 const CODE = ["main", "app", "protocol", "package.json", "node_modules"];
 
-/**
- * Arguments for Node that run the proxy inside the permission model, when the command line asks for a proxy. The folder must
- * exist: permissions are given to real paths.
- */
+/** Node compares paths as they are written, before links are followed. */
+const namesOf = (file) => [...new Set([file, realpathSync(file)])];
+
+/** Arguments for Node that run the proxy inside the permission model, when the command line asks for a proxy. */
 export const proxyArguments = (given) => {
   const isProxy = given[0] === "proxy-code" || (given[0] === "node" && given.includes("--proxy"));
   if (!isProxy) return undefined;
@@ -17,13 +17,14 @@ export const proxyArguments = (given) => {
   const folder = at < 0 ? undefined : (given[at].split("=")[1] ?? given[at + 1]);
   if (folder === undefined) return [script];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const readable = CODE.map((name) => path.join(ROOT, name)).flatMap((file) => [file, realpathSync(file)]);
+  const readable = CODE.flatMap((name) => namesOf(path.join(ROOT, name)));
+  const folders = namesOf(path.resolve(folder));
   return [
     "--permission",
     "--disable-warning=SecurityWarning",
     "--allow-addons",
-    ...[...new Set(readable), realpathSync(folder)].map((file) => `--allow-fs-read=${file}`),
-    `--allow-fs-write=${realpathSync(folder)}`,
+    ...[...readable, ...folders].map((file) => `--allow-fs-read=${file}`),
+    ...folders.map((file) => `--allow-fs-write=${file}`),
     script,
   ];
 };

@@ -139,7 +139,7 @@ export const mintProxyLink = (
   if (service === undefined) return err({ type: "CannotWrite", message: `no proxy has run on ${folder} yet` });
   const store = openStore(folder);
   if (!store.ok) return store;
-  const link = mint(deps, store.value, quota, service);
+  const link = mint(deps, store.value.addCode, quota, service);
   store.value.close();
   return ok(link);
 };
@@ -158,12 +158,12 @@ const readService = (folder: string): Service | undefined => {
 
 const mint = (
   { crypto, random }: Pick<ProxyNodeDeps, "crypto" | "random">,
-  store: SqliteProxyStore,
+  add: SqliteProxyStore["addCode"],
   quota: number,
   { staticPk, addresses }: Pick<Service, "staticPk" | "addresses">,
 ): string => {
   const code = random.bytes(CODE_BYTES);
-  store.addCode(hashCode(crypto, code), quota);
+  add(hashCode(crypto, code), quota);
   return formatProxyLink({ staticPk: new Uint8Array(Buffer.from(staticPk, "hex")), code, addresses });
 };
 
@@ -193,13 +193,13 @@ export const startProxyNode = async (
   const store = opened.value;
   const mark = path.join(folder, RUNNING_MARK);
   const fresh = (): Uint8Array => random.bytes(16);
-  if (existsSync(mark)) store.setSecret("incarnation", fresh());
+  if (existsSync(mark)) store.setIncarnation(fresh());
   writeFileSync(mark, "", { mode: 0o600 });
   const keys = crypto.dhKeyPair(lock.value.privateKey);
 
   const server = createProxyServer(
     { crypto, unixNow: clock.unix },
-    { ...config.server, incarnation: store.secret("incarnation", fresh), staticPk: keys.publicKey },
+    { ...config.server, incarnation: store.incarnation(fresh), staticPk: keys.publicKey },
   );
   const clients = new Map<number, Client>();
   const perAccount = new Map<string, number>();
@@ -339,7 +339,7 @@ export const startProxyNode = async (
   const isUnclaimed = config.server.openQuota === null && store.countAccounts() === 0;
   return ok({
     addresses,
-    ownerLink: isUnclaimed ? mint(deps, store, config.server.capacity, service) : null,
+    ownerLink: isUnclaimed ? mint(deps, store.setOwnerCode, config.server.capacity, service) : null,
     connections: () => clients.size,
     stop: async () => {
       isStopping = true;

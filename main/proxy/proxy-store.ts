@@ -31,11 +31,13 @@ const MAX_SWEPT = 20_000;
 const FREED_PAGES = 25_000;
 
 export interface SqliteProxyStore extends ProxyStore {
-  /** Random bytes kept in the database under a name, made by `create` when there are none. */
-  readonly secret: (name: string, create: () => Uint8Array) => Uint8Array;
-  readonly setSecret: (name: string, value: Uint8Array) => void;
+  /** The incarnation; made by `create` when there is none. */
+  readonly incarnation: (create: () => Uint8Array) => Uint8Array;
+  readonly setIncarnation: (value: Uint8Array) => void;
   /** Adds a one-time code by its hash. */
   readonly addCode: (hash: Uint8Array, quota: number) => void;
+  /** Adds the owner's code; one made before and not used is void. */
+  readonly setOwnerCode: (hash: Uint8Array, quota: number) => void;
   readonly countAccounts: () => number;
   readonly close: () => void;
 }
@@ -409,14 +411,20 @@ const createProxyStore = (database: SqliteDatabase): SqliteProxyStore => {
         return Promise.resolve(err({ type: type === "DiskFull" ? type : "StoreFailed", message }));
       }
     },
-    secret: (name, create) => {
-      const known = getMeta(name)?.value;
+    incarnation: (create) => {
+      const known = getMeta(INCARNATION)?.value;
       if (known !== undefined) return new Uint8Array(known);
       const value = create();
-      setMeta(name, value);
+      setMeta(INCARNATION, value);
       return value;
     },
-    setSecret: (name, value) => void setMeta(name, value),
+    setIncarnation: (value) => void setMeta(INCARNATION, value),
+    setOwnerCode: database.transaction((hash: Uint8Array, quota: number) => {
+      const before = getMeta(OWNER_CODE)?.value;
+      if (before !== undefined) takeCode(before);
+      addCode(hash, quota);
+      setMeta(OWNER_CODE, hash);
+    }),
     addCode: (hash, quota) => void addCode(hash, quota),
     countAccounts: () => countAccounts()?.count ?? 0,
     close: () => void database.close(),
@@ -424,6 +432,8 @@ const createProxyStore = (database: SqliteDatabase): SqliteProxyStore => {
 };
 
 const refusal = (status: AppendResult["status"]): AppendResult => ({ status, position: 0, previous: 0 });
+const INCARNATION = "incarnation";
+const OWNER_CODE = "owner-code";
 const EMPTY = { position: 0, count: 0, oldest: 0, checkpoint: null } as const;
 const NOTHING = {
   quota: { ...EMPTY, status: "quota" },

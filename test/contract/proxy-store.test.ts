@@ -11,6 +11,7 @@ import { createSeededRandom } from "../support/seeded-random.ts";
 interface Opened {
   readonly store: ProxyStore;
   readonly addCode: (hash: Uint8Array, quota: number) => void;
+  readonly setOwnerCode: (hash: Uint8Array, quota: number) => void;
   readonly close: () => void;
 }
 
@@ -20,7 +21,8 @@ const stores: readonly (readonly [string, (folder: string) => Opened])[] = [
     "SQLite",
     (folder) => {
       const store = must(openProxyStore(path.join(folder, "proxy.db")));
-      return { store, addCode: store.addCode, close: store.close };
+      const { addCode, setOwnerCode, close } = store;
+      return { store, addCode, setOwnerCode, close };
     },
   ],
 ];
@@ -179,6 +181,19 @@ describe.each(stores)("%s", (_, open) => {
     expect(await store.ask({ ...redeem, account: ACCOUNTS[0] })).toEqual({ quota: 700, used: 0 });
     expect(await store.ask({ ...redeem, account: ACCOUNTS[1] })).toBeNull();
     expect(await store.ask({ type: "account", account: ACCOUNTS[1] })).toBeNull();
+  });
+
+  test("of the owner's codes only the last is good", async () => {
+    const store = start();
+    for (const n of [5, 6]) store.setOwnerCode(filled(n, 32), 700);
+    store.addCode(filled(7, 32), 10);
+    store.setOwnerCode(filled(8, 32), 900);
+    const quotas = [];
+    for (const [at, n] of [5, 6, 7, 8].entries()) {
+      const account = filled(50 + at, 32);
+      quotas.push((await store.ask({ type: "redeem", account, codeHash: filled(n, 32) }))?.quota);
+    }
+    expect(quotas).toEqual([undefined, undefined, 10, 900]);
   });
 
   test("a chunk is kept as long as one topic has it", async () => {

@@ -76,7 +76,7 @@ export interface WorldOptions {
 export const createProxyWorld = (options: WorldOptions = {}) => {
   let now = 0;
   let store: SqliteProxyStore = must(openProxyStore(options.file ?? ":memory:"));
-  let incarnation = store.secret("incarnation", () => random.bytes(16));
+  let incarnation = store.incarnation(() => random.bytes(16));
   const unixNow = () => unixMs(1_800_000_000_000 + now);
   const startServer = () =>
     createProxyServer(
@@ -364,7 +364,7 @@ export const createProxyWorld = (options: WorldOptions = {}) => {
       }
       if (isNewIncarnation) {
         incarnation = random.bytes(16);
-        store.setSecret("incarnation", incarnation);
+        store.setIncarnation(incarnation);
       }
       server = startServer();
       const lost = [...receivers.values()];

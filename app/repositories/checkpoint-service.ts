@@ -28,7 +28,7 @@ export interface CheckpointService {
   readonly stored: (topic: TopicRow, item: CheckedItem, isOwn: boolean) => void;
   /** Rights or topics changed. */
   readonly accessChanged: (repository: Repository) => void;
-  /** Makes a checkpoint of everything that is not covered yet; false when there is nothing to do or it may not. */
+  /** Covers everything that is not covered yet; answers whether everything is. */
   readonly make: (repository: Repository) => Promise<boolean>;
   /** Whether all records of the current topic but a short tail are in a checkpoint of it. */
   readonly isCovered: (repository: Repository) => boolean;
@@ -51,6 +51,9 @@ const OFFERED_CHECKPOINTS = 2;
 /** Bytes of ACL ops in a checkpoint; what exceeds it stands in the bundles alone. */
 const MAX_OPS_BYTES = 1 << 20;
 
+/** Set to `off`: this device makes checkpoints only when it is told to. */
+const SETTING = "checkpoints";
+
 interface Known {
   readonly item: CompactedItem;
   readonly header: RecordHeader;
@@ -65,6 +68,8 @@ interface Watch {
   /** Something arrived that may make a checkpoint complete. */
   isDirty: boolean;
   isBusy: boolean;
+  /** Called when it is not busy any more. */
+  readonly idle: (() => void)[];
 }
 
 export const createCheckpointService = (deps: {
@@ -91,7 +96,13 @@ export const createCheckpointService = (deps: {
   const watchOf = (repository: Repository): Watch => {
     let watch = watches.get(repository.n);
     if (watch === undefined) {
-      watch = { tail: store.checkpoints.tail(repository.epoch.topic), timer: undefined, isDirty: false, isBusy: false };
+      watch = {
+        tail: store.checkpoints.tail(repository.epoch.topic),
+        timer: undefined,
+        isDirty: false,
+        isBusy: false,
+        idle: [],
+      };
       watches.set(repository.n, watch);
     }
     return watch;
@@ -204,6 +215,7 @@ export const createCheckpointService = (deps: {
     topic: TopicRow,
     bundle: CompactedItem,
     known: Known,
+    named: readonly SessionRange[],
   ): Promise<"taken" | "refused" | "failed"> => {
     const have = seqsOf(repository, known.checkpoint.sessions);
     let form: "joined" | "single" = "joined";
@@ -211,6 +223,7 @@ export const createCheckpointService = (deps: {
       const request = { bundle: bundle.n, rid: repository.rid, known: have, page };
       let got: BundlePage | "refused" | undefined = await compactor.unpack({ ...request, form });
       if (got === undefined || got === "refused") return got ?? "failed";
+      if (page === 0 && !isSame(rangesIn(got.sessions), named)) return "refused";
       // Before its records: one that counts again because another vouches for it is read from here.
       if (page === 0 && !noteRanges(bundle, rangesIn(got.sessions))) return "failed";
       // Another branch of a session that nobody has noticed: one by one, that is seen.
@@ -234,6 +247,12 @@ export const createCheckpointService = (deps: {
 
   const rangesIn = (sessions: readonly PackedSession[]): readonly SessionRange[] =>
     sessions.map(({ sess, from, to }) => ({ session: sess, from, to }));
+
+  const isSame = (held: readonly SessionRange[], named: readonly SessionRange[]): boolean => {
+    const shown = ({ session, from, to }: SessionRange): string => `${bytesToHex(session)} ${from} ${to}`;
+    const expected = new Set(named.map(shown));
+    return held.length === named.length && held.every((range) => expected.has(shown(range)));
+  };
 
   const isOtherBranch = (repository: Repository, { sess, to, iid }: PackedSession): boolean => {
     const row = store.entries.innerAt(repository.n, sess, to);
@@ -262,11 +281,8 @@ export const createCheckpointService = (deps: {
       const isHere = ranges.every(
         ({ session, to }) => (store.repositories.session(repository.n, session)?.lastSeq ?? -1) >= to,
       );
-      if (isHere) {
-        if (!row.isNoted) noteRanges(row, ranges);
-        continue;
-      }
-      const taken = await takeBundle(repository, topic, row, known);
+      // Looked into also when all of it is known: entries are withheld from newcomers for what really is in bundles.
+      const taken = row.isNoted && isHere ? "taken" : await takeBundle(repository, topic, row, known, ranges);
       if (taken === "taken") continue;
       if (taken === "refused" && !stopped) {
         log.warn("bundle refused", {});
@@ -306,11 +322,12 @@ export const createCheckpointService = (deps: {
         if (stopped) break;
       }
     }
-    watch.isBusy = false;
+    release(watch);
     if (!stopped) look(repository, false);
   };
 
   const isDue = (repository: Repository): boolean => {
+    if (store.meta.settings()[SETTING] === "off") return false;
     if (!repositories.mayCompact(repository) || store.repositories.hasEquivocation(repository.n)) return false;
     const { tail } = watchOf(repository);
     if (tail.entries >= DUE_ENTRIES || tail.bytes >= DUE_BYTES) return true;
@@ -333,13 +350,19 @@ export const createCheckpointService = (deps: {
 
   const make: CheckpointService["make"] = async (repository) => {
     const watch = watchOf(repository);
-    if (stopped || watch.isBusy || !repositories.mayCompact(repository)) return false;
+    while (watch.isBusy) await new Promise<void>((resolve) => watch.idle.push(resolve));
+    if (stopped || !repositories.mayCompact(repository)) return false;
     if (store.repositories.hasEquivocation(repository.n)) return false;
     watch.isBusy = true;
-    const made = await build(repository);
-    watch.isBusy = false;
+    await build(repository);
+    release(watch);
     if (watch.isDirty && !stopped) await work(repository);
-    return made;
+    return countedIn(repository, repository.epoch.topic).length > 0 && watch.tail.entries === 0;
+  };
+
+  const release = (watch: Watch): void => {
+    watch.isBusy = false;
+    for (const resume of watch.idle.splice(0)) resume();
   };
 
   /** Packs what is not covered, publishes the bundles one by one and at last the checkpoint that names them. */

@@ -40,8 +40,8 @@ export interface CompactionDependencies extends FormatDependencies {
   readonly source: CompactionSource;
 }
 
-/** Records and payloads of one bundle before packing: what is left of them fits a bundle's body even if it does not compress. */
-const MAX_RAW = 3 << 20;
+/** Headers and payloads of one bundle before packing: fits a bundle's body if it does not compress, and the output a reader allows if it does. */
+const MAX_RAW = 2 << 20;
 /** Bundles of this size are not packed again: a later one joins only what is small. */
 const MAX_JOINED = 512 << 10;
 /** What one page hands over at once: taken over and stored within a slice or two. */

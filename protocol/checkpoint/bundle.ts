@@ -84,8 +84,8 @@ export interface DeflateDependencies extends FormatDependencies {
 export const MAX_RECORDS = 65_536;
 /** Bytes of a bundle after inflating. */
 const MAX_INFLATED = 16 << 20;
-/** Bytes that unpacking may produce: honest records take 10 to 40 times their share of the bundle. */
-const OUTPUT_BASE = 2 << 20;
+/** Bytes that unpacking may produce: what a writer packs at once always fits the base, however well it compresses. */
+const OUTPUT_BASE = 8 << 20;
 const OUTPUT_PER_BYTE = 256;
 const MAX_OUTPUT = 64 << 20;
 const MAX_SESSIONS = 16_384;

@@ -1,13 +1,10 @@
 import * as Automerge from "@automerge/automerge";
-import { Repo } from "@automerge/automerge-repo";
-import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { eventually, removeFolder } from "../support/headless-node.ts";
 import { joinNotebook, startNode } from "../support/node-pair.ts";
+import { startAutomergeServer } from "./support/automerge-peer.ts";
 import { writeTrace, writeWords } from "./support/documents.ts";
 import { readTrace } from "./support/traces.ts";
 
@@ -36,6 +33,8 @@ const pullOurs = async (documents: number, changes: number, trace: boolean): Pro
     const wanted = (await left.call("sync.status")).notebooks[0]?.documents
       .map(({ id, heads }) => `${id} ${heads.join()}`)
       .toSorted();
+    // As a notebook of this size has it after half a minute.
+    await left.call("sync.checkpoint", { notebook });
     await joinNotebook(left, right, notebook);
     const start = performance.now();
     await eventually(
@@ -58,31 +57,9 @@ const pullOurs = async (documents: number, changes: number, trace: boolean): Pro
 };
 
 const pullAutomerge = async (args: readonly string[]): Promise<number> => {
-  const server = fork(path.join(import.meta.dirname, "peers", "automerge-server.ts"), [...args]);
-  const [{ urls, port }] = (await once(server, "message")) as [
-    { readonly urls: readonly string[]; readonly port: number },
-  ];
-  const repo = new Repo({
-    network: [new WebSocketClientAdapter(`ws://127.0.0.1:${port}`)],
-    sharePolicy: async () => true,
-  });
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  const start = performance.now();
-  const find = async (url: string) => {
-    for (;;)
-      try {
-        const handle = await repo.find<{ text: string }>(url as never);
-        await handle.whenReady();
-        return handle.doc().text.length;
-      } catch (cause) {
-        // It answers "unavailable" now and then while it is busy; asking again succeeds.
-        if (!String(cause).includes("unavailable")) throw cause;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-  };
-  await Promise.all(urls.map(find));
-  const elapsed = performance.now() - start;
-  server.kill();
+  const server = await startAutomergeServer(args);
+  const elapsed = await server.pull(server.port);
+  server.stop();
   return elapsed;
 };
 

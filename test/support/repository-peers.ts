@@ -128,7 +128,7 @@ export const createRepositoryPeer = (
 
 /** Lets everything happen that waits for nothing but its turn. */
 export const settled = async (clock: ManualClock): Promise<void> => {
-  for (let turn = 0; turn < 200; turn++) {
+  for (let turn = 0; turn < 100; turn++) {
     clock.advance(0);
     await Promise.resolve();
   }

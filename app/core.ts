@@ -321,6 +321,11 @@ export const createCore = (ports: CorePorts): Core => {
     log,
     repositories,
     itemSet: (topic) => items.itemSet(topic),
+    chunks: {
+      serve: (repository, id) => attachments.serve(repository, id),
+      received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
+      sourcesChanged: () => attachments.sourcesChanged(),
+    },
     changed: statusChanged,
     fault,
   });
@@ -351,12 +356,15 @@ export const createCore = (ports: CorePorts): Core => {
     documents,
     indexer,
     sources: {
-      of: (repository) => peers.chunkSources(repository),
-      ask: (source, repository, id, urgent) => peers.fetchChunk(source, repository, id, urgent),
+      of: (repository) => [...peers.chunkSources(repository), ...proxies.chunkSources(repository)],
+      ask: (source, repository, id, urgent) => {
+        if (!proxies.fetchChunk(source, repository, id)) peers.fetchChunk(source, repository, id, urgent);
+      },
     },
     changed: ({ id }, blob, state, held, size) =>
       emit({ type: "attachmentChanged", notebook: id, blob, state, held, size }),
     progress: (token, done, total) => emit({ type: "attachmentProgress", token, done, total }),
+    chunksCame: () => proxies.chunksChanged(),
     fault,
   });
 

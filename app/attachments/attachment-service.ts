@@ -99,6 +99,8 @@ export const createAttachmentService = (deps: {
     size: number,
   ) => void;
   readonly progress: (token: string, done: number, total: number) => void;
+  /** Chunks came to this device. */
+  readonly chunksCame: () => void;
   readonly fault: (error: StoreError) => void;
 }): AttachmentService => {
   const { store, blobs, files, engine, crypto, clock, log, repositories, documents, indexer } = deps;
@@ -123,6 +125,7 @@ export const createAttachmentService = (deps: {
     log,
     sources: deps.sources,
     changed: (row) => {
+      deps.chunksCame();
       const repository = repositories.byNumber(row.repository);
       if (repository !== undefined) deps.changed(repository, bytesToHex(row.root), stateOf(row), row.held, row.size);
     },
@@ -198,6 +201,7 @@ export const createAttachmentService = (deps: {
       );
     } finally {
       importing--;
+      deps.chunksCame();
     }
   };
 

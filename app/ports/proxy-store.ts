@@ -92,6 +92,14 @@ export interface ProxyStore {
   readonly refuse: (n: number, oid: Uint8Array, status: number) => void;
   /** Owes the named items again: the proxy turned out not to have them. Answers how many were not owed. */
   readonly owe: (n: number, oids: readonly Uint8Array[]) => number;
+  /** Chunks of the repository's files that are on this disk and that the proxy has not acknowledged, by id after `after`. */
+  readonly owedChunks: (
+    n: number,
+    repository: number,
+    after: Uint8Array | undefined,
+    limit: number,
+  ) => readonly Uint8Array[];
+  readonly holdChunks: (n: number, repository: number, ids: readonly Uint8Array[]) => void;
   readonly backlog: (n: number) => ProxyBacklog;
   /** Proxies with an account that hold everything stored of a repository, by row number. */
   readonly holding: (repository: number) => readonly number[];

@@ -41,6 +41,12 @@ export interface ProxyService {
   readonly topicsChanged: () => void;
   /** An item was stored; `source` is where it came from, undefined for an own one. */
   readonly stored: (source: object | undefined) => void;
+  /** Connections over which chunks of the repository's files can be asked for. */
+  readonly chunkSources: (repository: number) => readonly string[];
+  /** Asks one of them, which answers through `chunks.received`; false when it is none of these. */
+  readonly fetchChunk: (source: string, repository: number, id: Uint8Array) => boolean;
+  /** Chunks of files came to this device. */
+  readonly chunksChanged: () => void;
   readonly connected: () => number;
   readonly safety: (repository: Repository) => Safety;
   /** Own proxies by which somebody who was invited can reach the rendezvous. */
@@ -80,6 +86,12 @@ export const createProxyService = (deps: {
   readonly log: Log;
   readonly repositories: RepositoryService;
   readonly itemSet: (topic: Uint8Array) => ItemSet;
+  /** Attachment chunks: what is here, and what came. */
+  readonly chunks: {
+    readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
+    readonly received: (source: string, repository: number, id: Uint8Array, bytes: Uint8Array | null) => void;
+    readonly sourcesChanged: () => void;
+  };
   readonly changed: () => void;
   readonly fault: (error: StoreError) => void;
 }): ProxyService => {
@@ -100,7 +112,15 @@ export const createProxyService = (deps: {
   };
 
   const connect = (row: ProxyRow): ProxySession => {
-    const session = createProxySession({ ...deps, random: random.fork(`proxy-${row.n}`) }, row);
+    const session = createProxySession(
+      {
+        ...deps,
+        random: random.fork(`proxy-${row.n}`),
+        readChunk: deps.chunks.serve,
+        chunkSourcesChanged: deps.chunks.sourcesChanged,
+      },
+      row,
+    );
     sessions.set(row.n, session);
     session.follow(topicsFor(row));
     session.start();
@@ -111,6 +131,8 @@ export const createProxyService = (deps: {
     sessions.get(n)?.stop();
     sessions.delete(n);
   };
+
+  const sourceOf = ({ n }: ProxySession): string => `proxy-${n}`;
 
   const describe = (row: ProxyRow): Proxy => {
     const progress = sessions.get(row.n)?.progress();
@@ -139,7 +161,7 @@ export const createProxyService = (deps: {
     if (progress.state === "connecting") return shown("connecting");
     if (progress.isFull)
       return shown("full", "Your space there is used up. The rest waits, and goes elsewhere meanwhile.");
-    return shown(progress.behind > 0 || waiting > 0 ? "syncing" : "synced");
+    return shown(progress.behind > 0 || waiting > 0 || progress.isUploading ? "syncing" : "synced");
   };
 
   const forget = (n: number): Result<null, ContractError> => {
@@ -264,6 +286,16 @@ export const createProxyService = (deps: {
     stored: (source) => {
       for (const session of sessions.values()) session.stored(source);
     },
+    chunkSources: (repository) =>
+      [...sessions.values()].filter((session) => session.hasChunksOf(repository)).map(sourceOf),
+    fetchChunk: (source, repository, id) => {
+      const session = [...sessions.values()].find((one) => sourceOf(one) === source);
+      void session?.fetchChunk(repository, id).then((bytes) => deps.chunks.received(source, repository, id, bytes));
+      return session !== undefined;
+    },
+    chunksChanged: () => {
+      for (const session of sessions.values()) session.chunksChanged();
+    },
     connected: () => [...sessions.values()].filter((session) => session.progress().state === "online").length,
     safety: (repository) => {
       const own = store.proxies.all().filter(({ kind }) => kind === "own");
@@ -271,7 +303,9 @@ export const createProxyService = (deps: {
       // What is typed and not sealed yet is nowhere else.
       const isSealed = store.documents.drafts(repository.n, 1).length === 0;
       const holding = new Set(isSealed ? store.proxies.holding(repository.n) : []);
-      return { on: own.filter(({ n, badItems }) => holding.has(n) && badItems === 0).length, of: own.length };
+      const isSafeAt = ({ n, badItems }: ProxyRow): boolean =>
+        holding.has(n) && badItems === 0 && sessions.get(n)?.owesChunks(repository.n) === false;
+      return { on: own.filter(isSafeAt).length, of: own.length };
     },
     hints: () =>
       store.proxies

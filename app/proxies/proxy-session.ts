@@ -26,6 +26,8 @@ import type { ProxyAnswer } from "../../protocol/proxy/messages.ts";
 import { PROXY_APPLICATION, PUSH_STATUS } from "../../protocol/proxy/messages.ts";
 import { decodeProxyMessage, encodeProxyMessage, MAX_TOPICS_PER_MESSAGE } from "../../protocol/proxy/wire.ts";
 import type { ItemSet } from "../../protocol/reconcile/item-set.ts";
+import type { ChunkTransfer } from "./chunk-transfer.ts";
+import { createChunkTransfer } from "./chunk-transfer.ts";
 
 /** What became of a connection to a proxy so far. */
 export interface ProxyProgress {
@@ -38,6 +40,8 @@ export interface ProxyProgress {
   readonly fault: LinkError["type"] | undefined;
   /** Topics that are not up to date. */
   readonly behind: number;
+  /** Chunks of files are being sent. */
+  readonly isUploading: boolean;
   /** Something was not taken for want of space. */
   readonly isFull: boolean;
   /** The code was refused. */
@@ -59,6 +63,12 @@ export interface ProxySession {
   readonly ask: (question: ProxyQuestion) => Promise<ProxyAnswer | null>;
   /** Gives topics up at the proxy, which deletes what nobody else keeps there; settles when it has answered. */
   readonly forget: (topics: readonly Uint8Array[]) => Promise<unknown>;
+  /** Whether chunks of this repository can be asked for here. */
+  readonly hasChunksOf: (repository: number) => boolean;
+  readonly fetchChunk: ChunkTransfer["fetch"];
+  /** Chunks came to this device. */
+  readonly chunksChanged: () => void;
+  readonly owesChunks: (repository: number) => boolean;
   /** Settles when the proxy has every own item, or does not answer. */
   readonly drained: () => Promise<void>;
   readonly wake: () => void;
@@ -70,6 +80,10 @@ const OWN_DELAY_MS = 1_000;
 /** Items of others have mostly reached the proxy by themselves before: whoever made them pushes them there too. */
 const LEARNED_DELAY_MS = 3_000;
 const LEARNED_SPREAD_MS = 5_000;
+/** Chunks that came are offered together; also what a proxy needs to learn of the topics it keeps them under. */
+const CHUNK_DELAY = durationMs(1_000);
+/** How often the space used is asked for while it grows. */
+const USAGE_DELAY = durationMs(10_000);
 /** How often the time of the last answer is written down. */
 const CONTACT_MS = 60_000;
 
@@ -83,6 +97,8 @@ export const createProxySession = (
     readonly log: Log;
     readonly repositories: RepositoryService;
     readonly itemSet: (topic: Uint8Array) => ItemSet;
+    readonly readChunk: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
+    readonly chunkSourcesChanged: () => void;
     readonly changed: () => void;
     readonly fault: (error: StoreError) => void;
   },
@@ -110,6 +126,8 @@ export const createProxySession = (
   let learnedFrom = clock.monotonic();
   let learnedTimer: (() => void) | undefined;
   let ownTimer: (() => void) | undefined;
+  let usageTimer: (() => void) | undefined;
+  let chunkTimer: (() => void) | undefined;
   let timer: (() => void) | undefined;
   /** Replaced when a page could not be stored or the positions mean something else: what was handed over before sets no cursor. */
   let trusted = {};
@@ -290,12 +308,14 @@ export const createProxySession = (
       preferAddress();
       touch();
       forgetGone();
+      uploadSoon();
     } else {
       settled.clear();
       refused.clear();
       settleDrained();
     }
     if (next === "noAccount") redeem();
+    deps.chunkSourcesChanged();
     deps.changed();
   };
 
@@ -312,6 +332,18 @@ export const createProxySession = (
     if (now - contactAt < CONTACT_MS) return;
     contactAt = now;
     write(() => store.proxies.setContact(n, now, undefined));
+  };
+
+  const askUsage = (): void => {
+    if (kind === "guest") return;
+    usageTimer ??= clock.after(USAGE_DELAY, () => {
+      usageTimer = undefined;
+      void ask({ type: "stat" }).then((answer) => {
+        if (answer?.type !== "stats") return;
+        write(() => store.proxies.setContact(n, clock.unix(), { used: answer.used, quota: answer.quota }));
+        deps.changed();
+      });
+    });
   };
 
   const onTopic = (topic: string, next: ProxyTopicState): void => {
@@ -384,6 +416,7 @@ export const createProxySession = (
       for (const { topic, cursor } of cursors) store.proxies.setCursor(n, topic, cursor);
     });
     touch();
+    askUsage();
     if (store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] }).length === 0) settleDrained();
     deps.changed();
   };
@@ -408,6 +441,31 @@ export const createProxySession = (
       questions.set(token, resolve);
       dispatch({ type: "ask", token, question });
     });
+
+  const chunks = createChunkTransfer({
+    n,
+    staticKey,
+    store,
+    crypto,
+    log,
+    repositories,
+    ask,
+    isFollowed: ({ pk }) => wanted.has(bytesToHex(pk)),
+    read: deps.readChunk,
+    progressed: () => {
+      askUsage();
+      deps.changed();
+    },
+    fault: deps.fault,
+  });
+  /** Guests use what others keep there. */
+  const uploadSoon = (): void => {
+    if (kind === "guest" || isStopped) return;
+    chunkTimer ??= clock.after(CHUNK_DELAY, () => {
+      chunkTimer = undefined;
+      if (state === "online") void chunks.upload();
+    });
+  };
 
   const redeem = (): void => {
     const code = store.proxies.find(staticKey)?.code ?? null;
@@ -458,7 +516,8 @@ export const createProxySession = (
       reason,
       fault,
       behind: [...wanted].filter((topic) => !settled.has(topic)).length,
-      isFull: isPushRefused || refused.size > 0,
+      isUploading: chunks.isUploading(),
+      isFull: isPushRefused || refused.size > 0 || chunks.isFull(),
       isCodeBad,
     }),
     follow: (topics) => {
@@ -496,6 +555,15 @@ export const createProxySession = (
     },
     ask,
     forget,
+    hasChunksOf: (repository) =>
+      state === "online" &&
+      repositories.topics().some((topic) => topic.repository === repository && wanted.has(bytesToHex(topic.pk))),
+    fetchChunk: chunks.fetch,
+    chunksChanged: () => {
+      chunks.changed();
+      uploadSoon();
+    },
+    owesChunks: chunks.owes,
     drained: () =>
       new Promise((resolve) => {
         const owed = store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] });
@@ -513,6 +581,8 @@ export const createProxySession = (
     stop: () => {
       isStopped = true;
       ownTimer?.();
+      chunkTimer?.();
+      usageTimer?.();
       learnedTimer?.();
       dispatch({ type: "stopped" });
       timer?.();

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { CallName } from "../../app/contract/contract.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
@@ -211,5 +213,38 @@ test(
     expect((await ada.call("sync.status")).notebooks[0]).toMatchObject({ safe: { on: 0, of: 0 } });
     expect((await ada.call("sync.summary")).undelivered, "it is on this computer alone again").toBeGreaterThan(0);
     expect(await failureOf(ada.call("proxies.remove", { proxy: added.id }))).toContain("ProxyNotFound");
+  },
+);
+
+test(
+  "a file attached while nobody else was there is read by who comes later, and the node cannot",
+  ALLOWED,
+  async () => {
+    const folder = newFolder("proxy");
+    const proxy = await proxyIn(folder);
+    const [ada, ben] = [await newPerson("Ada"), await newPerson("Ben")];
+    await ada.call("proxies.add", { link: proxy.link ?? "" });
+    await ben.call("proxies.add", { link: await proxy.mint() });
+    const notebook = (await ada.call("notebooks.create", { title: "Shared" })).id;
+    const document = (await ada.call("documents.create", { notebook, title: "Photo", markdown: "see below" })).id;
+    const { link } = await ada.call("invites.create", { notebook, mode: "auto" });
+    await ben.call("invites.join", { link });
+    await whenItWorks(() => ben.call("documents.read", { document }), "the note at Ben");
+    await ben.stop();
+    const bytes = new TextEncoder().encode("Haselnussmehl ".repeat(40_000));
+    const { blob } = await ada.call("attachments.add", { document, bytes, name: "recipe.txt" });
+    await isSafe(ada, 1, 1);
+    await ada.stop();
+
+    const reader = await nodeIn(ben.dataDirectory);
+    const read = await whenItWorks(
+      () => reader.call("attachments.read", { document, blob, start: 0, length: bytes.length }),
+      "the file at Ben",
+    );
+    expect(Buffer.from(read.bytes).equals(bytes)).toBe(true);
+    await proxy.stop();
+    const kept = readdirSync(folder).map((name) => readFileSync(path.join(folder, name)));
+    for (const canary of ["Haselnussmehl", "recipe.txt"])
+      expect(Buffer.concat(kept).includes(canary), "I27").toBe(false);
   },
 );

@@ -146,6 +146,16 @@ export const createMemoryProxy = (clock: Clock, seed = 77): MemoryProxy => {
       }
       case "push":
         return { type: "pushed", request: message.request, results: message.wires.map((wire) => store(wire, session)) };
+      case "stat":
+        return {
+          type: "stats",
+          request: message.request,
+          topics: 1,
+          items: items.length,
+          blobs: 0,
+          quota: limits.quota,
+          used: items.length,
+        };
       case "unsubscribe":
         for (const topic of message.topics) {
           session.live.delete(bytesToHex(topic));

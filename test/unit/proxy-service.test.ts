@@ -45,6 +45,7 @@ const createEdge = (name: string, random: RandomSource, clock: ManualClock, ...s
       log,
       repositories: peer.service(),
       itemSet: (topic) => items.itemSet(topic),
+      chunks: { serve: async () => null, received: () => undefined, sourcesChanged: () => undefined },
       changed: () => undefined,
       fault: (error) => {
         throw new Error(error.message);
@@ -325,6 +326,13 @@ test("I32 two proxies of one identity see different accounts", async () => {
   for (const server of [first, second]) await add(clock, owner, linkOf(server));
   const keys = owner.peer.store.proxies.all().map(({ accountKey }) => Buffer.from(accountKey).toString("hex"));
   expect(new Set(keys).size).toBe(2);
+});
+
+test("the space used at a proxy is asked for after it grew", async () => {
+  const { clock, server, owner } = await ownerAndProxy("usage");
+  owner.peer.write("x", "now");
+  await pass(clock, 15_000);
+  expect(owner.proxies().list()[0]).toMatchObject({ used: server.items().length, quota: 1_000_000 });
 });
 
 test("a removed proxy forgets what it kept and is used no more", async () => {

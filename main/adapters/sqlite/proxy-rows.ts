@@ -48,6 +48,7 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
   remove: (n) => {
     write(TAKE_BACK, { proxy: n });
     write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
+    write("DELETE FROM proxy_chunk WHERE proxy = ?", n);
     write("DELETE FROM proxy_topic WHERE proxy = ?", n);
     write("DELETE FROM proxy WHERE n = ?", n);
   },
@@ -71,6 +72,7 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
     write("UPDATE proxy SET incarnation = ? WHERE n = ?", incarnation, n);
     write("UPDATE proxy_topic SET cursor = NULL WHERE proxy = ?", n);
     write("DELETE FROM proxy_outbox WHERE proxy = ?", n);
+    write("DELETE FROM proxy_chunk WHERE proxy = ?", n);
     for (const { pk } of many<{ pk: Uint8Array }>("SELECT pk FROM proxy_topic WHERE proxy = ?", n))
       write(OWE_TOPIC, { proxy: n, pk });
   },
@@ -140,6 +142,19 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
       write("UPDATE entry SET delivered = 0 WHERE oid = ? AND delivered = 2", oid);
     }
     return count;
+  },
+  owedChunks: (n, repository, after, limit) =>
+    many<{ id: Uint8Array }>(
+      `SELECT DISTINCT id FROM blob_chunk AS mine WHERE repository = ? AND id > ? AND present = 1 AND NOT EXISTS
+         (SELECT 1 FROM proxy_chunk WHERE proxy = ? AND repository = mine.repository AND id = mine.id) ORDER BY id LIMIT ?`,
+      repository,
+      after ?? new Uint8Array(0),
+      n,
+      limit,
+    ).map(({ id }) => id),
+  holdChunks: (n, repository, ids) => {
+    for (const id of ids)
+      write("INSERT INTO proxy_chunk(proxy, repository, id) VALUES(?, ?, ?) ON CONFLICT DO NOTHING", n, repository, id);
   },
   backlog: (n) =>
     one(

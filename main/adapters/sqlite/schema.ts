@@ -143,6 +143,11 @@ CREATE INDEX bundle_session_record ON bundle_session(session, last);
 CREATE INDEX entry_compacted ON entry(topic, kind) WHERE kind IN (1, 2);
 CREATE INDEX inner_order ON inner_record(repository, gen, iid);
 `,
+  `
+-- Chunks of attachments that a proxy has acknowledged.
+CREATE TABLE proxy_chunk(proxy INTEGER NOT NULL REFERENCES proxy(n), repository INTEGER NOT NULL, id BLOB NOT NULL CHECK(length(id)=32),
+  PRIMARY KEY(proxy, repository, id)) STRICT, WITHOUT ROWID;
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

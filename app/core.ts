@@ -29,7 +29,7 @@ import type { ItemOpener } from "./ports/item-opener.ts";
 import type { Log } from "./ports/log.ts";
 import type { SearchIndex } from "./ports/search-index.ts";
 import type { StorageMeter } from "./ports/storage-meter.ts";
-import type { Store, StoreError } from "./ports/store.ts";
+import type { Store, StoreError, TopicRow } from "./ports/store.ts";
 import { createProxyService } from "./proxies/proxy-service.ts";
 import { createProfilePortability } from "./portability/profile-portability.ts";
 import { createPortability } from "./portability/portability-service.ts";
@@ -280,6 +280,9 @@ export const createCore = (ports: CorePorts): Core => {
 
   const copies = createCopies({ store, clock, log, meter: ports.meter, device: profile.device.publicKey });
 
+  const isFollowed = (repository: Repository, topic: TopicRow): boolean =>
+    topic.state !== "history" || !checkpoints.isCovered(repository);
+
   const peers = createPeerService({
     links: ports.links,
     listening: ports.listening,
@@ -300,7 +303,7 @@ export const createCore = (ports: CorePorts): Core => {
         if (row !== undefined) showPresence(repository, row.n, row.did);
       }
     },
-    isFollowed: (repository, topic) => topic.state !== "history" || !checkpoints.isCovered(repository),
+    isFollowed,
     chunks: {
       serve: (repository, id) => attachments.serve(repository, id),
       received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
@@ -321,6 +324,7 @@ export const createCore = (ports: CorePorts): Core => {
     log,
     repositories,
     itemSet: (topic) => items.itemSet(topic),
+    isFollowed,
     chunks: {
       serve: (repository, id) => attachments.serve(repository, id),
       received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),

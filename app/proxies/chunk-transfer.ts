@@ -39,7 +39,7 @@ export const createChunkTransfer = (deps: {
   readonly repositories: RepositoryService;
   readonly ask: (question: ProxyQuestion) => Promise<ProxyAnswer | null>;
   /** Whether the topic is followed at the proxy. */
-  readonly isFollowed: (topic: TopicRow) => boolean;
+  readonly isFollowed: (topic: Uint8Array) => boolean;
   readonly read: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
   readonly progressed: () => void;
   readonly fault: (error: StoreError) => void;
@@ -55,7 +55,7 @@ export const createChunkTransfer = (deps: {
   const topicsOf = (repository: number): readonly TopicRow[] =>
     repositories
       .topics()
-      .filter((topic) => topic.repository === repository && topic.kind === "epoch" && deps.isFollowed(topic))
+      .filter((topic) => topic.repository === repository && topic.kind === "epoch")
       .toSorted((a, b) => Number(b.state === "current") - Number(a.state === "current") || b.n - a.n);
 
   /** Which of the chunks the proxy has under any topic; undefined when it does not answer. */
@@ -68,7 +68,9 @@ export const createChunkTransfer = (deps: {
       const asked = ids.filter((id) => !present.has(id));
       if (asked.length === 0) break;
       const answer = await ask({ type: "haveBlobs", topic: pk, ids: asked });
-      if (answer?.type !== "blobsPresent") return undefined;
+      if (answer === null) return undefined;
+      // A topic from before this device came may not be kept there.
+      if (answer.type !== "blobsPresent") continue;
       for (const [at, id] of asked.entries()) if (answer.present[at] === true) present.add(id);
     }
     return present;
@@ -115,7 +117,7 @@ export const createChunkTransfer = (deps: {
     const lacking = ids.filter((id) => !present.has(id));
     const { topicKey, topicPk } = repository.epoch;
     // Who may only read cannot pin: a writer brings these.
-    if (lacking.length === 0 || topicKey === null || !topics.some(({ pk }) => bytesEqual(pk, topicPk))) return last;
+    if (lacking.length === 0 || topicKey === null || !deps.isFollowed(topicPk)) return last;
     const signature = topicKey.sign(blobStatement(crypto, "pinBlobs", staticKey, topicPk, lacking));
     const pinned = await ask({ type: "pinBlobs", topic: topicPk, ids: lacking, signature });
     if (pinned?.type !== "done" || pinned.status !== PUSH_STATUS.stored) {

@@ -86,6 +86,8 @@ export const createProxyService = (deps: {
   readonly log: Log;
   readonly repositories: RepositoryService;
   readonly itemSet: (topic: Uint8Array) => ItemSet;
+  /** False for a topic that has nothing this device still needs. */
+  readonly isFollowed: (repository: Repository, topic: TopicRow) => boolean;
   /** Attachment chunks: what is here, and what came. */
   readonly chunks: {
     readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
@@ -101,7 +103,10 @@ export const createProxyService = (deps: {
 
   /** An own proxy keeps everything; a guest what it was known for, and the notebook that belongs to. */
   const topicsFor = ({ n, kind }: ProxyRow): readonly TopicRow[] => {
-    const all = repositories.topics();
+    const all = repositories.topics().filter((topic) => {
+      const repository = topic.repository === null ? undefined : repositories.byNumber(topic.repository);
+      return repository === undefined || topic.kind !== "epoch" || deps.isFollowed(repository, topic);
+    });
     if (kind === "own") return all;
     const known = store.proxies.topics(n);
     const followed = all.filter(({ pk }) => known.some((topic) => bytesEqual(topic.pk, pk)));

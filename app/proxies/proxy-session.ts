@@ -450,7 +450,7 @@ export const createProxySession = (
     log,
     repositories,
     ask,
-    isFollowed: ({ pk }) => wanted.has(bytesToHex(pk)),
+    isFollowed: (pk) => wanted.has(bytesToHex(pk)),
     read: deps.readChunk,
     progressed: () => {
       askUsage();

@@ -45,6 +45,7 @@ const createEdge = (name: string, random: RandomSource, clock: ManualClock, ...s
       log,
       repositories: peer.service(),
       itemSet: (topic) => items.itemSet(topic),
+      isFollowed: () => true,
       chunks: { serve: async () => null, received: () => undefined, sourcesChanged: () => undefined },
       changed: () => undefined,
       fault: (error) => {

@@ -13,9 +13,11 @@ const proxyOf = (row: RawProxy): ProxyRow => ({
 });
 
 const OWE =
-  "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry";
-const OWE_TOPIC = `${OWE} WHERE topic = (SELECT n FROM topic WHERE pk = @pk) AND length(wire) > 0 ON CONFLICT DO NOTHING`;
+  "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry WHERE length(wire) > 0";
+const OWE_TOPIC = `${OWE} AND topic = (SELECT n FROM topic WHERE pk = @pk) ON CONFLICT DO NOTHING`;
 const QUEUED = 0;
+/** State of a topic from before this device came: checkpoints may carry what is in it, and then it is not followed. */
+const HISTORY = 2;
 /** Own items that only this proxy had acknowledged are on this computer alone again. */
 const TAKE_BACK = `UPDATE entry SET delivered = 0 WHERE own = 1 AND delivered = 2 AND NOT EXISTS
   (SELECT 1 FROM proxy_topic WHERE proxy_topic.proxy <> @proxy AND proxy_topic.pk = (SELECT pk FROM topic WHERE n = entry.topic)
@@ -138,7 +140,7 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
   owe: (n, oids) => {
     let count = 0;
     for (const oid of oids) {
-      count += write(`${OWE} WHERE oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid }).changes;
+      count += write(`${OWE} AND oid = @oid ON CONFLICT DO NOTHING`, { proxy: n, oid }).changes;
       write("UPDATE entry SET delivered = 0 WHERE oid = ? AND delivered = 2", oid);
     }
     return count;
@@ -168,7 +170,8 @@ export const createProxyRows = ({ write, one, many }: Statements): ProxyStore =>
          AND NOT EXISTS (SELECT 1 FROM topic WHERE topic.repository = @repository
            AND EXISTS (SELECT 1 FROM entry WHERE entry.topic = topic.n)
            AND (EXISTS (SELECT 1 FROM proxy_outbox WHERE proxy_outbox.proxy = proxy.n AND proxy_outbox.topic = topic.n)
-             OR NOT EXISTS (SELECT 1 FROM proxy_topic WHERE proxy_topic.proxy = proxy.n AND proxy_topic.pk = topic.pk)))
+             OR (topic.state <> ${HISTORY}
+               AND NOT EXISTS (SELECT 1 FROM proxy_topic WHERE proxy_topic.proxy = proxy.n AND proxy_topic.pk = topic.pk))))
        ORDER BY proxy.n`,
       { repository },
     ).map(({ n }) => n),

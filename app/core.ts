@@ -5,7 +5,7 @@ import type { CallName } from "./contract/contract.ts";
 import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
-import type { AppEvent, Member, Notebook, Presence, SyncStatus, SyncSummary } from "./contract/types.ts";
+import type { AppEvent, Member, Notebook, Presence, SyncSummary } from "./contract/types.ts";
 import type { DeviceService } from "./devices/device-service.ts";
 import { createDeviceService } from "./devices/device-service.ts";
 import { createAuthors } from "./history/authors.ts";
@@ -31,11 +31,12 @@ import type { SearchIndex } from "./ports/search-index.ts";
 import type { StorageMeter } from "./ports/storage-meter.ts";
 import type { Store, StoreError, TopicRow } from "./ports/store.ts";
 import { createProxyService } from "./proxies/proxy-service.ts";
+import { createSyncReport } from "./proxies/sync-report.ts";
 import { createProfilePortability } from "./portability/profile-portability.ts";
 import { createPortability } from "./portability/portability-service.ts";
 import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
 import { documentPage, folderCounts } from "./repositories/document-lists.ts";
-import { createDocumentService, documentId, headsOf } from "./repositories/document-service.ts";
+import { createDocumentService, documentId } from "./repositories/document-service.ts";
 import type { ChangeInspector } from "./repositories/change-inspector.ts";
 import { createCheckpointService } from "./repositories/checkpoint-service.ts";
 import { createTopicItems } from "./repositories/item-source.ts";
@@ -164,7 +165,7 @@ export const createCore = (ports: CorePorts): Core => {
     pendingStatus ??= clock.after(EVENT_DELAY, () => {
       pendingStatus = undefined;
       emit({ type: "peersChanged" });
-      emit({ type: "syncChanged", summary: summary() });
+      emit({ type: "syncChanged", summary: report.summary() });
     });
   };
   const documentsChanged = (repository: Repository): void => {
@@ -496,44 +497,7 @@ export const createCore = (ports: CorePorts): Core => {
     });
   };
 
-  const summary = (): SyncSummary => {
-    const list = peers.list();
-    const safety = repositories.all().map((repository) => proxies.safety(repository));
-    const backlogs = repositories.all().map(({ n }) => store.repositories.backlog(n));
-    return {
-      connectedPeers: list
-        .filter(({ state, notebooks }) => state === "connected" && notebooks.length > 0)
-        .map(({ id, name }) => ({ id, name })),
-      visiblePeers: peers.visible(),
-      connectedProxies: proxies.connected(),
-      safe: safety.reduce((least, one) => (one.on < least.on ? one : least), safety[0] ?? { on: 0, of: 0 }),
-      undelivered: backlogs.reduce((sum, { undelivered }) => sum + undelivered, 0),
-      pending: backlogs.reduce((sum, { pending }) => sum + pending, 0),
-      paused: ports.isPaused(),
-    };
-  };
-
-  const status = (): SyncStatus => ({
-    listening: peers.listening(),
-    peers: peers.list(),
-    proxies: proxies.list(),
-    notebooks: repositories.all().map((repository) => {
-      const { pending, undelivered } = store.repositories.backlog(repository.n);
-      return {
-        id: repository.id,
-        title: notebookOf(repository).title,
-        entries: store.repositories.counts(repository.n).entries,
-        pending,
-        undelivered,
-        safe: proxies.safety(repository),
-        connectedPeers: peers.connectedTo(repository),
-        documents: store.documents
-          .list(repository.n)
-          .filter(({ did }) => !bytesEqual(did, NOTEBOOK_DOCUMENT))
-          .map((row) => ({ id: documentId(repository, row.did), title: row.title, heads: headsOf(row) })),
-      };
-    }),
-  });
+  const report = createSyncReport({ store, repositories, peers, proxies, isPaused: ports.isPaused });
 
   const showPresence = (repository: Repository, document: number, did: Uint8Array): void => {
     const present: readonly Presence[] = presence.of(repository, did);
@@ -709,8 +673,8 @@ export const createCore = (ports: CorePorts): Core => {
     "proxies.add": (input) => proxies.add(input),
     "proxies.list": async () => ok(proxies.list()),
     "proxies.remove": ({ proxy }) => proxies.remove(proxy),
-    "sync.status": async () => ok(status()),
-    "sync.summary": async () => ok(summary()),
+    "sync.status": async () => ok(report.status()),
+    "sync.summary": async () => ok(report.summary()),
     "sync.checkpoint": ({ notebook }) =>
       withNotebook(notebook, async (repository) => ok({ made: await checkpoints.make(repository) })),
 
@@ -760,7 +724,7 @@ export const createCore = (ports: CorePorts): Core => {
   return {
     handlers,
     settings: () => store.meta.settings(),
-    summary,
+    summary: report.summary,
     accept: (link) => peers.accept(link),
     settle: (deviceName, addresses) => {
       devices.callMyself(deviceName);

@@ -192,11 +192,10 @@ export interface InnerRow {
 /** What the access rules made of a record that is not simply valid. */
 export type Doubt = "adopted" | "void";
 
-/** An accepted record and the item that carried it first. */
+/** An accepted record and when the item that carried it came. */
 export interface CarriedRecord extends InnerRow {
-  /** Row of the item, in order of arrival. */
-  readonly n: number;
-  readonly arrivedAt: number;
+  /** Null for one that came in a bundle. */
+  readonly arrivedAt: number | null;
 }
 
 export interface EntryStore {
@@ -222,8 +221,12 @@ export interface EntryStore {
   readonly innerAt: (repository: number, session: Uint8Array, seq: number) => InnerRow | undefined;
   /** All records of a repository that are linked into their sessions, whatever became of them. */
   readonly inners: (repository: number) => readonly InnerRow[];
-  /** Records before item `before`, newest first. */
-  readonly carried: (repository: number, before: number, limit: number) => readonly CarriedRecord[];
+  /** Records before `before` in the order of (gen, iid), the last of all first when there is none. */
+  readonly carried: (
+    repository: number,
+    before: Pick<InnerRow, "gen" | "iid"> | undefined,
+    limit: number,
+  ) => readonly CarriedRecord[];
   /** An item that carries the record, with its topic's row. */
   readonly wireOf: (iid: Uint8Array) => { readonly wire: Uint8Array; readonly topic: number } | undefined;
   readonly doubt: (iid: Uint8Array) => Doubt | undefined;

@@ -104,7 +104,8 @@ export const listActivity = (store: Store, repository: Repository, query: Activi
   const editsIn = (row: CarriedRecord): readonly Activity[] => {
     const read = readRecordHeader(row.header);
     if (!read.ok) return [];
-    const at = Math.min(read.value.header.ts * 1000, row.arrivedAt);
+    const claimed = read.value.header.ts * 1000;
+    const at = Math.min(claimed, row.arrivedAt ?? claimed);
     return read.value.header.parts
       .filter(({ doc }) => !bytesEqual(doc, NOTEBOOK_DOCUMENT))
       .map(({ doc, n }) => ({
@@ -125,15 +126,11 @@ export const listActivity = (store: Store, repository: Repository, query: Activi
   };
 
   const edits: Activity[] = [];
-  const seen = new Set<string>();
-  let from = Number.MAX_SAFE_INTEGER;
+  let from: CarriedRecord | undefined;
   while (edits.length <= query.limit && (query.type === undefined || query.type === "edited")) {
     const page = store.entries.carried(repository.n, from, PAGE);
     for (const row of page) {
-      from = row.n;
-      const iid = bytesToHex(row.iid);
-      if (seen.has(iid)) continue;
-      seen.add(iid);
+      from = row;
       for (const edit of editsIn(row)) {
         if (!matches(edit)) continue;
         const last = edits.findLast(({ document }) => document?.id === edit.document?.id);

@@ -457,11 +457,11 @@ export const createStore = (
         ),
       carried: (repository, before, limit) =>
         many<CarriedRecord>(
-          `SELECT entry.n, entry.arrived_at AS arrivedAt, inner_record.iid, device, session, seq, inner_record.gen, header
-           FROM entry JOIN inner_record ON inner_record.iid = entry.iid
-           WHERE inner_record.repository = ? AND entry.n < ? ORDER BY entry.n DESC LIMIT ?`,
+          `SELECT (SELECT min(arrived_at) FROM entry WHERE entry.iid = inner_record.iid) AS arrivedAt, iid, device, session, seq, gen, header
+           FROM inner_record INDEXED BY inner_order WHERE repository = ? AND (gen, iid) < (?, ?) ORDER BY gen DESC, iid DESC LIMIT ?`,
           repository,
-          before,
+          before?.gen ?? Number.MAX_SAFE_INTEGER,
+          before?.iid ?? new Uint8Array(),
           limit,
         ),
       wireOf: (iid) =>

@@ -562,7 +562,14 @@ export const createCore = (ports: CorePorts): Core => {
 
     "notebooks.copies": ({ notebook }) =>
       withNotebook(notebook, async (repository) =>
-        ok(await copies.describe(repository, membersOf(repository), peers.present(repository))),
+        ok(
+          await copies.describe(
+            repository,
+            membersOf(repository),
+            peers.present(repository),
+            proxies.safety(repository),
+          ),
+        ),
       ),
     "notebooks.leave": ({ notebook }) =>
       withNotebook(notebook, (repository) => after(members.leave(repository), () => notebookOf(repository))),

@@ -137,8 +137,9 @@ export interface NotebookCopies {
   }[];
   /** Received but not yet applicable. */
   readonly pending: number;
-  /** Own entries, and notes with unsealed edits, that no other device has acknowledged. */
+  /** Own entries, and notes with unsealed edits, that no other device and no always-on node has acknowledged. */
   readonly undelivered: number;
+  readonly safe: Safety;
   readonly storage: {
     /** Present states of the notes. */
     readonly snapshots: number | null;

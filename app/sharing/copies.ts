@@ -1,4 +1,4 @@
-import type { Member, NotebookCopies, NotebookCopy } from "../contract/types.ts";
+import type { Member, NotebookCopies, NotebookCopy, Safety } from "../contract/types.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { StorageMeter } from "../ports/storage-meter.ts";
@@ -29,6 +29,7 @@ export interface Copies {
     repository: Repository,
     members: readonly Member[],
     online: readonly { readonly device: Uint8Array; readonly holdsAll: boolean }[],
+    safe: Safety,
   ) => Promise<NotebookCopies>;
   /** Writes down what was seen lately. */
   readonly stop: () => void;
@@ -117,7 +118,7 @@ export const createCopies = (deps: {
       note(repository, device, { seenAt: at, complete: { at, item: store.entries.newest() } });
     },
     seenAt: (repository, device) => read(repository, device)?.seenAt ?? null,
-    describe: async (repository, members, online) => {
+    describe: async (repository, members, online, safe) => {
       const copyOf = (device: Uint8Array): NotebookCopy => {
         const id = bytesToHex(device);
         const connected = online.find((one) => bytesEqual(one.device, device));
@@ -154,6 +155,7 @@ export const createCopies = (deps: {
         former: formerOf(repository),
         pending,
         undelivered,
+        safe,
         storage: {
           snapshots: sizes?.snapshots ?? null,
           history: sizes?.history ?? null,

@@ -266,13 +266,14 @@ describe("where a notebook is", () => {
     screen.getByText(/Emil Novak was removed .*keeps what had arrived/su);
     screen.getByText(/A link is open that lets anyone/u);
     screen.getByText("18.4 MB of 44 MB");
+    screen.getByText(/1 of 2\s+holds everything that is here, encrypted/u);
     await expectAccessible();
     await fireEvent.click(screen.getByRole("button", { name: "Change the keys" }));
     await waitFor(() => expect(lastInput(node, "notebooks.changeKeys")).toEqual({ notebook: FIELD_NOTES.id }));
   });
 
   test("a backup is a copy as well", async () => {
-    const alone = { ...COPIES, members: COPIES.members.slice(0, 1), former: [] };
+    const alone = { ...COPIES, members: COPIES.members.slice(0, 1), former: [], safe: { on: 0, of: 0 } };
     const world = sampleWorld({ copies: { [FIELD_NOTES.id]: alone } });
     const last = {
       path: "/media/disk/p2pcollab.backup",
@@ -299,6 +300,7 @@ describe("where a notebook is", () => {
       ...COPIES,
       members: COPIES.members.slice(0, 1),
       former: [],
+      safe: { on: 0, of: 0 },
       storage: { ...COPIES.storage, history: null },
     };
     await open("Where it is", { copies: { [FIELD_NOTES.id]: alone }, links: [] });

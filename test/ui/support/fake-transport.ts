@@ -94,6 +94,7 @@ const NO_COPIES: NotebookCopies = {
   former: [],
   pending: 0,
   undelivered: 0,
+  safe: { on: 0, of: 0 },
   storage: { snapshots: 0, history: 0, items: 0, files: 0, allFiles: 0 },
 };
 const EMPTY_SUMMARY: SyncSummary = {

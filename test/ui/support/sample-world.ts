@@ -201,6 +201,7 @@ export const COPIES: NotebookCopies = {
   former: [{ id: hex(38, 32), name: "Emil Novak", how: "removed", at: NOW - 2 * DAY }],
   pending: 0,
   undelivered: 2,
+  safe: { on: 1, of: 2 },
   storage: { snapshots: 412_000, history: 2_830_000, items: 5_120_000, files: 18_400_000, allFiles: 44_000_000 },
 };
 

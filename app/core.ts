@@ -455,6 +455,10 @@ export const createCore = (ports: CorePorts): Core => {
     profile,
     repositories,
     found: (title) => found(title),
+    flush: () => {
+      const flushed = store.flush();
+      return flushed.ok ? flushed : err(storeFailure(flushed.error));
+    },
     describe: (repository) => notebookOf(repository),
     emit,
   });

@@ -103,15 +103,22 @@ export const importMarkdown = async (
   let imported = 0;
   let unchanged = 0;
   let done = 0;
-  for (const file of files) {
-    if (isCancelled()) break;
+  // The next file is read and converted while this one is written: two processes, each waiting for the other else.
+  let ahead = files[0] === undefined ? undefined : prepare(files[0]);
+  for (const [index, file] of files.entries()) {
+    if (isCancelled() || ahead === undefined) break;
     onProgress({ done, total: files.length, current: file.path });
-    const outcome = await importFile(file);
+    const prepared = await ahead;
+    const next = files[index + 1];
+    ahead = next === undefined ? undefined : prepare(next);
+    const outcome = prepared.ok ? await finish(file, prepared.value) : prepared;
     if (!outcome.ok) failed.push({ path: file.path, reason: outcome.error });
     else if (outcome.value === "imported") imported++;
     else unchanged++;
     done++;
   }
+  // What was prepared last is not wanted any more, but it must not fail unseen.
+  await ahead;
   if (done === files.length) onProgress({ done, total: files.length, current: "" });
   // Unchanged notes were not read, so the files they refer to look unused.
   if (unchanged === 0 && done === files.length)
@@ -128,7 +135,7 @@ export const importMarkdown = async (
     milliseconds: Math.max(0, Math.round(now() - startedAt)),
   });
 
-  async function importFile(file: FolderFile): Promise<Result<"imported" | "unchanged", string>> {
+  async function prepare(file: FolderFile): Promise<Result<Converted | "unchanged", string>> {
     const read = await reader.read(file.path, MAX_MARKDOWN_BYTES);
     if (!read.ok) return err(fileReason(read.error));
     const hash = bytesToHex(dependencies.sha256(read.value));
@@ -138,9 +145,15 @@ export const importMarkdown = async (
     if (markdown === undefined) return err("The file is not UTF-8 text.");
     if (known !== undefined) documentByPath.set(file.path, dependencies.newDocumentId());
     const id = documentByPath.get(file.path) as string;
-    const converted = await convert({ file, id, hash, markdown });
-    if (!converted.ok) return converted;
-    const { note, dropped: lost } = linkNote(converted.value, documentByPath, others);
+    return convert({ file, id, hash, markdown });
+  }
+
+  async function finish(
+    file: FolderFile,
+    converted: Converted | "unchanged",
+  ): Promise<Result<"imported" | "unchanged", string>> {
+    if (converted === "unchanged") return ok(converted);
+    const { note, dropped: lost } = linkNote(converted, documentByPath, others);
     const spans = await attachFiles(note.spans, note.folder, (path, kind) => attachOnce(path, kind, file.path));
     const created = await createNote({ ...note, spans });
     if (!created.ok) return err(created.error.message);

@@ -2,6 +2,7 @@ import type { AttachmentService } from "../attachments/attachment-service.ts";
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
 import type { ExportReport, ImportReport } from "../contract/types.ts";
+import { storeFailure } from "../identities/identity-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Engine } from "../ports/engine.ts";
 import type { FolderError, FolderReader, FolderWriter } from "../ports/folder.ts";
@@ -136,6 +137,8 @@ export const createPortability = (deps: {
                   hexToBytes(note.source.hash) as Uint8Array,
                   did,
                 ),
+              // An import that a power cut undoes in part goes on where it stopped.
+              "soon",
             );
             return created;
           },
@@ -143,7 +146,9 @@ export const createPortability = (deps: {
           onProgress: (progress) => deps.progress(repository.id, { job, ...progress }),
           isCancelled: () => state.cancelled,
         });
-        return report.ok ? report : err(folderFailure(report.error));
+        if (!report.ok) return err(folderFailure(report.error));
+        const flushed = store.flush();
+        return flushed.ok ? report : err(storeFailure(flushed.error));
       } finally {
         running.delete(repository.id);
       }

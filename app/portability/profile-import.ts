@@ -30,6 +30,8 @@ export interface ProfileImportDependencies {
   readonly documents: Pick<DocumentService, "create" | "edit">;
   readonly attachments: Pick<AttachmentService, "attach">;
   readonly found: (title: string) => Promise<Result<Repository, ContractError>>;
+  /** Makes what was imported survive a power cut. */
+  readonly flush: () => Result<unknown, ContractError>;
   readonly isCancelled: () => boolean;
   readonly tell: (done: number, total: number, current: string) => void;
 }
@@ -153,6 +155,8 @@ export const importProfile = async (
           updatedAt: note.updatedAt,
         },
         hexToBytes(id.slice(32)),
+        undefined,
+        "soon",
       );
       if (!created.ok) {
         failed.push({ path: source.path, reason: created.error.message });
@@ -171,5 +175,6 @@ export const importProfile = async (
     const done = await importNotebook(notebook);
     if (!done.ok) return done;
   }
-  return ok({ notebooks: made, documents: imported, attachments: attached, failed });
+  const flushed = deps.flush();
+  return flushed.ok ? ok({ notebooks: made, documents: imported, attachments: attached, failed }) : flushed;
 };

@@ -169,6 +169,7 @@ export const createDocumentIndexer = (deps: {
   const feed = createSearchFeed({
     search: deps.search,
     store,
+    clock,
     log,
     dirty: (document) => dirty(document),
   });

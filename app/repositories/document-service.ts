@@ -32,12 +32,16 @@ interface Lease {
 
 export interface DocumentService {
   readonly find: (id: string) => { readonly repository: Repository; readonly row: DocumentRow } | undefined;
-  /** `along` writes more in the transaction that makes the document durable. */
+  /**
+   * `along` writes more in the transaction that makes the document durable. With durability `soon` the document may be lost in a
+   * power cut until the store is flushed, and nothing of it is sent before it is sealed.
+   */
   readonly create: (
     repository: Repository,
     document: NewDocument,
     did?: Uint8Array,
     along?: () => void,
+    durability?: "now" | "soon",
   ) => Answer<DocumentSummary & Heads>;
   readonly list: (repository: Repository, deleted: "include" | "only" | "exclude") => readonly DocumentSummary[];
   readonly read: (id: string) => Answer<DocumentContent>;
@@ -195,7 +199,7 @@ export const createDocumentService = (deps: {
 
   const unixSeconds = (): number => Math.floor(clock.unix() / 1000);
 
-  const create: DocumentService["create"] = (repository, document, did = random.bytes(16), along) =>
+  const create: DocumentService["create"] = (repository, document, did = random.bytes(16), along, durability = "now") =>
     withSession(repository, async (session) => {
       const made = await engine.create(bytesToHex(session.session), unixSeconds(), document);
       if (!made.ok) return err(engineFailure(made.error));
@@ -208,12 +212,12 @@ export const createDocumentService = (deps: {
         if (!committed.ok) return;
         indexer.write(repository, created, content);
         along?.();
-      });
+      }, durability);
       if (!written.ok) return err(storeFailure(written.error));
       if (!committed.ok) return committed;
       indexer.publish(repository, created, content);
       const row = store.documents.byNumber(created) as DocumentRow;
-      deps.sendLive(repository, session, did, changes);
+      if (durability === "now") deps.sendLive(repository, session, did, changes);
       const bytes = changes.reduce((sum, change) => sum + change.length, 0);
       repositories.scheduleSeal(repository, "idle", bytes);
       deps.documentsChanged(repository);

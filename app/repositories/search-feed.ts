@@ -1,5 +1,7 @@
 import { bytesEqual } from "../../protocol/kernel/bytes.ts";
 import { encodeUtf8 } from "../../protocol/codec/utf8.ts";
+import { durationMs } from "../../protocol/kernel/time.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { IndexedNote, SearchIndex } from "../ports/search-index.ts";
 import type { Store } from "../ports/store.ts";
@@ -21,6 +23,8 @@ export interface SearchFeed {
 /** One batch is one transaction of the index: large enough to share its sync, small enough for a search in between. */
 const BATCH_NOTES = 64;
 const BATCH_UNITS = 262_144;
+/** Between batches that are not full: each transaction of the index rewrites part of it, however few notes it has. */
+const BATCH_PAUSE = durationMs(250);
 /** Text held for the index; beyond that a note is read again when its turn comes. */
 const MAX_WAITING_UNITS = 8 << 20;
 const IDENTITY_KEY = "search-index";
@@ -33,14 +37,28 @@ interface Waiting {
 export const createSearchFeed = (deps: {
   readonly search: SearchIndex;
   readonly store: Store;
+  readonly clock: Clock;
   readonly log: Log;
   readonly dirty: (document: number) => void;
 }): SearchFeed => {
-  const { search, store, log, dirty } = deps;
+  const { search, store, clock, log, dirty } = deps;
   const waiting = new Map<number, Waiting>();
   let waitingUnits = 0;
   let feeding: Promise<void> | undefined;
   let stopped = false;
+  let endPause: (() => void) | undefined;
+
+  const isFull = (): boolean => waiting.size >= BATCH_NOTES || waitingUnits >= BATCH_UNITS;
+  /** Lets more notes come together; the first ones of a silence never wait. */
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = clock.after(BATCH_PAUSE, () => endPause?.());
+      endPause = () => {
+        endPause = undefined;
+        cancel();
+        resolve();
+      };
+    });
 
   const takeBatch = (): readonly Waiting[] => {
     const batch: Waiting[] = [];
@@ -81,6 +99,7 @@ export const createSearchFeed = (deps: {
       const done = batch.filter(({ isCurrent }) => isCurrent()).map(({ note }) => note.document);
       const written = store.transaction(() => store.documents.markIndexed(done), "soon");
       if (!written.ok) log.warn("index not noted", { fault: written.error.type });
+      if (!isFull() && !stopped) await pause();
     }
   };
 
@@ -94,6 +113,7 @@ export const createSearchFeed = (deps: {
       }
       waiting.set(note.document, { note, isCurrent });
       waitingUnits += note.body.length;
+      if (isFull()) endPause?.();
       feeding ??= feed().finally(() => {
         feeding = undefined;
       });
@@ -105,6 +125,7 @@ export const createSearchFeed = (deps: {
     check: () => void check(),
     stop: async () => {
       stopped = true;
+      endPause?.();
       await feeding;
     },
   };

@@ -2,7 +2,15 @@ import { isChunk } from "../blob/chunk.ts";
 import { decodeShape } from "../codec/cbor.ts";
 import { array, bytes } from "../codec/shape.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { BODY_LIMITS, checkTopicSignature, type Item, ITEM_KINDS, proxyCheck, readItem } from "../entry/item.ts";
+import {
+  BODY_LIMITS,
+  checkTopicSignature,
+  type Item,
+  type ItemError,
+  ITEM_KINDS,
+  proxyCheck,
+  readItem,
+} from "../entry/item.ts";
 import { exhaustive } from "../kernel/assert.ts";
 import { bytesToHex } from "../kernel/bytes.ts";
 import type { DeadlineReached, Machine } from "../kernel/machine.ts";
@@ -89,6 +97,8 @@ const SWEEP_EVERY = durationMs(3_600_000);
 const DAY_MS = 86_400_000;
 /** Sets kept for comparing: a round of a comparison follows within seconds. */
 const MAX_SETS = 8;
+/** Some 15 MB of names. */
+const MAX_PINNED_NOTED = 100_000;
 /** Ephemeral items of one connection: four sessions at the five a second of data formats, section 9.3. */
 const LIVE_PER_SECOND = 20;
 const LIVE_BURST = 40;
@@ -106,6 +116,8 @@ export const createProxyServer = (
   const followers = new Map<string, Set<Connection>>();
   const pending = new Map<number, (answer: Result<unknown, StoreFault>) => ProxyServerEffect[]>();
   const sets = new Map<string, ItemSet>();
+  /** Topics somebody pinned when the store was asked last: what is pushed to others costs no signature check. */
+  const pinned = new Set<string>();
   const rates = createTopicRates(config.rates);
   let nextId = 1;
   let sweepAt: MonotonicMs | undefined;
@@ -235,19 +247,24 @@ export const createProxyServer = (
       ? refuse(connection, request, ERROR_CODE.unknownTopic, "not stored here")
       : answer(connection, { type: "items", request, ...result });
 
-  /** The item behind a pushed wire if it may be stored, else what is wrong with it. */
-  const check = (wire: Uint8Array, now: MonotonicMs): { readonly item?: NewItem; readonly result: ProxyPushResult } => {
-    const read = readItem(crypto, wire);
+  /** The item behind a pushed wire if it may be stored, else what is wrong with it. The signature, which costs most, comes last. */
+  const check = (
+    read: Result<Item, ItemError>,
+    allowed: ReadonlySet<string>,
+    now: MonotonicMs,
+  ): { readonly item?: NewItem; readonly result: ProxyPushResult } => {
     const refusal = (status: PushStatus, oid: Uint8Array = NO_OID): { readonly result: ProxyPushResult } => ({
       result: { oid, status, position: 0, previous: 0 },
     });
     if (!read.ok) return refusal(read.error.type === "BodyTooLarge" ? PUSH_STATUS.tooBig : PUSH_STATUS.bad);
-    const { topicPk: topic, oid, kind, gen } = read.value;
+    const { topicPk: topic, oid, kind, gen, wire } = read.value;
+    const name = bytesToHex(topic);
+    if (!allowed.has(name)) return refusal(PUSH_STATUS.notPinned, oid);
     if (kind === ITEM_KINDS.live || kind === ITEM_KINDS.inbox) return refusal(PUSH_STATUS.bad, oid);
     const retires = retiredBy(read.value);
     if (retires === undefined || !checkTopicSignature(crypto, read.value).ok) return refusal(PUSH_STATUS.bad, oid);
-    if (!rates.take(bytesToHex(topic), wire.length, now)) return refusal(PUSH_STATUS.rate, oid);
-    return { item: { topic, oid, kind, gen, wire, retires }, result: refusal(PUSH_STATUS.bad, oid).result };
+    if (!rates.take(name, wire.length, now)) return refusal(PUSH_STATUS.rate, oid);
+    return { item: { topic, oid, kind, gen, wire, retires }, ...refusal(PUSH_STATUS.bad, oid) };
   };
 
   const push = (
@@ -255,7 +272,44 @@ export const createProxyServer = (
     { request, wires }: Extract<EdgeMessage, { type: "push" }>,
     now: MonotonicMs,
   ): ProxyServerEffect[] => {
-    const checked = wires.map((wire) => check(wire, now));
+    const reads = wires.map((wire) => readItem(crypto, wire));
+    const allowed = new Set<string>();
+    const unknown = new Map<string, Uint8Array>();
+    for (const read of reads) {
+      if (!read.ok) continue;
+      const name = bytesToHex(read.value.topicPk);
+      if (pinned.has(name)) allowed.add(name);
+      else unknown.set(name, read.value.topicPk);
+    }
+    if (unknown.size === 0) return storePush(connection, request, reads, allowed, now);
+    const topics = [...unknown.values()].map((topic) => ({ topic, pin: false, checkpoint: false }));
+    const what = { type: "subscribe", account: connection.account, maxTopics: config.maxTopics, topics } as const;
+    return askFor(connection, request, what, (results) => {
+      for (const [i, name] of [...unknown.keys()].entries())
+        if (results[i]?.status === "known") {
+          allowed.add(name);
+          notePinned(name);
+        }
+      return storePush(connection, request, reads, allowed, now);
+    });
+  };
+
+  const notePinned = (name: string): void => {
+    for (const oldest of pinned) {
+      if (pinned.size < MAX_PINNED_NOTED) break;
+      pinned.delete(oldest);
+    }
+    pinned.add(name);
+  };
+
+  const storePush = (
+    connection: Connection,
+    request: number,
+    reads: readonly Result<Item, ItemError>[],
+    allowed: ReadonlySet<string>,
+    now: MonotonicMs,
+  ): ProxyServerEffect[] => {
+    const checked = reads.map((read) => check(read, allowed, now));
     const items = checked.flatMap(({ item }) => (item === undefined ? [] : [item]));
     if (items.length === 0)
       return answer(connection, { type: "pushed", request, results: checked.map(({ result }) => result) });
@@ -349,6 +403,7 @@ export const createProxyServer = (
       for (const topic of gone) {
         const name = bytesToHex(topic);
         sets.delete(name);
+        pinned.delete(name);
         for (const follower of followers.get(name) ?? []) unfollow(follower, name);
       }
       return done(connection, request, PUSH_STATUS.stored);

@@ -242,6 +242,18 @@ describe("PRX-10 write gate and quota", () => {
     expect(await statuses(peer, sealed(key, 1).wire)).toEqual([5]);
   });
 
+  test("items of topics nobody pins cost no signature check, those of a topic pinned a moment ago are stored", async () => {
+    const world = createProxyWorld();
+    const stranger = await greet(world, bob);
+    const forged = withFlippedBit(sealed(key, 1).wire, 8 * 130);
+    expect(await statuses(stranger, forged, sealed(key, 2).wire)).toEqual([5, 5]);
+    const owner = await greet(world, alice, 100_000);
+    await subscribe(owner);
+    expect(await statuses(stranger, forged, sealed(key, 2).wire)).toEqual([2, 0]);
+    await owner.ask({ type: "unsubscribe", request: 1, topics: [topic], forget: true });
+    expect(await statuses(stranger, sealed(key, 3).wire)).toEqual([5]);
+  });
+
   test("I30 the quota is exact to the byte, and everybody who pins a topic is charged", async () => {
     const [a, b] = [sealed(key, 1), sealed(key, 2)];
     const world = createProxyWorld();

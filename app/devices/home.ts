@@ -197,7 +197,7 @@ export const createHome = (deps: {
       const home = repositories.home();
       if (home === undefined) return;
       const stored = memberNames(store, home);
-      for (const [key, value] of written) if (stored[key] === value) written.delete(key);
+      for (const key of written.keys()) if (stored[key] !== undefined) written.delete(key);
       let adoptedAny = false;
       for (const [key, value] of Object.entries(stored)) {
         if (!key.startsWith(NOTEBOOK) || repositories.byId(key.slice(NOTEBOOK.length)) !== undefined) continue;

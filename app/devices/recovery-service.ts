@@ -73,6 +73,9 @@ export const createRecoveryService = (deps: {
     else log.error("recovery topic not followed", { fault: added.error.type });
   };
 
+  const isTrusted = (device: Uint8Array): boolean =>
+    deviceLog.state().devices.get(bytesToHex(device))?.revoked === false;
+
   const publish = (item: CheckedItem): void => {
     const topic = keys === undefined ? undefined : topicOf(keys);
     const written = topic === undefined ? undefined : repositories.publish(topic, item);
@@ -114,10 +117,11 @@ export const createRecoveryService = (deps: {
   const onAnswer = (received: HomeAnswer): void => {
     const id = bytesToHex(received.id);
     deviceLog.take(received.ops);
-    const known = deviceLog.state().devices.get(bytesToHex(received.devSig));
-    if (known === undefined || known.revoked || answers.has(id)) return;
+    const earlier = answers.get(id);
+    if (!isTrusted(received.devSig) || (earlier !== undefined && isTrusted(earlier.devSig))) return;
     answers.set(id, received);
-    if (repositories.home() !== undefined) return;
+    // A stolen device may be the first to answer: what it said no longer counts once another tells that it was revoked.
+    if (repositories.home() !== undefined && earlier === undefined) return;
     const grant = openHomeGrant(crypto, profile, received);
     if (grant === undefined) return;
     if (profile.name === "") {

@@ -14,8 +14,9 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 
 /*
- * The signed log of a notebook as files: `entries.cborseq`, every record as its author signed it (a CBOR sequence, RFC 8742),
- * `history.ndjson`, what each says of itself, and `acl.ndjson`, the acts of the members.
+ * The signed log of a notebook as files: `entries.cborseq`, the records as their authors signed them (a CBOR sequence, RFC 8742),
+ * `history.ndjson`, what each says of itself, and `acl.ndjson`, the acts of the members. Records that came in a checkpoint's bundle have
+ * one signature for a whole session and are in the history only.
  */
 
 export const ENTRIES = "entries.cborseq";
@@ -48,6 +49,7 @@ const historyLine = (
   repository: Repository,
   names: Readonly<Record<string, string>>,
   row: InnerRow,
+  isSigned: boolean,
 ) => {
   const read = readRecordHeader(row.header);
   const header = read.ok ? read.value.header : undefined;
@@ -60,6 +62,7 @@ const historyLine = (
     device: bytesToHex(row.device),
     session: bytesToHex(row.session),
     seq: row.seq,
+    signed: isSigned,
     at: header === undefined ? null : header.ts * 1_000,
     state: store.entries.doubt(row.iid) ?? "valid",
     documents: (header?.parts ?? []).map(({ doc, aseqFrom, n, lastChangeHash }) => ({
@@ -111,11 +114,13 @@ export const exportRecords = async (
   let records = 0;
   for (let from = 0; from < rows.length; from += BATCH) {
     const batch = rows.slice(from, from + BATCH);
-    const taken = batch.flatMap((row) => recordBytes(log, row) ?? []);
-    records += taken.length;
-    const wrote = await entries.value.write(concatBytes(...taken));
+    const taken = batch.map((row) => recordBytes(log, row));
+    const signed = taken.filter((bytes) => bytes !== undefined);
+    records += signed.length;
+    const wrote = await entries.value.write(concatBytes(...signed));
     if (!wrote.ok) return fail(asFolderFault(wrote));
-    const noted = await history.value.write(lines(batch.map((row) => historyLine(log, repository, names, row))));
+    const told = batch.map((row, at) => historyLine(log, repository, names, row, taken[at] !== undefined));
+    const noted = await history.value.write(lines(told));
     if (!noted.ok) return fail(asFolderFault(noted));
   }
   for (const file of [entries.value, history.value]) {
@@ -160,7 +165,7 @@ const recordLength = (bytes: Uint8Array, at: number): number | undefined => {
 };
 
 /**
- * Checks every record of `entries.cborseq`: the device's signature, the payload's hash, and its place in the session's chain.
+ * Checks every record of `entries.cborseq`: the device's signature, the payload's hash, and that it follows what it says.
  * Answers their number, `undefined` when one does not hold.
  */
 export const checkRecords = async (
@@ -185,8 +190,9 @@ export const checkRecords = async (
       if (record === undefined || !record.ok) return undefined;
       const { header, iid } = record.value;
       const session = bytesToHex(header.sess);
-      // Two branches of a session are both kept: each record follows one that is here.
-      if (header.seq > 0 && seqOf.get(`${session} ${bytesToHex(header.prev)}`) !== header.seq - 1) return undefined;
+      // Two branches of a session are both kept; what a record follows may have been bundled, but never stands elsewhere.
+      const before = seqOf.get(`${session} ${bytesToHex(header.prev)}`);
+      if (header.seq > 0 && before !== undefined && before !== header.seq - 1) return undefined;
       if (header.seq === 0 && !bytesEqual(header.prev, ZERO)) return undefined;
       seqOf.set(`${session} ${bytesToHex(iid)}`, header.seq);
       records++;

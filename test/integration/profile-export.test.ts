@@ -3,7 +3,14 @@ import { createHash, randomBytes } from "node:crypto";
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type HeadlessNode, removeFolder, startHeadless, temporaryFolder } from "../support/headless-node.ts";
+import {
+  eventually,
+  type HeadlessNode,
+  removeFolder,
+  startHeadless,
+  temporaryFolder,
+} from "../support/headless-node.ts";
+import { joinNotebook } from "../support/node-pair.ts";
 import { createPicture } from "../support/sample-files.ts";
 
 /** Every kind of block and mark the editor knows, and what it keeps as source. */
@@ -161,6 +168,25 @@ test("I48 an export verifies and re-imports to equal notes: all block kinds, att
     expect(same, name).toBe(true);
   }
 }, 90_000);
+
+test("I48 a profile that joined by a checkpoint exports what it has, and the export verifies", async () => {
+  const olga = await start("Olga");
+  const notebook = (await olga.call("notebooks.create", { title: "Shared" })).id;
+  const { id } = await olga.call("documents.create", { notebook, title: "One", markdown: "first" });
+  expect(await olga.call("sync.checkpoint", { notebook })).toEqual({ made: true });
+  const ann = await start("Ann");
+  await joinNotebook(olga, ann, notebook);
+  await eventually(async () => {
+    try {
+      return (await ann.call("documents.read", { document: id })).text.includes("first");
+    } catch {
+      return false;
+    }
+  }, "the note at Ann");
+  const report = await ann.call("export.profile", { path: at("out") });
+  expect(report).toMatchObject({ notebooks: 1, documents: 1 });
+  expect(await ann.call("export.verify", { path: at("out") })).toEqual(report);
+}, 60_000);
 
 test("what is missing, changed or forged in an export is named; a folder with files is refused", async () => {
   const ada = await start("Ada");

@@ -156,11 +156,10 @@ export const createProxyService = (deps: {
     });
     if (row.badItems > 0)
       return shown("unreliable", "It lost or damaged things it had promised to keep. Use another one instead.");
-    if (progress === undefined || progress.state === "offline")
-      return shown(
-        "waiting",
-        progress === undefined || progress.reason === "" ? "Nobody answers there." : progress.reason,
-      );
+    if (progress === undefined || progress.state === "offline") {
+      const fault = progress?.fault;
+      return shown("waiting", fault === undefined ? (progress?.reason ?? "") : failure(fault).message);
+    }
     if (progress.state === "noAccount")
       return shown("noAccount", contractError(progress.isCodeBad ? "BadProxyCode" : "ProxyCodeRequired").message);
     if (progress.state === "connecting") return shown("connecting");

@@ -308,6 +308,7 @@ export const createProxySession = (
       preferAddress();
       touch();
       forgetGone();
+      askUsage();
       uploadSoon();
     } else {
       settled.clear();
@@ -336,13 +337,16 @@ export const createProxySession = (
 
   const askUsage = (): void => {
     if (kind === "guest") return;
+    void ask({ type: "stat" }).then((answer) => {
+      if (answer?.type !== "stats") return;
+      write(() => store.proxies.setContact(n, clock.unix(), { used: answer.used, quota: answer.quota }));
+      deps.changed();
+    });
+  };
+  const askUsageSoon = (): void => {
     usageTimer ??= clock.after(USAGE_DELAY, () => {
       usageTimer = undefined;
-      void ask({ type: "stat" }).then((answer) => {
-        if (answer?.type !== "stats") return;
-        write(() => store.proxies.setContact(n, clock.unix(), { used: answer.used, quota: answer.quota }));
-        deps.changed();
-      });
+      askUsage();
     });
   };
 
@@ -416,7 +420,7 @@ export const createProxySession = (
       for (const { topic, cursor } of cursors) store.proxies.setCursor(n, topic, cursor);
     });
     touch();
-    askUsage();
+    askUsageSoon();
     if (store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] }).length === 0) settleDrained();
     deps.changed();
   };
@@ -453,7 +457,7 @@ export const createProxySession = (
     isFollowed: (pk) => wanted.has(bytesToHex(pk)),
     read: deps.readChunk,
     progressed: () => {
-      askUsage();
+      askUsageSoon();
       deps.changed();
     },
     fault: deps.fault,

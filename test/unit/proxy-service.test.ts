@@ -241,7 +241,7 @@ test("one of two proxies goes away: the other carries on, and safety says so", a
   await pass(clock, 5_000);
   expect(member.peer.text()).toBe("both one ");
   expect(safetyOf(owner)).toEqual({ on: 1, of: 2 });
-  expect(owner.proxies().list()[0]).toMatchObject({ state: "waiting", reason: "Nobody answers." });
+  expect(owner.proxies().list()[0]).toMatchObject({ state: "waiting", reason: "Nobody answers at that address." });
   first.behaviour.isUp = true;
   owner.proxies().wake();
   await pass(clock, 5_000);

@@ -674,7 +674,10 @@ export const createCore = (ports: CorePorts): Core => {
       ),
     "invites.list": ({ notebook }) => withNotebook(notebook, (repository) => ok(invites.list(repository))),
     "invites.revoke": ({ notebook, id }) => withNotebook(notebook, (repository) => invites.revoke(repository, id)),
-    "invites.join": ({ link }) => invites.join(link),
+    "invites.join": ({ link }) => {
+      ports.compactor.prepare();
+      return invites.join(link);
+    },
     "invites.pending": async () => ok(invites.pending()),
     "invites.approve": ({ id }) => invites.approve(id),
     "invites.decline": ({ id }) => invites.decline(id),

@@ -21,14 +21,6 @@ export interface SessionRange {
   readonly to: number;
 }
 
-/** What of a topic stands in entries that no counted checkpoint covers. */
-export interface Tail {
-  readonly entries: number;
-  readonly bytes: number;
-  /** Unix milliseconds of the first to arrive, null when there is none. */
-  readonly since: number | null;
-}
-
 /** Checkpoints and bundles are rows of `EntryStore`; this is what is known about their content. */
 export interface CheckpointStore {
   /** Those of a repository, oldest first. */
@@ -45,7 +37,6 @@ export interface CheckpointStore {
   readonly setCovered: (topic: number, sessions: readonly (readonly [session: Uint8Array, seq: number])[]) => void;
   /** Another device holds one of these checkpoints: what is covered in its topic counts as delivered. Answers how many items that are. */
   readonly markDelivered: (oids: readonly Uint8Array[]) => number;
-  readonly tail: (topic: number) => Tail;
   /**
    * Forgets the bytes of at most `limit` covered entries that arrived before `before` and are neither doubted nor waiting for somebody
    * to take them; what the records say stays known. Answers how many.

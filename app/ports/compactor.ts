@@ -2,6 +2,14 @@ import type { Part } from "../../protocol/entry/payload.ts";
 import type { RecordHeader } from "../../protocol/entry/record.ts";
 import type { ChangeBatch } from "../repositories/change-batch.ts";
 
+/** What of a topic stands in entries that no counted checkpoint covers. */
+export interface Tail {
+  readonly entries: number;
+  readonly bytes: number;
+  /** Unix milliseconds of the first to arrive, null when there is none. */
+  readonly since: number | null;
+}
+
 /** Records a bundle is to hold next, and the bundles it may take up. */
 export interface PackRequest {
   /** Row and id of the repository. */
@@ -78,7 +86,11 @@ export interface BundlePage {
  * does not suffice; nothing was written. P-COMPACTOR-3 `refused`: the bundle does not hold what it must.
  */
 export interface Compactor {
+  /** Starts what packs and unpacks, since it will be needed soon. */
+  readonly prepare: () => void;
   readonly pack: (request: PackRequest) => Promise<Packed | undefined>;
   readonly unpack: (request: UnpackRequest) => Promise<BundlePage | "refused" | undefined>;
+  /** Reads every row of the topic in the worst case. */
+  readonly tail: (topic: number) => Promise<Tail | undefined>;
   readonly stop: () => Promise<void>;
 }

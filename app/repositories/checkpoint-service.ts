@@ -51,6 +51,9 @@ const OFFERED_CHECKPOINTS = 2;
 /** Bytes of ACL ops in a checkpoint; what exceeds it stands in the bundles alone. */
 const MAX_OPS_BYTES = 1 << 20;
 
+const NO_TAIL = { entries: 0, bytes: 0, since: null } as const;
+/** What is there at a start is counted when nobody waits for the start any more. */
+const FIRST_COUNT = durationMs(60_000);
 /** Set to `off`: this device makes checkpoints only when it is told to. */
 const SETTING = "checkpoints";
 
@@ -63,6 +66,8 @@ interface Known {
 }
 
 interface Watch {
+  /** Of this topic, as far as is known. */
+  topic: number;
   tail: { entries: number; bytes: number; since: number | null };
   timer: (() => void) | undefined;
   /** Something arrived that may make a checkpoint complete. */
@@ -89,6 +94,7 @@ export const createCheckpointService = (deps: {
   /** Opened checkpoints by row. */
   const opened = new Map<number, Known>();
   let retiring: (() => void) | undefined;
+  let counting: (() => void) | undefined;
   let stopped = false;
 
   const topicOf = (n: number): TopicRow | undefined => repositories.topics().find((topic) => topic.n === n);
@@ -97,7 +103,8 @@ export const createCheckpointService = (deps: {
     let watch = watches.get(repository.n);
     if (watch === undefined) {
       watch = {
-        tail: store.checkpoints.tail(repository.epoch.topic),
+        topic: repository.epoch.topic,
+        tail: { ...NO_TAIL },
         timer: undefined,
         isDirty: false,
         isBusy: false,
@@ -105,7 +112,19 @@ export const createCheckpointService = (deps: {
       };
       watches.set(repository.n, watch);
     }
+    if (watch.topic !== repository.epoch.topic) {
+      watch.topic = repository.epoch.topic;
+      watch.tail = { ...NO_TAIL };
+    }
     return watch;
+  };
+
+  /** Counts the tail anew, beside this thread. */
+  const recount = async (repository: Repository): Promise<void> => {
+    const { topic } = watchOf(repository);
+    const tail = await compactor.tail(topic);
+    const watch = watchOf(repository);
+    if (tail !== undefined && watch.topic === topic) watch.tail = { ...tail };
   };
 
   const openCheckpoint = (repository: Repository, item: CompactedItem): Known | undefined => {
@@ -186,7 +205,10 @@ export const createCheckpointService = (deps: {
     }
     deps.covered(topic);
     const watch = watches.get(repository.n);
-    if (watch !== undefined && topic === repository.epoch.topic) watch.tail = { ...store.checkpoints.tail(topic) };
+    if (watch !== undefined && topic === repository.epoch.topic) {
+      watch.tail = { ...NO_TAIL };
+      if (largest?.item.own === false) void recount(repository);
+    }
   };
 
   /** Whether a record of a session is here, and is the one meant. */
@@ -343,8 +365,9 @@ export const createCheckpointService = (deps: {
     const spread = isOwn ? randomBelow(random, OWN_SPREAD_MS) : OWN_SPREAD_MS + randomBelow(random, OTHERS_SPREAD_MS);
     watch.timer = clock.after(durationMs(spread), () => {
       watch.timer = undefined;
-      watch.tail = { ...store.checkpoints.tail(repository.epoch.topic) };
-      if (isDue(repository)) void make(repository);
+      void recount(repository).then(() => {
+        if (isDue(repository)) void make(repository);
+      });
     });
   };
 
@@ -470,6 +493,9 @@ export const createCheckpointService = (deps: {
         dirty(repository);
       }
       retiring = clock.after(RETIRE_EVERY, retire);
+      counting = clock.after(FIRST_COUNT, () => {
+        for (const repository of repositories.all()) void recount(repository).then(() => look(repository, false));
+      });
     },
     stored: (topic, { kind, wire }, isOwn) => {
       const repository = topic.repository === null ? undefined : repositories.byNumber(topic.repository);
@@ -494,8 +520,6 @@ export const createCheckpointService = (deps: {
         setState(item, ENTRY_STATE.void);
         settle(repository, item.topic);
       }
-      const watch = watchOf(repository);
-      watch.tail = { ...store.checkpoints.tail(repository.epoch.topic) };
       const author = repository.access.state().epochHeads[0]?.op.devSig;
       const own = store.repositories.ownSessions(repository.n)[0]?.device;
       look(repository, author !== undefined && own !== undefined && bytesEqual(author, own));
@@ -506,6 +530,7 @@ export const createCheckpointService = (deps: {
     stop: () => {
       stopped = true;
       retiring?.();
+      counting?.();
       for (const { timer } of watches.values()) timer?.();
     },
   };

@@ -16,12 +16,14 @@ import type {
   PackRequest,
   PageBatch,
   PageRecord,
+  Tail,
   UnpackRequest,
 } from "../ports/compactor.ts";
 import { inspectBatch } from "./change-batch.ts";
 
 /** What the compactor reads of the profile's database. */
 export interface CompactionSource {
+  readonly tail: (topic: number) => Tail;
   /** Linked records of a repository, parents first; `entry` is the row of an item that still has its bytes. */
   readonly records: (repository: number) => Iterable<{
     readonly session: Uint8Array;
@@ -45,7 +47,7 @@ const MAX_RAW = 2 << 20;
 /** Bundles of this size are not packed again: a later one joins only what is small. */
 const MAX_JOINED = 512 << 10;
 /** What one page hands over at once: taken over and stored within a slice or two. */
-const PAGE_RECORDS = 256;
+const PAGE_RECORDS = 128;
 const PAGE_BYTES = 192 << 10;
 /** Changes joined into one stored run. */
 const RUN_BYTES = 64 << 10;
@@ -191,7 +193,7 @@ export const createCompaction = (deps: CompactionDependencies) => {
     };
   };
 
-  return { pack, unpack };
+  return { pack, unpack, tail: source.tail };
 };
 
 const pagesOf = (records: readonly UnpackedRecord[]): readonly (readonly UnpackedRecord[])[] => {

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import type { BundlePage, Compactor, Packed } from "../../app/ports/compactor.ts";
+import type { BundlePage, Compactor, Packed, Tail } from "../../app/ports/compactor.ts";
 import type { Log } from "../../app/ports/log.ts";
 import type { CompactorAnswer, CompactorFile, CompactorQuestion } from "./compactor-worker.ts";
 
@@ -7,6 +7,8 @@ import type { CompactorAnswer, CompactorFile, CompactorQuestion } from "./compac
 const IDLE_MS = 30_000;
 /** Heap of the worker: the records of one bundle, unpacked, several times over. */
 const MAX_HEAP_MB = 512;
+/** Most of what it makes is handed over at once: a small young generation would copy it again and again. */
+const YOUNG_HEAP_MB = 64;
 
 type Unasked<Question> = Question extends unknown ? Omit<Question, "id"> : never;
 
@@ -32,7 +34,7 @@ export const createCompactorHost = (script: URL, file: CompactorFile, log: Log):
     if (worker !== undefined) return worker;
     const started = new Worker(script, {
       workerData: file,
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: YOUNG_HEAP_MB },
     });
     worker = started;
     started.on("message", ({ id, value, failure }: CompactorAnswer) => {
@@ -62,8 +64,14 @@ export const createCompactorHost = (script: URL, file: CompactorFile, log: Log):
     });
 
   return {
+    prepare: () => {
+      if (stopped || worker !== undefined) return;
+      running();
+      idle = setTimeout(() => void end(undefined), IDLE_MS).unref();
+    },
     pack: (request) => ask<Packed>({ type: "pack", request }),
     unpack: (request) => ask<BundlePage | "refused">({ type: "unpack", request }),
+    tail: (topic) => ask<Tail>({ type: "tail", topic }),
     stop: async () => {
       stopped = true;
       await end(undefined);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { deflateRawSync } from "node:zlib";
-import type { BundlePage, Packed, PackRequest, UnpackRequest } from "../../app/ports/compactor.ts";
+import type { BundlePage, Packed, PackRequest, Tail, UnpackRequest } from "../../app/ports/compactor.ts";
 import { createCompaction } from "../../app/repositories/compaction.ts";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { inflateRaw } from "./inspect-change.ts";
@@ -11,11 +11,12 @@ import { openReader } from "./sqlite/database.ts";
 
 export type CompactorQuestion =
   | { readonly type: "pack"; readonly id: number; readonly request: PackRequest }
-  | { readonly type: "unpack"; readonly id: number; readonly request: UnpackRequest };
+  | { readonly type: "unpack"; readonly id: number; readonly request: UnpackRequest }
+  | { readonly type: "tail"; readonly id: number; readonly topic: number };
 
 export interface CompactorAnswer {
   readonly id: number;
-  readonly value: Packed | BundlePage | "refused" | undefined;
+  readonly value: Packed | BundlePage | "refused" | Tail | undefined;
   /** Why there is no value. */
   readonly failure?: string;
 }
@@ -37,11 +38,21 @@ const compaction = createCompaction({
   source: createCompactionSource(openReader(file, key)),
 });
 
+const valueOf = (question: CompactorQuestion): CompactorAnswer["value"] => {
+  switch (question.type) {
+    case "pack":
+      return compaction.pack(question.request);
+    case "unpack":
+      return compaction.unpack(question.request);
+    case "tail":
+      return compaction.tail(question.topic);
+  }
+};
+
 const answer = (question: CompactorQuestion): CompactorAnswer => {
   const { id } = question;
   try {
-    const value = question.type === "pack" ? compaction.pack(question.request) : compaction.unpack(question.request);
-    return { id, value };
+    return { id, value: valueOf(question) };
   } catch (cause) {
     return { id, value: undefined, failure: cause instanceof Error ? cause.message : "failed" };
   }

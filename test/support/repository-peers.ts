@@ -188,8 +188,10 @@ const peerOn = (
       log,
       slices,
       compactor: {
+        prepare: () => undefined,
         pack: (request) => Promise.resolve(compaction.pack(request)),
         unpack: (request) => Promise.resolve(compaction.unpack(request)),
+        tail: (topic) => Promise.resolve(compaction.tail(topic)),
         stop: () => Promise.resolve(),
       },
       repositories: service,

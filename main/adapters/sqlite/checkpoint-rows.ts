@@ -9,6 +9,9 @@ const IS_COVERED = `EXISTS (SELECT 1 FROM inner_record JOIN covered_session
 
 /** Items of a topic as others are told of them: neither replaced nor covered. */
 export const OFFERED = `SELECT gen, oid FROM entry WHERE topic = ? AND state <> ${ENTRY_STATE.retired} AND NOT ${IS_COVERED} ORDER BY gen, oid`;
+/** What stands in entries of a topic that no counted checkpoint covers. */
+export const TAIL = `SELECT count(*) AS entries, coalesce(sum(length(wire)), 0) AS bytes, min(arrived_at) AS since
+  FROM entry WHERE topic = ? AND kind = 0 AND iid IS NOT NULL AND state IN (4, 5) AND NOT ${IS_COVERED}`;
 export const HAS_COVERED = "SELECT 1 FROM covered_session WHERE topic = ? LIMIT 1";
 
 export const createCheckpointRows = ({ write, one, many }: Statements): CheckpointStore => ({
@@ -55,12 +58,6 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
       ).changes;
     return marked;
   },
-  tail: (topic) =>
-    one(
-      `SELECT count(*) AS entries, coalesce(sum(length(wire)), 0) AS bytes, min(arrived_at) AS since
-       FROM entry WHERE topic = ? AND kind = 0 AND iid IS NOT NULL AND state IN (4, 5) AND NOT ${IS_COVERED}`,
-      topic,
-    ) as never,
   retire: (topic, before, limit) =>
     write(
       `UPDATE entry SET wire = x'' WHERE n IN (SELECT n FROM entry WHERE topic = ? AND kind = 0 AND state = ${ENTRY_STATE.valid}

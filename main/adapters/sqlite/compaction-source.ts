@@ -1,4 +1,5 @@
 import type { CompactionSource } from "../../../app/repositories/compaction.ts";
+import { TAIL } from "./checkpoint-rows.ts";
 import type { SqliteDatabase } from "./database.ts";
 
 /** Reads what bundles are made of on a read-only connection. */
@@ -15,7 +16,9 @@ export const createCompactionSource = (database: SqliteDatabase): CompactionSour
      JOIN topic ON topic.n = entry.topic AND topic.repository = ?
      WHERE bundle_session.session = ? AND first <= ? AND last >= ? ORDER BY entry.n DESC LIMIT 1`,
   );
+  const tail = database.prepare(TAIL);
   return {
+    tail: (topic) => tail.get(topic) as ReturnType<CompactionSource["tail"]>,
     records: (repository) => records.iterate(repository) as ReturnType<CompactionSource["records"]>,
     item: (row) => item.get(row) as ReturnType<CompactionSource["item"]>,
     bundleOf: (repository, session, seq) =>

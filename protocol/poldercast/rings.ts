@@ -59,10 +59,17 @@ interface Held {
   walk: Walk | undefined;
   /** Whether a nearest neighbor changed in this period. */
   isUnsettled: boolean;
+  /** Members heard of wherever they stand, lately met ones more likely. */
+  readonly reserve: VerifiedDescriptor[];
 }
 
 /** Questions of one walk: 5.4 rounds sufficed in a cold ring of 5 000 (simulation). */
 const MAXIMUM_WALK_STEPS = 10;
+/**
+ * Members kept for each topic beside the ring. When a tenth of all nodes dies, all four ring neighbors of one subscription in ten thousand
+ * are among them; four and eight together, one in 10^12.
+ */
+const RESERVE_LENGTH = 8;
 /** Neighbors in an answer to a seeker: both sides with a spare for each of two descriptors' worth of staleness. */
 const FOUND_LENGTH = 8;
 const MAXIMUM_NEIGHBORS = 16;
@@ -81,11 +88,20 @@ export const createRings = (options: RingsOptions): Rings => {
 
   const exchangeId = (): number => random.uint32() * 2 ** 21 + (random.uint32() >>> 11);
 
+  const keep = (reserve: VerifiedDescriptor[], descriptor: VerifiedDescriptor): void => {
+    const at = reserve.findIndex(({ id }) => id === descriptor.id);
+    if (at >= 0) {
+      if (descriptor.sequence > (reserve[at] as VerifiedDescriptor).sequence) reserve[at] = descriptor;
+    } else if (reserve.length < RESERVE_LENGTH) reserve.push(descriptor);
+    else reserve[random.uint32() % RESERVE_LENGTH] = descriptor;
+  };
+
   const take = (topic: TopicTag, neighbor: Neighbor, effects: RingsEffect[], now: MonotonicMs): void => {
     const held = rings.get(topic);
     const { descriptor, age } = neighbor;
     if (held === undefined || descriptor.id === ownId || !descriptor.reachable || !book.accepts(descriptor, now))
       return;
+    keep(held.reserve, descriptor);
     if (!held.ring.offer(descriptor, age)) return;
     effects.push({ type: "ringChanged", topic });
     held.isUnsettled = true;
@@ -216,10 +232,13 @@ export const createRings = (options: RingsOptions): Rings => {
   const probe = (effects: RingsEffect[]): void => {
     const topics = [...rings.keys()];
     for (let i = 0; i < Math.min(config.probesPerPeriod, topics.length); i++, probeAt++) {
-      const topic = topics[(probeAt >> 1) % topics.length] as TopicTag;
-      const ring = rings.get(topic)?.ring;
-      const neighbor = probeAt % 2 === 0 ? ring?.successors()[0] : ring?.predecessors()[0];
-      if (neighbor !== undefined) ask(topic, neighbor, effects);
+      const topic = topics[Math.floor(probeAt / 3) % topics.length] as TopicTag;
+      const held = rings.get(topic);
+      if (held === undefined) continue;
+      const { ring, reserve } = held;
+      // One from elsewhere on the ring: two rings that closed apart find each other only so.
+      const asked = [ring.successors()[0], ring.predecessors()[0], pick(random, reserve)][probeAt % 3];
+      if (asked !== undefined) ask(topic, asked, effects);
     }
   };
 
@@ -240,7 +259,9 @@ export const createRings = (options: RingsOptions): Rings => {
 
   const buried = (peer: NodeId, now: MonotonicMs, effects: RingsEffect[]): void => {
     for (const [topic, held] of rings) {
-      const { ring } = held;
+      const { ring, reserve } = held;
+      const kept = reserve.findIndex(({ id }) => id === peer);
+      if (kept >= 0) reserve.splice(kept, 1);
       if (!ring.has(peer)) continue;
       const wasNearest = ring.successors()[0]?.id === peer || ring.predecessors()[0]?.id === peer;
       const lost = ring.neighbors().find(({ descriptor }) => descriptor.id === peer);
@@ -248,6 +269,7 @@ export const createRings = (options: RingsOptions): Rings => {
       book.bury(lost.descriptor, now);
       ring.remove(peer);
       takeFromBelow(topic, held, effects, now);
+      for (const descriptor of [...held.reserve]) take(topic, { descriptor, age: 1 }, effects, now);
       if (!wasNearest) continue;
       effects.push({ type: "ringChanged", topic });
       startWalk(topic, held, effects);
@@ -334,7 +356,7 @@ export const createRings = (options: RingsOptions): Rings => {
   ): void => {
     if (rings.has(topic)) return;
     const ring = createTopicRing(interests.position(topic), self(), config.slotsPerSide);
-    const held: Held = { ring, members: [], walk: undefined, isUnsettled: false };
+    const held: Held = { ring, members: [], walk: undefined, isUnsettled: false, reserve: [] };
     rings.set(topic, held);
     if (indexedAt === revision())
       for (const view of below)

@@ -70,6 +70,8 @@ const MAXIMUM_WALK_STEPS = 10;
  * are among them; four and eight together, one in 10^12.
  */
 const RESERVE_LENGTH = 8;
+/** A ring whose neighbors all died at once is noticed within this many periods: a minute with room for the walk. */
+const PROBE_ROUND_PERIODS = 5;
 /** Neighbors in an answer to a seeker: both sides with a spare for each of two descriptors' worth of staleness. */
 const FOUND_LENGTH = 8;
 const MAXIMUM_NEIGHBORS = 16;
@@ -231,13 +233,17 @@ export const createRings = (options: RingsOptions): Rings => {
 
   const probe = (effects: RingsEffect[]): void => {
     const topics = [...rings.keys()];
-    for (let i = 0; i < Math.min(config.probesPerPeriod, topics.length); i++, probeAt++) {
-      const topic = topics[Math.floor(probeAt / 3) % topics.length] as TopicTag;
+    if (config.probesPerPeriod === 0) return;
+    const count = Math.max(config.probesPerPeriod, Math.ceil(topics.length / PROBE_ROUND_PERIODS));
+    for (let i = 0; i < Math.min(count, topics.length); i++, probeAt++) {
+      const topic = topics[probeAt % topics.length] as TopicTag;
       const held = rings.get(topic);
       if (held === undefined) continue;
       const { ring, reserve } = held;
       // One from elsewhere on the ring: two rings that closed apart find each other only so.
-      const asked = [ring.successors()[0], ring.predecessors()[0], pick(random, reserve)][probeAt % 3];
+      const asked = [ring.successors()[0], ring.predecessors()[0], pick(random, reserve)][
+        Math.floor(probeAt / topics.length) % 3
+      ];
       if (asked !== undefined) ask(topic, asked, effects);
     }
   };

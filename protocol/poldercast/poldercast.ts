@@ -116,7 +116,7 @@ export const createPolderCast = (options: PolderCastOptions): PolderCast => {
     const ring = rings.ring(topic);
     if (ring === undefined) return undefined;
     const members = ring.neighbors().map(({ descriptor }) => descriptor);
-    members.push(...rings.membersBelow(topic));
+    members.push(...rings.membersAround(topic));
     const fresh: RingLinks = { successors: [...ring.successors()], predecessors: [...ring.predecessors()], members };
     known.set(topic, fresh);
     return fresh;

@@ -20,8 +20,8 @@ import { createTopicRing, type TopicRing } from "./topic-ring.ts";
 export interface Rings extends Machine<RingsEvent, RingsEffect> {
   readonly ring: (topic: TopicTag) => TopicRing | undefined;
   readonly topics: () => readonly TopicTag[];
-  /** Members of the topic in the views of the layers below, with repetitions. */
-  readonly membersBelow: (topic: TopicTag) => readonly VerifiedDescriptor[];
+  /** Members of the topic in the views of the layers below and in the reserve, with repetitions. */
+  readonly membersAround: (topic: TopicTag) => readonly VerifiedDescriptor[];
   /** Empty slots of a ring: how urgently the topic wants candidates (0 when not subscribed). */
   readonly priority: (topic: TopicTag) => number;
   /** Shows a descriptor that some layer heard of to the rings of the topics it shares. */
@@ -393,9 +393,10 @@ export const createRings = (options: RingsOptions): Rings => {
   return {
     ring: (topic) => rings.get(topic)?.ring,
     topics: () => [...rings.keys()],
-    membersBelow: (topic) => {
+    membersAround: (topic) => {
       indexMembers();
-      return rings.get(topic)?.members ?? [];
+      const held = rings.get(topic);
+      return held === undefined ? [] : [...held.members, ...held.reserve];
     },
     priority: (topic) => rings.get(topic)?.ring.missing() ?? 0,
     offer: (neighbor, effects, now) => {

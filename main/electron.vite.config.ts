@@ -10,6 +10,7 @@ const at = (...parts: readonly string[]): string => path.join(ROOT, ...parts);
 const mainEntries = {
   main: at("main", "main.ts"),
   "engine-process": at("main", "engine", "engine-process.ts"),
+  "proxy-process": at("main", "proxy", "proxy-process.ts"),
   "reader-worker": at("main", "adapters", "reader-worker.ts"),
   "opener-worker": at("main", "adapters", "opener-worker.ts"),
   "backup-worker": at("main", "adapters", "backup", "backup-worker.ts"),

@@ -112,6 +112,9 @@ const runNode = async (args: readonly string[]): Promise<void> => {
       "shell.background": unsupported,
       "shell.setBackground": unsupported,
       "shell.takeLink": unsupported,
+      "shell.serving": unsupported,
+      "shell.setServing": unsupported,
+      "shell.servingLink": unsupported,
     },
     requestStop: () => {
       stopRequested = true;

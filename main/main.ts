@@ -11,6 +11,7 @@ import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
 import { announceNativeBinding } from "./shell/native-binding.ts";
 import { keepProfileLocked } from "./shell/profile-lock.ts";
+import { createServing } from "./shell/serving.ts";
 import { withShellEvents } from "./shell/shell-events.ts";
 import { createShellHandlers } from "./shell/shell-handlers.ts";
 import { createShellSettings } from "./shell/shell-settings.ts";
@@ -35,6 +36,7 @@ const inDataFolder = (name: string): string => path.join(app.getPath("userData")
 const settings = createShellSettings(inDataFolder("shell.json"));
 let window: BrowserWindow | undefined;
 let hasTray = false;
+const serving = createServing(new URL("./proxy-process.js", import.meta.url), inDataFolder("proxy"), settings);
 const background = createBackgroundPolicy(settings, () => hasTray);
 
 const showWindow = (): void => {
@@ -58,6 +60,7 @@ const loadNode = async (takeLink: () => string | null) => {
     settings,
     hasTray: () => hasTray,
     takeLink,
+    serving,
     dataDirectory,
   });
   return startDesktopNode(import.meta.dirname, shell, () => app.quit());
@@ -88,13 +91,12 @@ const run = async (): Promise<void> => {
   app.on("before-quit", (event) => {
     if (stopped) return;
     event.preventDefault();
-    void node
-      .then(({ stop }) => stop())
-      .finally(() => {
-        stopped = true;
-        app.quit();
-      });
+    void Promise.allSettled([node.then(({ stop }) => stop()), serving.stop()]).then(() => {
+      stopped = true;
+      app.quit();
+    });
   });
+  serving.resume();
   const started = await (await node).started;
   if (!started.ok) {
     dialog.showErrorBox("p2pcollab cannot open this data folder", started.error.message);

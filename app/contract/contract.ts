@@ -230,6 +230,7 @@ const backupRestore = object({
   newPassphrase: optional(passphrase),
 });
 const pickFile = object({ endings: array(text(1, 20), 8) });
+const setServing = object({ active: boolean });
 const savePath = object({ name: text(1, 255) });
 const openExternal = object({ url: text(1, 2_000) });
 
@@ -337,6 +338,10 @@ export const contract = {
   "shell.copyText": command<{ readonly text: string }, null>(object({ text: text(0, MAX_TEXT) })),
   "shell.background": query<undefined, T.Background>(nothing),
   "shell.setBackground": command<Input<typeof setBackground>, T.Background>(setBackground),
+  "shell.serving": query<undefined, T.Serving>(nothing),
+  "shell.setServing": command<Input<typeof setServing>, T.Serving>(setServing),
+  /** A link with which one person uses this always-on node. */
+  "shell.servingLink": command<undefined, string>(nothing),
   /** The link that the system asked to open last, once. */
   "shell.takeLink": command<undefined, string | null>(nothing),
   "node.stop": command<undefined, null>(nothing),

@@ -471,6 +471,15 @@ export interface Background {
   readonly hasTray: boolean;
 }
 
+/** The app as an always-on node for others; for hosts with windows. */
+export interface Serving {
+  readonly active: boolean;
+  /** `host:port` under which others reach it; none until it runs. */
+  readonly addresses: readonly string[];
+  /** Why it does not run though it should. */
+  readonly problem: string | null;
+}
+
 export interface ImportReport {
   readonly job: string;
   readonly state: "done" | "cancelled";

@@ -1,11 +1,11 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
-import { DEFAULT_TOPIC_RATES } from "../../protocol/proxy/topic-rates.ts";
 import { createNativeProvider } from "../adapters/native-crypto.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { createTcpTransport } from "../adapters/tcp-transport.ts";
+import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.ts";
 import { mintProxyLink, startProxyNode } from "./proxy-node.ts";
 
 const USAGE = `p2pcollab proxy: keeps and forwards what its people write, without any key to read it
@@ -16,13 +16,6 @@ const USAGE = `p2pcollab proxy: keeps and forwards what its people write, withou
   p2pcollab proxy-code --data-dir FOLDER [--quota SIZE] [--json]
       prints a link that opens one account, for the proxy of that folder
 `;
-
-const DEFAULT_CAPACITY = "10G";
-const DEFAULT_QUOTA = "1G";
-/** Data formats, section 16, and retention of section 9.4 and 13. */
-const MAX_TOPICS = 2_000;
-const ITEM_GRACE_DAYS = 30;
-const BLOB_GRACE_DAYS = 14;
 
 const fail = (type: string, message: string): never => {
   process.stderr.write(`${JSON.stringify({ type, message })}\n`);
@@ -56,9 +49,9 @@ const { values, positionals } = parseArgs({
     "data-dir": { type: "string" },
     listen: { type: "string" },
     announce: { type: "string", multiple: true },
-    capacity: { type: "string", default: DEFAULT_CAPACITY },
+    capacity: { type: "string", default: String(DEFAULT_CAPACITY) },
     "open-quota": { type: "string" },
-    quota: { type: "string", default: DEFAULT_QUOTA },
+    quota: { type: "string", default: String(DEFAULT_QUOTA) },
     json: { type: "boolean" },
     help: { type: "boolean" },
   },
@@ -90,12 +83,9 @@ const runProxy = async (): Promise<void> => {
       listenPort: port,
       announce: values.announce ?? [],
       server: {
+        ...PROXY_LIMITS,
         openQuota: openQuota === undefined ? null : parseSize("open-quota", openQuota),
         capacity: parseSize("capacity", values.capacity),
-        maxTopics: MAX_TOPICS,
-        itemGraceDays: ITEM_GRACE_DAYS,
-        blobGraceDays: BLOB_GRACE_DAYS,
-        rates: DEFAULT_TOPIC_RATES,
       },
     },
   );

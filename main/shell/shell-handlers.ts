@@ -5,6 +5,7 @@ import { contractError } from "../../app/contract/errors.ts";
 import type { ShellHandlers } from "../../app/node.ts";
 import type { Background } from "../../app/contract/types.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
+import type { ServingControl } from "./serving.ts";
 import type { ShellSettings } from "./shell-settings.ts";
 import { setStartAtLogin, startsAtLogin } from "./start-at-login.ts";
 
@@ -22,6 +23,7 @@ interface Shell {
   readonly settings: ShellSettings;
   readonly hasTray: () => boolean;
   readonly takeLink: () => string | null;
+  readonly serving: ServingControl;
   /** Set when the app was started on a data folder of its own. */
   readonly dataDirectory: string | undefined;
 }
@@ -32,6 +34,7 @@ export const createShellHandlers = ({
   settings,
   hasTray,
   takeLink,
+  serving,
   dataDirectory,
 }: Shell): ShellHandlers => ({
   "shell.pickFolder": async () => {
@@ -75,6 +78,20 @@ export const createShellHandlers = ({
       return err(contractError("CannotWrite", `That could not be stored: ${(cause as Error).message}`));
     }
     return ok(background(settings, hasTray()));
+  },
+  "shell.serving": async () => ok(serving.show()),
+  "shell.setServing": async ({ active }) => {
+    try {
+      return ok(await serving.set(active));
+    } catch (cause) {
+      return err(contractError("CannotWrite", `That could not be stored: ${(cause as Error).message}`));
+    }
+  },
+  "shell.servingLink": async () => {
+    const link = await serving.mint();
+    return link === null
+      ? err(contractError("Unsupported", serving.show().problem ?? "The always-on node does not run yet."))
+      : ok(link);
   },
   "shell.takeLink": async () => ok(takeLink()),
   "shell.copyText": async ({ text }) => {

@@ -5,29 +5,46 @@ import type { Background } from "../../app/contract/types.ts";
 export interface ShellSettings {
   readonly whenClosed: () => Background["whenClosed"];
   readonly setWhenClosed: (value: Background["whenClosed"]) => void;
+  /** Whether the app is an always-on node for others. */
+  readonly serves: () => boolean;
+  readonly setServes: (value: boolean) => void;
+}
+
+interface Stored {
+  readonly whenClosed: Background["whenClosed"];
+  readonly serves: boolean;
 }
 
 const CHOICES: readonly Background["whenClosed"][] = ["automatic", "keep", "quit"];
+const DEFAULTS: Stored = { whenClosed: "automatic", serves: false };
 
-const stored = (file: string): Background["whenClosed"] => {
+const read = (file: string): Stored => {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(readFileSync(file, "utf8"));
-    const found = (value as { readonly whenClosed?: unknown } | null)?.whenClosed;
-    return CHOICES.find((choice) => choice === found) ?? "automatic";
+    value = JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    return "automatic";
+    return DEFAULTS;
   }
+  if (typeof value !== "object" || value === null) return DEFAULTS;
+  const { whenClosed, serves } = value as Partial<Record<keyof Stored, unknown>>;
+  return {
+    whenClosed: CHOICES.find((choice) => choice === whenClosed) ?? DEFAULTS.whenClosed,
+    serves: serves === true,
+  };
 };
 
 /** Reads the settings kept in `file`; defaults where it is absent or unreadable. */
 export const createShellSettings = (file: string): ShellSettings => {
-  let whenClosed = stored(file);
+  let current = read(file);
+  const change = (part: Partial<Stored>): void => {
+    current = { ...current, ...part };
+    writeFileSync(`${file}.tmp`, JSON.stringify(current));
+    renameSync(`${file}.tmp`, file);
+  };
   return {
-    whenClosed: () => whenClosed,
-    setWhenClosed: (value) => {
-      whenClosed = value;
-      writeFileSync(`${file}.tmp`, JSON.stringify({ whenClosed }));
-      renameSync(`${file}.tmp`, file);
-    },
+    whenClosed: () => current.whenClosed,
+    setWhenClosed: (whenClosed) => change({ whenClosed }),
+    serves: () => current.serves,
+    setServes: (serves) => change({ serves }),
   };
 };

@@ -65,6 +65,9 @@ test("quitting right after typing does not wait for an engine that has not answe
       "shell.background": unsupported,
       "shell.setBackground": unsupported,
       "shell.takeLink": unsupported,
+      "shell.serving": unsupported,
+      "shell.setServing": unsupported,
+      "shell.servingLink": unsupported,
     },
     requestStop: () => undefined,
   });

@@ -1,4 +1,4 @@
-import { fireEvent, screen, waitFor } from "@testing-library/svelte";
+import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
 import { expect, test } from "vitest";
 import { expectAccessible, openSettings, renderApp } from "./support/render-app.ts";
 import { NOTES, sampleWorld } from "./support/sample-world.ts";
@@ -13,7 +13,8 @@ test("the settings say what closing the window does on this desktop", async () =
   await expectAccessible();
   await fireEvent.click(screen.getByRole("radio", { name: "Keep running" }));
   await screen.findByText(/start p2pcollab again to see it/u);
-  await fireEvent.click(screen.getByRole("radio", { name: "Yes" }));
+  const login = within(screen.getByRole("radiogroup", { name: /^Start when I log in/u }));
+  await fireEvent.click(login.getByRole("radio", { name: "Yes" }));
   await waitFor(() => expect(world.background).toEqual({ whenClosed: "keep", startAtLogin: true, hasTray: false }));
 });
 
@@ -44,4 +45,18 @@ test("a link to a note opens the note, and says when it is not here", async () =
   node.world.openedLink = `p2pc:doc/${"ef".repeat(32)}`;
   node.emit({ type: "linkOpened" });
   await screen.findByText("That note is not here");
+});
+
+test("the computer becomes an always-on node for others, whose link is copied", async () => {
+  const { world } = await renderApp(sampleWorld());
+  await screen.findByRole("option", { name: /Equipment list/u });
+  await openSettings("Background");
+  const choice = within(await screen.findByRole("radiogroup", { name: "Act as an always-on node" }));
+  await fireEvent.click(choice.getByRole("radio", { name: "Yes" }));
+  await screen.findByText("192.168.1.12:4711");
+  await expectAccessible();
+  await fireEvent.click(screen.getByRole("button", { name: "Copy a link" }));
+  await waitFor(() => expect(world.copied).toEqual(["p2pc:x/abc"]));
+  await fireEvent.click(choice.getByRole("radio", { name: "No" }));
+  await waitFor(() => expect(screen.queryByText("192.168.1.12:4711")).toBeNull());
 });

@@ -25,6 +25,7 @@ import type {
   Proxy,
   PendingInvite,
   Protection,
+  Serving,
   SyncStatus,
   SyncSummary,
 } from "../../../app/contract/types.ts";
@@ -60,6 +61,7 @@ export interface World {
   status: SyncStatus;
   settings: Readonly<Record<string, string>>;
   background: Background;
+  serving: Serving;
   /** What the system asked to open. */
   openedLink: string | null;
   backup: BackupStatus;
@@ -142,6 +144,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   status: { listening: ["192.168.1.12:4040"], peers: [], proxies: [], notebooks: [] },
   settings: {},
   background: { whenClosed: "automatic", startAtLogin: false, hasTray: true },
+  serving: { active: false, addresses: [], problem: null },
   openedLink: null,
   backup: { folder: null, every: "never", running: null, last: null, next: null, problem: null },
   pickedFolder: "/home/ada/Notes",
@@ -598,6 +601,12 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.background = { ...world.background, ...change };
       return answer(world.background);
     },
+    "shell.serving": () => answer(world.serving),
+    "shell.setServing": ({ active }) => {
+      world.serving = { active, addresses: active ? ["192.168.1.12:4711"] : [], problem: null };
+      return answer(world.serving);
+    },
+    "shell.servingLink": () => answer("p2pc:x/abc"),
     "shell.takeLink": () => {
       const link = world.openedLink;
       world.openedLink = null;

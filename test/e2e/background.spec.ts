@@ -1,10 +1,12 @@
 import type { ElectronApplication, Page } from "@playwright/test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { ContractTransport } from "../../app/contract/create-api.ts";
 import { connectControl } from "../../main/control/control-client.ts";
 import type { LaunchOptions } from "../support/launch-app.ts";
+import { eventually, type HeadlessNode, startHeadless } from "../support/headless-node.ts";
 import { launchApp, launchHidden, startApp } from "../support/launch-app.ts";
+import { joinNotebook } from "../support/node-pair.ts";
 import { expect, isRoot, test } from "./fixtures.ts";
 
 const invoke = (page: Page, name: string, input?: unknown) =>
@@ -164,4 +166,90 @@ test("started hidden, as at login, it has no window until it is started again", 
   expect(await startApp(options)).toBe(0);
   await (await opened).getByRole("button", { name: "Get started" }).waitFor();
   await application.close();
+});
+
+/** Connecting, joining and pulling, each with its own retries. */
+const CARRIED_MS = 90_000;
+
+test("I26 I27 an app in the tray carries a note to somebody who comes later, and holds no word of it", async ({
+  runtime,
+  display,
+  dataDirectory,
+}) => {
+  const data = path.join(dataDirectory, "data");
+  const options: LaunchOptions = {
+    runtime,
+    display: display.name,
+    sandbox: !isRoot,
+    dataDirectory: data,
+    environment: desktop(dataDirectory, true) ?? {},
+  };
+  const { application, page } = await launchApp(options);
+  const nodes: HeadlessNode[] = [];
+  const linkOf = (answer: unknown): string => {
+    const { ok, value } = answer as { readonly ok: boolean; readonly value: string };
+    expect(ok).toBe(true);
+    return value;
+  };
+  const person = async (name: string): Promise<HeadlessNode> => {
+    const node = await startHeadless(path.join(dataDirectory, name));
+    nodes.push(node);
+    await node.call("identity.create", { name });
+    return node;
+  };
+  try {
+    await expect.poll(() => invoke(page, "shell.background")).toMatchObject({ value: { hasTray: true } });
+    expect(await invoke(page, "shell.setServing", { active: true })).toMatchObject({
+      ok: true,
+      value: { active: true, problem: null },
+    });
+    // Only a window has this door, and there is none later.
+    const links = await Promise.all([invoke(page, "shell.servingLink"), invoke(page, "shell.servingLink")]);
+    const closed = page.waitForEvent("close");
+    await closeWindow(application);
+    await closed;
+    expect(await windowCount(application)).toBe(0);
+
+    const [ada, ben] = [await person("Ada"), await person("Ben")];
+    const notebook = (await ada.call("notebooks.create", { title: "Heronry canary" })).id;
+    await joinNotebook(ada, ben, notebook);
+    for (const node of [ada, ben]) await node.call("proxies.add", { link: linkOf(links.pop()) });
+    await ben.stop();
+    const written = { notebook, title: "Herons", markdown: "forty nests canary" };
+    const document = (await ada.call("documents.create", written)).id;
+    await eventually(
+      async () => {
+        const { safe, undelivered } = await ada.call("sync.summary");
+        return safe.on === 1 && safe.of === 1 && undelivered === 0;
+      },
+      "everything kept by the app in the tray",
+      CARRIED_MS,
+    );
+    await ada.stop();
+
+    const later = await startHeadless(ben.dataDirectory);
+    nodes.push(later);
+    await eventually(
+      async () => {
+        const notes = await later.call("documents.list", { notebook });
+        return notes.some(({ id }) => id === document);
+      },
+      "the note at the other side",
+      CARRIED_MS,
+    );
+    expect((await later.call("documents.read", { document })).text).toContain("forty nests canary");
+
+    const kept = path.join(data, "proxy");
+    const files = readdirSync(kept, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(files.map(({ name }) => name)).toContain("proxy.db");
+    for (const { parentPath, name } of files) {
+      const bytes = readFileSync(path.join(parentPath, name));
+      for (const secret of ["canary", "Heron", "Ada", notebook]) expect(bytes.includes(secret)).toBe(false);
+      expect(bytes.includes(Buffer.from(notebook, "hex"))).toBe(false);
+    }
+  } finally {
+    await Promise.all(nodes.map((node) => node.kill()));
+    await application.close();
+  }
+  expect(existsSync(path.join(data, "proxy", "running"))).toBe(false);
 });

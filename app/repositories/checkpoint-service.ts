@@ -12,7 +12,7 @@ import { ok } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import type { CompactedItem, SessionRange } from "../ports/checkpoint-store.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { BundlePage, Compactor, PackedSession } from "../ports/compactor.ts";
+import type { Compactor, PackedSession } from "../ports/compactor.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
@@ -241,13 +241,17 @@ export const createCheckpointService = (deps: {
   ): Promise<"taken" | "refused" | "failed"> => {
     const have = seqsOf(repository, known.checkpoint.sessions);
     let form: "joined" | "single" = "joined";
+    const ask = (page: number): ReturnType<Compactor["unpack"]> =>
+      compactor.unpack({ bundle: bundle.n, rid: repository.rid, known: have, form, page });
+    let next = ask(0);
     for (let page = 0; ; page++) {
-      const request = { bundle: bundle.n, rid: repository.rid, known: have, page };
-      let got: BundlePage | "refused" | undefined = await compactor.unpack({ ...request, form });
+      let got = await next;
       if (got === undefined || got === "refused") return got ?? "failed";
       if (page === 0 && !isSame(rangesIn(got.sessions), named)) return "refused";
       // Before its records: one that counts again because another vouches for it is read from here.
       if (page === 0 && !noteRanges(bundle, rangesIn(got.sessions))) return "failed";
+      // Unpacked while this one is taken.
+      if (!got.isLast) next = ask(page + 1);
       // Another branch of a session that nobody has noticed: one by one, that is seen.
       const isOther = page === 0 && got.sessions.some((session) => isOtherBranch(repository, session));
       for (;;) {
@@ -260,8 +264,9 @@ export const createCheckpointService = (deps: {
         if (!taken.ok) return "failed";
         if (taken.value === "taken") break;
         form = "single";
-        got = await compactor.unpack({ ...request, form });
+        got = await ask(page);
         if (got === undefined || got === "refused") return got ?? "failed";
+        if (!got.isLast) next = ask(page + 1);
       }
       if (got.isLast) return "taken";
     }

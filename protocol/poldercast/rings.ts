@@ -275,7 +275,7 @@ export const createRings = (options: RingsOptions): Rings => {
       book.bury(lost.descriptor, now);
       ring.remove(peer);
       takeFromBelow(topic, held, effects, now);
-      for (const descriptor of [...held.reserve]) take(topic, { descriptor, age: 1 }, effects, now);
+      for (const descriptor of held.reserve) take(topic, { descriptor, age: 1 }, effects, now);
       if (!wasNearest) continue;
       effects.push({ type: "ringChanged", topic });
       startWalk(topic, held, effects);

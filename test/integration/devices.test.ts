@@ -200,8 +200,11 @@ describe("devices of one identity on real nodes", () => {
       "revoked on the desktop as well",
       60_000,
     );
-    const types = (await desktop.call("activity.list", { notebook })).map(({ type }) => type);
-    expect(types).toContain("keysChanged");
+    await eventually(
+      async () => (await desktop.call("activity.list", { notebook })).some(({ type }) => type === "keysChanged"),
+      "new keys of the notebook on the desktop",
+      60_000,
+    );
   }, 240_000);
 
   test("digits that are not confirmed sign nobody in, and a link is for installs without an identity", async () => {

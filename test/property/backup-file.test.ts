@@ -110,8 +110,8 @@ test("P-BACKUP-1 a cancelled backup leaves nothing; pruning keeps the newest of 
 
 test("I44 nothing of the content stands in a backup in clear", () => {
   const bytes = readFileSync(file);
-  for (const secret of ["canary", "vault's content", "Ada", "SQLite format"])
-    expect(bytes.includes(secret)).toBe(false);
+  // Shorter words appear in millions of random bytes by themselves.
+  for (const secret of ["canary", "vault's content", "SQLite format"]) expect(bytes.includes(secret)).toBe(false);
   expect(bytes.includes(Buffer.from(root.publicKey))).toBe(false);
 });
 

@@ -269,6 +269,7 @@ export const createCore = (ports: CorePorts): Core => {
       statusChanged();
       invites.introduce(repository);
     },
+    searchChanged: () => emit({ type: "searchChanged" }),
   });
 
   const presence = createPresence({

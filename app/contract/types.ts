@@ -654,6 +654,7 @@ export type AppEvent =
   | { readonly type: "devicesChanged" }
   | { readonly type: "notebooksChanged" }
   | { readonly type: "documentsChanged"; readonly notebook: string }
+  | { readonly type: "searchChanged" }
   | { readonly type: "documentMerged"; readonly document: string }
   | { readonly type: "membersChanged"; readonly notebook: string }
   | { readonly type: "peersChanged" }

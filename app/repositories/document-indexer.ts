@@ -80,6 +80,8 @@ export const createDocumentIndexer = (deps: {
   readonly log: Log;
   readonly repositories: Pick<RepositoryService, "byNumber">;
   readonly indexed: (repository: Repository, document: number) => void;
+  /** Full-text search has more notes, or others. */
+  readonly searchChanged: () => void;
   /** What files the document refers to; inside the transaction that writes the lists. */
   readonly refer: (repository: Repository, document: number, attachments: readonly BlobReference[]) => void;
 }): DocumentIndexer => {
@@ -172,6 +174,7 @@ export const createDocumentIndexer = (deps: {
     clock,
     log,
     dirty: (document) => dirty(document),
+    fed: deps.searchChanged,
   });
 
   const handToSearch = (repository: Repository, document: number, facts: NoteFacts, revision: number): void => {

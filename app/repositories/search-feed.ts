@@ -40,8 +40,10 @@ export const createSearchFeed = (deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly dirty: (document: number) => void;
+  /** A search asked from now on may answer otherwise. */
+  readonly fed: () => void;
 }): SearchFeed => {
-  const { search, store, clock, log, dirty } = deps;
+  const { search, store, clock, log, dirty, fed } = deps;
   const waiting = new Map<number, Waiting>();
   let waitingUnits = 0;
   let feeding: Promise<void> | undefined;
@@ -96,6 +98,7 @@ export const createSearchFeed = (deps: {
         await check();
         continue;
       }
+      fed();
       const done = batch.filter(({ isCurrent }) => isCurrent()).map(({ note }) => note.document);
       const written = store.transaction(() => store.documents.markIndexed(done), "soon");
       if (!written.ok) log.warn("index not noted", { fault: written.error.type });

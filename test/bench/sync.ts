@@ -33,8 +33,6 @@ const pullOurs = async (documents: number, changes: number, trace: boolean): Pro
     const wanted = (await left.call("sync.status")).notebooks[0]?.documents
       .map(({ id, heads }) => `${id} ${heads.join()}`)
       .toSorted();
-    // As a notebook of this size has it after half a minute.
-    await left.call("sync.checkpoint", { notebook });
     await joinNotebook(left, right, notebook);
     const start = performance.now();
     await eventually(

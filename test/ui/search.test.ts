@@ -67,6 +67,21 @@ describe("the quick switcher", () => {
     expect(screen.getByLabelText<HTMLTextAreaElement>("Title").value).toBe("Otters");
   });
 
+  test("finds a note that search learns of while it is open", async () => {
+    const world = sampleWorld();
+    const node = await renderApp(world);
+    await type(await openSwitcher(), "otters");
+    await screen.findByText(/No title has “otters”/u);
+    const arrived = {
+      ...(NOTES[0] as (typeof NOTES)[number]),
+      id: `${FIELD_NOTES.id}${"ce".repeat(16)}`,
+      title: "Otters",
+    };
+    world.documents = [...world.documents, arrived];
+    node.emit({ type: "searchChanged" });
+    await waitFor(() => expect(choices()).toEqual(["Otters"]));
+  });
+
   test("says when no title fits and hands the words to the full search", async () => {
     await renderApp(sampleWorld());
     const input = await openSwitcher();

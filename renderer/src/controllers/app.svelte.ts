@@ -156,7 +156,7 @@ export const createApp = (api: Api): App => {
   hub.on("identityChanged", () => void session.reloadIdentity());
   hub.on("devicesChanged", () => void session.reloadPairing());
   hub.on("problem", ({ error }) => toasts.fail(problemOfReport(error)));
-  hub.on("documentsChanged", () => {
+  hub.on("searchChanged", () => {
     if (navigation.place() === "search") search.refresh();
   });
 

@@ -37,6 +37,9 @@ const settings = createShellSettings(inDataFolder("shell.json"));
 let window: BrowserWindow | undefined;
 let hasTray = false;
 const serving = createServing(new URL("./proxy-process.js", import.meta.url), inDataFolder("proxy"), settings);
+let announceLink = (): void => undefined;
+// Before the app is ready: macOS hands over the link that started it while it starts.
+const links = createDeepLinks(() => announceLink());
 const background = createBackgroundPolicy(settings, () => hasTray);
 
 const showWindow = (): void => {
@@ -70,7 +73,7 @@ const run = async (): Promise<void> => {
   await app.whenReady();
   serveAppScheme(path.join(OUT, "renderer"));
   if (!isStartedHidden(process.argv)) showWindow();
-  const links = createDeepLinks(() => events.emit({ type: "linkOpened" }));
+  announceLink = () => events.emit({ type: "linkOpened" });
   const node = loadNode(links.take);
   const events = withShellEvents(createDeferredContract(node.then((loaded) => loaded.contract)));
   const { contract } = events;

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileS
 import path from "node:path";
 import type { ContractTransport } from "../../app/contract/create-api.ts";
 import { connectControl } from "../../main/control/control-client.ts";
+import type { ElectronRuntime } from "../support/electron-runtime.ts";
 import type { LaunchOptions } from "../support/launch-app.ts";
 import { eventually, type HeadlessNode, startHeadless } from "../support/headless-node.ts";
 import { launchApp, launchHidden, startApp } from "../support/launch-app.ts";
@@ -42,18 +43,21 @@ const desktop = (folder: string, hasTray: boolean): LaunchOptions["environment"]
   return { PATH: `${programs}:${process.env["PATH"] ?? ""}`, XDG_CONFIG_HOME: path.join(folder, "config") };
 };
 
+/** The app in a folder of its own, on a desktop that does or does not show tray icons. */
+const optionsOn = (runtime: ElectronRuntime, display: string, folder: string, hasTray: boolean): LaunchOptions => ({
+  runtime,
+  display,
+  sandbox: !isRoot,
+  dataDirectory: path.join(folder, "data"),
+  environment: desktop(folder, hasTray) ?? {},
+});
+
 test("without a tray closing asks; kept running, a link started by the system opens the window and joins nothing", async ({
   runtime,
   display,
   dataDirectory,
 }) => {
-  const options: LaunchOptions = {
-    runtime,
-    display: display.name,
-    sandbox: !isRoot,
-    dataDirectory: path.join(dataDirectory, "data"),
-    environment: desktop(dataDirectory, false) ?? {},
-  };
+  const options = optionsOn(runtime, display.name, dataDirectory, false);
   const { application, page } = await launchApp(options);
   expect(await invoke(page, "identity.create", { name: "Ann", passphrase: "seven quiet herons" })).toMatchObject({
     ok: true,
@@ -98,13 +102,7 @@ test("with a tray closing keeps the node; its menu pauses, opens and quits", asy
   display,
   dataDirectory,
 }) => {
-  const options: LaunchOptions = {
-    runtime,
-    display: display.name,
-    sandbox: !isRoot,
-    dataDirectory: path.join(dataDirectory, "data"),
-    environment: desktop(dataDirectory, true) ?? {},
-  };
+  const options = optionsOn(runtime, display.name, dataDirectory, true);
   const { application, page } = await launchApp(options);
   await application.evaluate(({ Menu }) => {
     const build = Menu.buildFromTemplate.bind(Menu);
@@ -152,13 +150,7 @@ test("started hidden, as at login, it has no window until it is started again", 
   display,
   dataDirectory,
 }) => {
-  const options: LaunchOptions = {
-    runtime,
-    display: display.name,
-    sandbox: !isRoot,
-    dataDirectory: path.join(dataDirectory, "data"),
-    environment: desktop(dataDirectory, false) ?? {},
-  };
+  const options = optionsOn(runtime, display.name, dataDirectory, false);
   const application = await launchHidden({ ...options, args: ["--hidden"] });
   await expect.poll(async () => (await connectControl(options.dataDirectory)).ok, { timeout: 30_000 }).toBe(true);
   expect(await windowCount(application)).toBe(0);
@@ -176,14 +168,8 @@ test("I26 I27 an app in the tray carries a note to somebody who comes later, and
   display,
   dataDirectory,
 }) => {
-  const data = path.join(dataDirectory, "data");
-  const options: LaunchOptions = {
-    runtime,
-    display: display.name,
-    sandbox: !isRoot,
-    dataDirectory: data,
-    environment: desktop(dataDirectory, true) ?? {},
-  };
+  const options = optionsOn(runtime, display.name, dataDirectory, true);
+  const data = options.dataDirectory;
   const { application, page } = await launchApp(options);
   const nodes: HeadlessNode[] = [];
   const linkOf = (answer: unknown): string => {

@@ -4,7 +4,7 @@ import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
 import type { AppEvent, AppInfo, SyncStatus, SyncSummary } from "./contract/types.ts";
-import type { Core, CorePorts, NodeOperation, ShellOperation } from "./core.ts";
+import type { Core, CorePorts, NodeOperation, ShellOperation } from "./core-ports.ts";
 import { createCore } from "./core.ts";
 import { createNewcomerService } from "./devices/newcomer-service.ts";
 import { createIdentityService } from "./identities/identity-service.ts";

@@ -1,17 +1,15 @@
 import type { Clock } from "../ports/clock.ts";
-import type { Link, LinkError, Links } from "../ports/links.ts";
+import type { LinkError, Links } from "../ports/links.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxyRow } from "../ports/proxy-store.ts";
 import type { Store, StoreError, TopicRow } from "../ports/store.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
-import type { CryptoProvider, DhKeyPair } from "../../protocol/crypto/provider.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { proxyCheck } from "../../protocol/entry/item.ts";
 import { exhaustive } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
-import type { Result } from "../../protocol/kernel/result.ts";
-import { err } from "../../protocol/kernel/result.ts";
 import { after, durationMs } from "../../protocol/kernel/time.ts";
 import { createProxyClient } from "../../protocol/proxy/client.ts";
 import type {
@@ -23,11 +21,12 @@ import type {
   ProxyTopicState,
 } from "../../protocol/proxy/client-events.ts";
 import type { ProxyAnswer } from "../../protocol/proxy/messages.ts";
-import { PROXY_APPLICATION, PUSH_STATUS } from "../../protocol/proxy/messages.ts";
-import { decodeProxyMessage, encodeProxyMessage, MAX_TOPICS_PER_MESSAGE } from "../../protocol/proxy/wire.ts";
+import { PUSH_STATUS } from "../../protocol/proxy/messages.ts";
+import { MAX_TOPICS_PER_MESSAGE } from "../../protocol/proxy/wire.ts";
 import type { ItemSet } from "../../protocol/reconcile/item-set.ts";
 import type { ChunkTransfer } from "./chunk-transfer.ts";
 import { createChunkTransfer } from "./chunk-transfer.ts";
+import { createProxyConnection } from "./proxy-connection.ts";
 
 /** What became of a connection to a proxy so far. */
 export interface ProxyProgress {
@@ -106,16 +105,10 @@ export const createProxySession = (
 ): ProxySession => {
   const { store, links, crypto, random, clock, log, repositories } = deps;
   const { n, staticKey, kind } = given;
-  const account: DhKeyPair = crypto.dhKeyPair(given.accountKey);
   let wanted = new Set<string>();
-  let link: Link | undefined;
-  let isDialling = false;
-  let isAbandoned = false;
   let isStopped = false;
   let state: ProxyClientState = "offline";
   let failures = 0;
-  let reason = "";
-  let fault: LinkError["type"] | undefined;
   /** Topics the proxy has no room for. */
   const refused = new Set<string>();
   let isPushRefused = false;
@@ -191,17 +184,29 @@ export const createProxySession = (
       );
   };
 
+  const connection = createProxyConnection(
+    {
+      store,
+      links,
+      account: crypto.dhKeyPair(given.accountKey),
+      opened: () => dispatch({ type: "linkOpened" }),
+      received: (message) => dispatch({ type: "messageReceived", message }),
+      closed: () => dispatch({ type: "linkClosed" }),
+      write,
+    },
+    given,
+  );
+
   const run = (effect: ProxyClientEffect): void => {
     switch (effect.type) {
       case "dial":
-        void dial();
+        connection.dial();
         return;
       case "hangUp":
-        if (link === undefined) isAbandoned = isDialling;
-        else link.close();
+        connection.hangUp();
         return;
       case "send":
-        link?.send(encodeProxyMessage(effect.message), effect.urgent ? "urgent" : "bulk");
+        connection.send(effect.message, effect.urgent ? "urgent" : "bulk");
         return;
       case "stateChanged":
         onState(effect.state, effect.failures);
@@ -241,63 +246,11 @@ export const createProxySession = (
       }
       case "proxyViolated":
         log.info("proxy broke a rule", { rule: effect.rule });
-        reason = `The always-on node broke rule ${effect.rule} of the protocol.`;
+        connection.blame(`The always-on node broke rule ${effect.rule} of the protocol.`);
         return;
       default:
         exhaustive(effect);
     }
-  };
-
-  const open = async (): Promise<Result<Link, LinkError>> => {
-    const row = store.proxies.find(staticKey);
-    let failed: Result<Link, LinkError> = err({ type: "BadAddress", message: "There is no address to try." });
-    for (const address of row?.addresses ?? []) {
-      const dialled = await links.dial(address, {
-        application: PROXY_APPLICATION,
-        staticKey: account,
-        remoteStatic: staticKey,
-      });
-      if (dialled.ok || isAbandoned || isStopped) return dialled;
-      failed = dialled;
-    }
-    return failed;
-  };
-
-  const dial = async (): Promise<void> => {
-    isDialling = true;
-    isAbandoned = false;
-    const opened = await open();
-    isDialling = false;
-    if (!opened.ok) {
-      reason = opened.error.message;
-      fault = opened.error.type;
-      dispatch({ type: "linkClosed" });
-      return;
-    }
-    if (isAbandoned || isStopped) {
-      opened.value.close();
-      dispatch({ type: "linkClosed" });
-      return;
-    }
-    reason = "";
-    fault = undefined;
-    link = opened.value;
-    dispatch({ type: "linkOpened" });
-    opened.value.start({
-      message: (bytes) => {
-        const message = decodeProxyMessage(bytes);
-        if (message.ok) dispatch({ type: "messageReceived", message: message.value });
-        else {
-          reason = "The always-on node sent a message that cannot be read.";
-          link?.close();
-        }
-      },
-      closed: (why) => {
-        link = undefined;
-        if (reason === "") reason = why;
-        dispatch({ type: "linkClosed" });
-      },
-    });
   };
 
   const onState = (next: ProxyClientState, failed: number): void => {
@@ -305,7 +258,7 @@ export const createProxySession = (
     failures = failed;
     if (next === "online") {
       isCodeBad = false;
-      preferAddress();
+      connection.preferAddress();
       touch();
       forgetGone();
       askUsage();
@@ -318,14 +271,6 @@ export const createProxySession = (
     if (next === "noAccount") redeem();
     deps.chunkSourcesChanged();
     deps.changed();
-  };
-
-  /** The address that answered is tried first the next time. */
-  const preferAddress = (): void => {
-    const addresses = store.proxies.find(staticKey)?.addresses ?? [];
-    const answered = addresses.find((address) => address === link?.address);
-    if (answered === undefined || addresses[0] === answered) return;
-    write(() => store.proxies.setAddresses(n, [answered, ...addresses.filter((address) => address !== answered)]));
   };
 
   const touch = (): void => {
@@ -517,8 +462,8 @@ export const createProxySession = (
     progress: () => ({
       state,
       failures,
-      reason,
-      fault,
+      reason: connection.reason(),
+      fault: connection.fault(),
       behind: [...wanted].filter((topic) => !settled.has(topic)).length,
       isUploading: chunks.isUploading(),
       isFull: isPushRefused || refused.size > 0 || chunks.isFull(),
@@ -579,11 +524,12 @@ export const createProxySession = (
         dispatch({ type: "outboxChanged" });
       }),
     wake: () => {
-      link?.probe();
+      connection.probe();
       dispatch({ type: "started" });
     },
     stop: () => {
       isStopped = true;
+      connection.stop();
       ownTimer?.();
       chunkTimer?.();
       usageTimer?.();

@@ -25,6 +25,7 @@ import { createSliceQueue } from "./runtime/slices.ts";
 import { createCopies } from "./sharing/copies.ts";
 import { createInviteService } from "./sharing/invite-service.ts";
 import { createMemberService } from "./sharing/member-service.ts";
+import { createMoveService } from "./sharing/move-service.ts";
 import { createPresence } from "./sharing/presence.ts";
 import { bytesEqual, bytesToHex } from "../protocol/kernel/bytes.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
@@ -335,7 +336,28 @@ export const createCore = (ports: CorePorts): Core => {
   });
 
   const found = (title: string): ReturnType<typeof foundRepository> =>
-    foundRepository({ crypto, random, clock, repositories, documents }, profile, title);
+    foundRepository({ store, crypto, random, clock, repositories, documents }, profile, title);
+
+  const notebooksChanged = (): void => {
+    emit({ type: "notebooksChanged" });
+    devices.notebooksChanged();
+  };
+  const moves = createMoveService({
+    store,
+    engine,
+    crypto,
+    random: random.fork("moves"),
+    clock,
+    log,
+    repositories,
+    documents,
+    indexer,
+    attachments,
+    profile,
+    authorOf,
+    notebooksChanged,
+    documentsChanged,
+  });
 
   const view = createNotebookView({ store, profile, repositories, peers, copies });
 
@@ -355,10 +377,7 @@ export const createCore = (ports: CorePorts): Core => {
     view,
     withNotebook,
     found,
-    created: () => {
-      emit({ type: "notebooksChanged" });
-      devices.notebooksChanged();
-    },
+    created: notebooksChanged,
     emit,
     prepareBundles: () => ports.compactor.prepare(),
   });
@@ -370,6 +389,7 @@ export const createCore = (ports: CorePorts): Core => {
     attachments,
     history,
     merges,
+    moves,
     presence,
     peers,
     withNotebook,
@@ -410,6 +430,7 @@ export const createCore = (ports: CorePorts): Core => {
   peers.open();
   proxies.open();
   attachments.open();
+  moves.open();
 
   return {
     handlers,
@@ -437,6 +458,7 @@ export const createCore = (ports: CorePorts): Core => {
       checkpoints.stop();
       attachments.stop();
       const devicesEnd = devices.stop();
+      const movesEnd = moves.stop();
       const indexing = indexer.stop();
       // First: whoever closes the laptop counts on the always-on nodes having everything.
       await atMost({ clock, log }, "proxies", proxies.stop());
@@ -446,6 +468,7 @@ export const createCore = (ports: CorePorts): Core => {
       await atMost({ clock, log }, "engine", engine.stop());
       await atMost({ clock, log }, "indexer", indexing);
       await atMost({ clock, log }, "devices", devicesEnd);
+      await atMost({ clock, log }, "moves", movesEnd);
       await atMost({ clock, log }, "search", ports.search.stop());
       await atMost({ clock, log }, "history", ports.history.stop());
       await atMost({ clock, log }, "opener", ports.opener.stop());

@@ -51,6 +51,10 @@ export interface AttachmentService {
   readonly save: (document: string, blob: string, path: string) => Answer<SavedAttachment>;
   /** Copies a file of the repository, as a document refers to it, into `writer`, and checks the whole. */
   readonly copy: (repository: Repository, reference: BlobReference, writer: FileWriter) => Answer<number>;
+  /** Takes a file of one repository into another, sealed anew under its keys; answers what a document there stores. */
+  readonly carry: (from: Repository, reference: BlobReference, to: Repository) => Answer<BlobReference>;
+  /** Makes sure that a file is here as a whole, fetching what is missing. */
+  readonly complete: (repository: Repository, reference: BlobReference) => Answer<null>;
   readonly read: (notebook: string, blob: string) => Answer<OpenFile>;
   /** Bytes [start, end) of a file; fewer at its end. */
   readonly readPiece: (document: string, blob: string, start: number, end: number) => Answer<AttachmentPiece>;
@@ -303,6 +307,58 @@ export const createAttachmentService = (deps: {
     return finished.ok ? ok(opened.value.size) : err(fileFailure(finished.error));
   };
 
+  const rowOf = (repository: Repository, reference: BlobReference): Result<BlobRow, ContractError> => {
+    const learned = learn(repository, [reference]);
+    if (!learned.ok) return err(storeFailure(learned.error));
+    const row = store.blobs.find(repository.n, reference.root);
+    return row === undefined ? err(contractError("AttachmentNotFound")) : ok(row);
+  };
+
+  const complete: AttachmentService["complete"] = async (repository, reference) => {
+    const row = rowOf(repository, reference);
+    if (!row.ok || row.value.state === BLOB_STATE.present) return row.ok ? ok(null) : row;
+    const opened = await openAttachment({ store, blobs, crypto, fetcher }, row.value);
+    if (!opened.ok) return opened;
+    for await (const piece of opened.value.read(0, opened.value.size)) if (!piece.ok) return piece;
+    return ok(null);
+  };
+
+  const carry: AttachmentService["carry"] = async (from, reference, to) => {
+    const row = rowOf(from, reference);
+    if (!row.ok) return row;
+    const opened = await openAttachment({ store, blobs, crypto, fetcher }, row.value);
+    if (!opened.ok) return opened;
+    const hash = crypto.hasher("SHA256");
+    let failure: ContractError | undefined;
+    const attached = await attachAs(
+      to,
+      {
+        name: reference.name,
+        bytes: opened.value.size,
+        read: async (offset, length) => {
+          const pieces: Uint8Array[] = [];
+          for await (const piece of opened.value.read(offset, offset + length)) {
+            if (piece.ok) pieces.push(piece.value);
+            else failure = piece.error;
+          }
+          if (failure !== undefined) return err({ type: "Unreadable", reason: failure.message });
+          const bytes = concatBytes(...pieces);
+          hash.update(bytes);
+          return ok(bytes);
+        },
+        close: async () => undefined,
+      },
+      { name: reference.name, mime: reference.mime },
+      undefined,
+    );
+    if (!attached.ok) return failure === undefined ? attached : err(failure);
+    const stated = store.blobs.byNumber(row.value.n)?.sha256;
+    if (stated === undefined || stated === null || bytesToHex(stated) !== bytesToHex(hash.digest()))
+      return err(contractError("AttachmentDamaged"));
+    const { root, key, size, mime, name } = attached.value;
+    return ok({ root, key, size, mime, name });
+  };
+
   return {
     open: () => {
       const dropped = store.transaction(() => {
@@ -337,11 +393,11 @@ export const createAttachmentService = (deps: {
       return copied;
     },
     copy: async (repository, reference, writer) => {
-      const learned = learn(repository, [reference]);
-      if (!learned.ok) return err(storeFailure(learned.error));
-      const row = store.blobs.find(repository.n, reference.root);
-      return row === undefined ? err(contractError("AttachmentNotFound")) : copyRow(row, writer);
+      const row = rowOf(repository, reference);
+      return row.ok ? copyRow(row.value, writer) : row;
     },
+    carry,
+    complete,
     read: async (notebook, blob) => {
       const repository = repositories.byId(notebook);
       const root = hexToBytes(blob);

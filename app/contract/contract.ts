@@ -48,6 +48,7 @@ const title = text(0, MAX_NAME);
 const passphrase = text(1, 1_000);
 
 const notebookInput = object({ notebook: notebookId });
+const moveInput = object({ document: documentId, notebook: notebookId, folder: optional(text(0, MAX_PATH)) });
 const documentInput = object({ document: documentId });
 const inviteInput = object({ id: hexOf(16) });
 
@@ -275,6 +276,12 @@ export const contract = {
   "documents.edit": command<Input<typeof documentsEdit>, T.Heads>(documentsEdit),
   "documents.delete": command<Input<typeof documentInput>, T.Heads>(documentInput),
   "documents.restore": command<Input<typeof documentInput>, T.Heads>(documentInput),
+  /** Gives a note a repository of its own, which others can be invited into. */
+  "documents.share": command<Input<typeof documentInput>, T.MovedNote>(documentInput),
+  "documents.moveTo": command<Input<typeof moveInput>, T.MovedNote>(moveInput),
+  /** Takes a moved note back to where it was; `document` is the original. */
+  "documents.moveBack": command<Input<typeof documentInput>, T.MovedNote>(documentInput),
+  "documents.moved": query<Input<typeof documentInput>, T.MovedNote | null>(documentInput),
   "documents.open": stream<Input<typeof documentInput>, T.OpenDocumentEvent>(documentInput),
   "documents.apply": command<Input<typeof documentsApply>, T.Heads>(documentsApply),
   "documents.recall": query<Input<typeof documentsRecall>, T.Recalled>(documentsRecall),

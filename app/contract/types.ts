@@ -85,6 +85,11 @@ export type Membership = "active" | "joining" | "removed" | "left";
 
 export interface Notebook {
   readonly id: string;
+  /** `note`: one note that is shared by itself. */
+  readonly kind: "notebook" | "note";
+  /** The note of a shared note; null while it has not arrived, when it moved elsewhere or is in the trash, and for a notebook. */
+  readonly note: string | null;
+  /** Of a shared note: that note's. */
   readonly title: string;
   /** The own role; the last one held where `membership` is not active. */
   readonly role: Role;
@@ -199,6 +204,17 @@ export interface DocumentSummary {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly deleted: boolean;
+}
+
+/** Where a note went on after it was moved out of its notebook. */
+export interface MovedNote {
+  readonly document: string;
+  readonly notebook: string;
+  /** Whether this device has it there. */
+  readonly here: boolean;
+  /** Who moved it. */
+  readonly by: string;
+  readonly self: boolean;
 }
 
 /** Part of a list of notes. */

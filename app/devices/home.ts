@@ -165,9 +165,11 @@ export const createHome = (deps: {
   return {
     open: () => {
       if (repositories.home() === undefined && record.isFounder()) {
-        const founded = foundGenesis(deps, profile, TITLE, (rid) => {
-          const noted = repositories.setHome(rid);
-          if (!noted.ok) log.error("home not noted", { fault: noted.error.type });
+        const founded = foundGenesis(deps, profile, TITLE, {
+          before: (rid) => {
+            const noted = repositories.setHome(rid);
+            if (!noted.ok) log.error("home not noted", { fault: noted.error.type });
+          },
         });
         if (!founded.ok) log.error("home not founded", { fault: founded.error.type });
       }

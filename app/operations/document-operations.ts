@@ -11,6 +11,7 @@ import type { SearchIndex } from "../ports/search-index.ts";
 import type { Store } from "../ports/store.ts";
 import { documentPage, folderCounts } from "../repositories/document-lists.ts";
 import type { DocumentService } from "../repositories/document-service.ts";
+import type { MoveService } from "../sharing/move-service.ts";
 import type { PresenceBook } from "../sharing/presence.ts";
 import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
@@ -25,12 +26,14 @@ export const createDocumentOperations = (deps: {
   readonly attachments: AttachmentService;
   readonly history: HistoryService;
   readonly merges: MergeNotices;
+  readonly moves: MoveService;
   readonly presence: PresenceBook;
   readonly peers: PeerService;
   readonly withNotebook: WithNotebook;
   readonly emit: (event: AppEvent) => void;
 }) => {
-  const { store, clock, search, documents, attachments, history, merges, presence, peers, withNotebook, emit } = deps;
+  const { store, clock, search, documents, attachments, history, merges, moves, presence, peers, withNotebook, emit } =
+    deps;
   return {
     "documents.create": ({ notebook, title, markdown, folder }) =>
       withNotebook(notebook, (repository) => {
@@ -64,7 +67,16 @@ export const createDocumentOperations = (deps: {
       return documents.edit(document, edits);
     },
     "documents.delete": ({ document }) => documents.edit(document, [{ type: "setDeleted", at: clock.unix() }]),
-    "documents.restore": ({ document }) => documents.edit(document, [{ type: "setDeleted", at: null }]),
+    "documents.restore": ({ document }) =>
+      documents.edit(document, [
+        { type: "setMoved", to: null },
+        { type: "setDeleted", at: null },
+      ]),
+    "documents.share": ({ document }) => moves.share(document),
+    "documents.moveTo": ({ document, notebook, folder }) =>
+      withNotebook(notebook, (repository) => moves.moveTo(document, repository, folder ?? "")),
+    "documents.moveBack": ({ document }) => moves.moveBack(document),
+    "documents.moved": async ({ document }) => ok(moves.whereIs(document)),
     "documents.open": ({ document }, send) => {
       const close = documents.open(document, send);
       const found = documents.find(document);

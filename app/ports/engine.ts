@@ -24,6 +24,8 @@ export interface NoteFacts {
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
   readonly deleted: boolean;
+  /** Id of the document it went on as in another repository, and the actor that said so. */
+  readonly moved: { readonly to: string; readonly actor: string } | null;
   /** `notebook` only: names of states of its notes. */
   readonly versions: readonly StoredVersion[];
   /** `notebook` only: names members gave themselves, by identity id. */
@@ -52,6 +54,8 @@ export type NoteEdit =
   | { readonly type: "setTags"; readonly tags: readonly string[] }
   /** null takes the note out of the trash. */
   | { readonly type: "setDeleted"; readonly at: number | null }
+  /** Where the note goes on; null when it goes on here. */
+  | { readonly type: "setMoved"; readonly to: string | null }
   /** A key and value of `app/history/named-versions.ts`; null takes the name away. */
   | { readonly type: "setVersion"; readonly key: string; readonly value: string | null }
   | { readonly type: "setName"; readonly identity: string; readonly name: string };

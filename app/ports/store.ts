@@ -40,6 +40,7 @@ export interface StoreError {
 export interface MetaStore {
   readonly get: (key: string) => Uint8Array | undefined;
   readonly set: (key: string, value: Uint8Array) => void;
+  readonly remove: (key: string) => void;
   /** Everything whose key starts with `prefix`. */
   readonly list: (prefix: string) => readonly { readonly key: string; readonly value: Uint8Array }[];
   readonly settings: () => Readonly<Record<string, string>>;

@@ -9,6 +9,7 @@ import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { Membership, Role } from "../contract/types.ts";
 import type { SignedRow } from "../ports/store.ts";
+import type { RepositoryKind } from "./repository.ts";
 
 export type AddedOp =
   /** Taken, perhaps waiting for its parents; to be stored. */
@@ -26,6 +27,7 @@ export interface AccessMember {
 export interface Access {
   readonly add: (op: SignedRow) => AddedOp;
   readonly state: () => AclState;
+  readonly kind: () => RepositoryKind;
   /** Every op taken, those that still wait for their parents included, in order of arrival. */
   readonly ops: () => readonly VerifiedAclOp[];
   /** What a new record names as its view of the ACL, at most 16 ops. */
@@ -55,6 +57,8 @@ const ROLE_NAMES: Readonly<Record<number, Role>> = {
   [ROLES.owner]: "owner",
 };
 const MAX_HEADS = 16;
+/** First value of a genesis policy: the repository holds one note that is shared by itself. */
+export const SINGLE_NOTE = 1;
 /** Ops on which no right to write depends. */
 const WITHOUT_RIGHTS: ReadonlySet<string> = new Set(["epoch", "reseal", "policy", "invite"]);
 
@@ -111,6 +115,10 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
       return { type: "added", id: op.value.id, gen: op.value.gen };
     },
     state,
+    kind: () => {
+      const genesis = taken.find(({ gen }) => gen === 0)?.body;
+      return genesis?.type === "genesis" && genesis.policy[0] === SINGLE_NOTE ? "note" : "notebook";
+    },
     ops: () => taken,
     heads: () => state().heads.slice(-MAX_HEADS),
     knows: (ids) => ids.every((id) => log.has(id)),

@@ -10,6 +10,7 @@ import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { err } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import { storeVersions } from "../history/named-versions.ts";
+import { storeMoved } from "../sharing/moved-notes.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
 import { createSearchFeed } from "./search-feed.ts";
@@ -161,6 +162,7 @@ export const createDocumentIndexer = (deps: {
     const { type, title, folder, tags, excerpt, createdAt, updatedAt, deleted } = facts;
     store.documents.setFacts(document, { type, title, folder, tags, excerpt, createdAt, updatedAt, deleted });
     deps.refer(repository, document, facts.attachments);
+    storeMoved(store, document, facts.moved);
     if (type === "notebook") {
       if (title !== "") store.repositories.setTitle(repository.n, title);
       store.meta.set(memberNamesKey(repository), encodeUtf8(JSON.stringify(facts.names)));

@@ -2,6 +2,7 @@ import type { ContractError } from "../contract/errors.ts";
 import type { Profile } from "../identities/profile.ts";
 import { storeFailure } from "../identities/identity-service.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
 import { repositoryOf, signAclOp } from "../../protocol/acl/acl-op.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { deviceRecipient } from "../../protocol/epoch/epoch-body.ts";
@@ -13,7 +14,8 @@ import { err, ok } from "../../protocol/kernel/result.ts";
 import type { DocumentService } from "./document-service.ts";
 import { documentId } from "./document-service.ts";
 import { foundEpoch } from "./epochs.ts";
-import type { Repository } from "./repository.ts";
+import type { Repository, RepositoryKind } from "./repository.ts";
+import { SINGLE_NOTE } from "./access.ts";
 import { NOTEBOOK_DOCUMENT } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
 
@@ -26,12 +28,21 @@ interface GenesisDependencies {
   readonly repositories: RepositoryService;
 }
 
-/** Founds a repository without a document, owned by the profile, for all of its devices; `before` is told its rid. */
+export interface FoundingDependencies extends GenesisDependencies {
+  readonly store: Pick<Store, "repositories" | "documents">;
+  readonly documents: Pick<DocumentService, "create" | "edit">;
+}
+
+/** Founds a repository without a document, owned by the profile, for all of its devices. */
 export const foundGenesis = (
   { crypto, random, clock, repositories }: GenesisDependencies,
   profile: Profile,
   title: string,
-  before: (rid: Uint8Array) => void = () => undefined,
+  options: {
+    readonly kind?: RepositoryKind;
+    /** Is told the repository's id before it is kept. */
+    readonly before?: (rid: Uint8Array) => void;
+  } = {},
 ): Result<Repository, ContractError> => {
   const devices = [...evaluateIdentity(profile.idRoot, profile.ops).devices.values()].filter(({ revoked }) => !revoked);
   const recipients = devices.map(({ devSig, devEnc }) => deviceRecipient(devSig, devEnc, true));
@@ -42,10 +53,16 @@ export const foundGenesis = (
     idRoot: profile.idRoot,
     gen: 0,
     ts: Math.floor(clock.unix() / 1000),
-    body: { type: "genesis", nonce: random.bytes(16), policy: [], identityOps: profile.ops, epoch: epoch.body },
+    body: {
+      type: "genesis",
+      nonce: random.bytes(16),
+      policy: options.kind === "note" ? [SINGLE_NOTE] : [],
+      identityOps: profile.ops,
+      epoch: epoch.body,
+    },
   });
   const rid = repositoryOf(crypto, genesis);
-  before(rid);
+  options.before?.(rid);
   const adopted = repositories.adopt({
     rid,
     title,
@@ -59,20 +76,34 @@ export const foundGenesis = (
   return written.ok ? adopted : err(storeFailure(written.error));
 };
 
-/** Founds a notebook: a repository and the document with its title. */
-export const foundRepository = async (
-  deps: GenesisDependencies & { readonly documents: DocumentService },
+/** Writes the document that describes a repository of this identity, or what a crash left out of it. */
+export const describeRepository = async (
+  { documents, repositories, store }: FoundingDependencies,
   profile: Profile,
+  repository: Repository,
   title: string,
 ): Promise<Result<Repository, ContractError>> => {
-  const { documents } = deps;
-  const founded = foundGenesis(deps, profile, title);
-  if (!founded.ok) return founded;
-  const repository = founded.value;
-  const created = await documents.create(repository, { type: "notebook", title }, NOTEBOOK_DOCUMENT);
-  if (!created.ok) return created;
+  if (store.repositories.counts(repository.n).entries === 0) {
+    const published = repositories.publishOps(repository);
+    if (!published.ok) return err(storeFailure(published.error));
+  }
+  if (store.documents.byId(repository.n, NOTEBOOK_DOCUMENT) === undefined) {
+    const created = await documents.create(repository, { type: "notebook", title }, NOTEBOOK_DOCUMENT);
+    if (!created.ok) return created;
+  }
   const named = await documents.edit(documentId(repository, NOTEBOOK_DOCUMENT), [
     { type: "setName", identity: bytesToHex(profile.idRoot), name: profile.name },
   ]);
   return named.ok ? ok(repository) : named;
+};
+
+/** Founds a repository with the document that has its title. */
+export const foundRepository = async (
+  deps: FoundingDependencies,
+  profile: Profile,
+  title: string,
+  options: Parameters<typeof foundGenesis>[3] = {},
+): Promise<Result<Repository, ContractError>> => {
+  const founded = foundGenesis(deps, profile, title, options);
+  return founded.ok ? describeRepository(deps, profile, founded.value, title) : founded;
 };

@@ -79,6 +79,15 @@ export const readRichText = (replica: Replica): { readonly title: string; readon
   spans: spansOf(replica),
 });
 
+const DOCUMENT_ID = /^[0-9a-f]{64}$/;
+
+const movedOf = (replica: Replica): NoteFacts["moved"] => {
+  const to = replica.get(ROOT, NOTE_KEYS.movedTo);
+  if (typeof to !== "string" || !DOCUMENT_ID.test(to)) return null;
+  const winner = replica.conflicts(ROOT, NOTE_KEYS.movedTo).at(-1)?.id ?? "@";
+  return { to, actor: winner.slice(winner.indexOf("@") + 1) };
+};
+
 const factsOf = (replica: Replica, spans: readonly NoteSpan[]): NoteFacts => {
   const type = replica.get(ROOT, NOTE_KEYS.type);
   const folder = replica.get(ROOT, NOTE_KEYS.folder);
@@ -92,6 +101,7 @@ const factsOf = (replica: Replica, spans: readonly NoteSpan[]): NoteFacts => {
     createdAt: timeOf(replica.get(ROOT, NOTE_KEYS.createdAt)),
     updatedAt: timeOf(replica.get(ROOT, NOTE_KEYS.updatedAt)),
     deleted: replica.get(ROOT, NOTE_KEYS.deletedAt) !== undefined,
+    moved: movedOf(replica),
     versions: type === NOTEBOOK_TYPE ? readVersions(replica) : [],
     names: stringsOf(replica.get(ROOT, NOTE_KEYS.names)),
     attachments: attachmentsOfSpans(spans),
@@ -382,6 +392,14 @@ const applyEdit = (writer: Writer, replica: Replica, edit: NoteEdit): Result<nul
       else {
         writer.step(0, (transaction) => {
           transaction.remove(ROOT, NOTE_KEYS.deletedAt);
+        });
+      }
+      break;
+    case "setMoved":
+      if (edit.to !== null) setKey(writer, NOTE_KEYS.movedTo, edit.to);
+      else if (replica.get(ROOT, NOTE_KEYS.movedTo) !== undefined) {
+        writer.step(0, (transaction) => {
+          transaction.remove(ROOT, NOTE_KEYS.movedTo);
         });
       }
       break;

@@ -25,6 +25,8 @@ export const NOTE_KEYS = {
   updatedAt: "updatedAt",
   /** Timestamp; absent while the note lives. */
   deletedAt: "deletedAt",
+  /** Id of the document this note went on as in another repository; the note here is in the trash for it. */
+  movedTo: "movedTo",
   /** Map in a notebook's document: name a member gave itself, by identity id. */
   names: "names",
 } as const;

@@ -24,6 +24,9 @@ export interface EpochKeys {
   readonly missing: readonly Uint8Array[];
 }
 
+/** What its founder made it for: a notebook of notes, or one note that is shared by itself. */
+export type RepositoryKind = "notebook" | "note";
+
 /** A replicated repository ("notebook" in the window) as the running node holds it. */
 export interface Repository {
   /** Row number in the store. */

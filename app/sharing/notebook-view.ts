@@ -1,8 +1,9 @@
 import type { Member, Notebook } from "../contract/types.ts";
 import type { Profile } from "../identities/profile.ts";
 import type { PeerService } from "../peers/peer-service.ts";
-import type { Store } from "../ports/store.ts";
+import type { DocumentRow, Store } from "../ports/store.ts";
 import { memberNames } from "../repositories/document-indexer.ts";
+import { documentId } from "../repositories/document-service.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
@@ -13,6 +14,10 @@ export interface NotebookView {
   readonly notebook: (repository: Repository) => Notebook;
   readonly members: (repository: Repository) => readonly Member[];
 }
+
+/** The one note of a repository that was founded for it. */
+const singleNote = (store: Store, { n }: Repository): DocumentRow | undefined =>
+  store.documents.page(n, { folder: "", deleted: false, order: "created" }, 0, 1)[0];
 
 export const createNotebookView = (deps: {
   readonly store: Store;
@@ -27,9 +32,13 @@ export const createNotebookView = (deps: {
       const row = store.repositories.all().find(({ n }) => n === repository.n);
       const members = repository.access.members();
       const own = members.find(({ idRoot }) => bytesEqual(idRoot, profile.idRoot));
+      const kind = repository.access.kind();
+      const note = kind === "note" ? singleNote(store, repository) : undefined;
       return {
         id: repository.id,
-        title: row?.title ?? "",
+        kind,
+        note: note === undefined ? null : documentId(repository, note.did),
+        title: (note?.title ?? "") === "" ? (row?.title ?? "") : (note?.title ?? ""),
         role: own?.role ?? (repository.epoch.topicKey === null ? "reader" : "writer"),
         membership: repositories.membership(repository),
         documentCount: store.repositories.counts(repository.n).documents,

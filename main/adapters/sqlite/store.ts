@@ -212,6 +212,9 @@ export const createStore = (
       set: (key, value) => {
         write("INSERT INTO meta(key, value) VALUES(?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value);
       },
+      remove: (key) => {
+        write("DELETE FROM meta WHERE key = ?", key);
+      },
       list: (prefix) => many("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", prefix.length, prefix),
       settings: () =>
         Object.fromEntries(

@@ -21,6 +21,8 @@ const DAY = 86_400_000;
 
 const notebook = (seed: number, title: string, more: Partial<Notebook> = {}): Notebook => ({
   id: hex(seed, 16),
+  kind: "notebook",
+  note: null,
   title,
   role: "owner",
   membership: "active",

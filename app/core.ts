@@ -6,6 +6,7 @@ import { createAuthors } from "./history/authors.ts";
 import { createHistoryService } from "./history/history-service.ts";
 import { createMergeNotices } from "./history/merge-notices.ts";
 import { storeFailure } from "./identities/identity-service.ts";
+import { checkNetwork } from "./peers/network-check.ts";
 import { createPeerService } from "./peers/peer-service.ts";
 import type { StoreError, TopicRow } from "./ports/store.ts";
 import { createProxyService } from "./proxies/proxy-service.ts";
@@ -402,6 +403,19 @@ export const createCore = (ports: CorePorts): Core => {
     ...documentOperations,
     "peers.list": async () => ok(peers.list()),
     "peers.connect": ({ address }) => peers.connect(address),
+    "network.check": async () =>
+      ok(
+        await checkNetwork({
+          clock,
+          discovery: ports.discovery,
+          facts: () => ({
+            isPaused: ports.isPaused(),
+            listening: peers.listening(),
+            peers: peers.list(),
+            proxies: proxies.list(),
+          }),
+        }),
+      ),
     "proxies.add": (input) => proxies.add(input),
     "proxies.list": async () => ok(proxies.list()),
     "proxies.remove": ({ proxy }) => proxies.remove(proxy),

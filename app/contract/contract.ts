@@ -304,6 +304,7 @@ export const contract = {
   "invites.decline": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),
   "peers.list": query<undefined, readonly T.Peer[]>(nothing),
   "peers.connect": command<Input<typeof peersConnect>, T.Peer>(peersConnect),
+  "network.check": query<undefined, T.NetworkCheck>(nothing),
   "proxies.add": command<Input<typeof proxiesAdd>, T.Proxy>(proxiesAdd),
   "proxies.list": query<undefined, readonly T.Proxy[]>(nothing),
   "proxies.remove": command<Input<typeof proxyRef>, null>(proxyRef),

@@ -403,6 +403,12 @@ export interface JoinStarted {
   readonly label: string;
 }
 
+/**
+ * How far things have come with another device, each stage holding the one before: its address is known; the encrypted
+ * connection is up; it has proven to be in a notebook of ours; entries flow; nothing is missing on either side.
+ */
+export type PeerStage = "discovered" | "handshaken" | "authorised" | "syncing" | "current";
+
 export interface Peer {
   readonly id: string;
   /** Name of the member behind the connection; null for a stranger. */
@@ -414,6 +420,24 @@ export interface Peer {
   readonly notebooks: readonly string[];
   /** Why the connection is not up, as a sentence; "" when it is. */
   readonly reason: string;
+  readonly stage: PeerStage;
+  /** What a person can do about it, as a sentence; "" when there is nothing to do. */
+  readonly remedy: string;
+}
+
+/** What the node finds when it looks at its own network. */
+export interface NetworkCheck {
+  readonly findings: readonly NetworkFinding[];
+  /** The same and the state of every connection as text to pass on: no names, addresses, titles or keys are in it. */
+  readonly report: string;
+}
+
+export interface NetworkFinding {
+  readonly outcome: "good" | "doubtful" | "bad";
+  readonly title: string;
+  readonly detail: string;
+  /** What a person can do about it; "" when there is nothing to do. */
+  readonly remedy: string;
 }
 
 /** An always-on node that keeps and forwards what this identity's devices store, without being able to read it. */

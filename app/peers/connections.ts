@@ -4,7 +4,7 @@ import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { randomUnit } from "../../protocol/kernel/random.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Link, LinkError, Links } from "../ports/links.ts";
+import type { Link, LinkError, LinkFault, Links } from "../ports/links.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
 
@@ -16,6 +16,8 @@ export interface Candidate {
   readonly found: Found;
   state: "idle" | "dialing" | "connected" | "waiting" | "stranger";
   reason: string;
+  /** What stood in the way of the last attempt. */
+  fault: LinkFault | undefined;
 }
 
 interface Tracked extends Candidate {
@@ -68,7 +70,15 @@ export const createConnections = (deps: {
   const track = (address: string, found: Found): Tracked => {
     const known = tracked.get(address);
     if (known !== undefined) return known;
-    const fresh: Tracked = { address, found, state: "idle", reason: "", failures: 0, retry: undefined };
+    const fresh: Tracked = {
+      address,
+      found,
+      state: "idle",
+      reason: "",
+      fault: undefined,
+      failures: 0,
+      retry: undefined,
+    };
     tracked.set(address, fresh);
     return fresh;
   };
@@ -87,6 +97,7 @@ export const createConnections = (deps: {
       candidate.failures++;
       candidate.state = "waiting";
       candidate.reason = dialled.error.message;
+      candidate.fault = dialled.error.fault;
       log.debug("dial failed", { address: candidate.address, reason: dialled.error.type });
       if (candidate.found === "mdns" && candidate.failures >= FORGET_AFTER) tracked.delete(candidate.address);
       else retryLater(candidate);
@@ -96,6 +107,7 @@ export const createConnections = (deps: {
     candidate.failures = 0;
     candidate.state = "connected";
     candidate.reason = "";
+    candidate.fault = undefined;
     deps.connected(dialled.value, candidate.found);
     return ok(dialled.value);
   };

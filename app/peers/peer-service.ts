@@ -27,6 +27,7 @@ import { createPeerSession } from "../../protocol/peer/peer-session.ts";
 import { decodePeerMessage, encodePeerMessage } from "../../protocol/peer/wire.ts";
 import type { Found } from "./connections.ts";
 import { createConnections } from "./connections.ts";
+import { candidateStage, connectionStage } from "./peer-stage.ts";
 
 /** A member seen through a connection, in one repository. */
 export interface PresentMember {
@@ -82,6 +83,8 @@ interface Connection {
   readonly windows: Map<string, LiveWindow>;
   /** Topics of which the peer holds everything that is here. */
   readonly held: Set<string>;
+  /** Topics of which nothing is missing on either side any more. */
+  readonly synced: Set<string>;
   timer: (() => void) | undefined;
   ended: boolean;
 }
@@ -189,12 +192,14 @@ export const createPeerService = (deps: {
         if (topic !== undefined) connection.shared.set(bytesToHex(effect.topic), topic);
         connection.windows.set(bytesToHex(effect.topic), createLiveWindow(connection.challenge));
         connection.held.delete(bytesToHex(effect.topic));
+        connection.synced.delete(bytesToHex(effect.topic));
         if (connection.found !== "incoming") rememberAddress(connection);
         deps.chunks.sourcesChanged();
         deps.changed();
         return;
       }
       case "topicSynced": {
+        connection.synced.add(bytesToHex(effect.topic));
         const topic = repositories.topicByPk(effect.topic);
         const oids = topic === undefined ? [] : store.entries.undelivered(topic.n, MAX_ASKED);
         if (oids.length > 0) dispatch(connection, { type: "askDelivered", topic: effect.topic, oids });
@@ -362,6 +367,7 @@ export const createPeerService = (deps: {
       challenge: link.handshakeHash.slice(0, CHALLENGE_BYTES),
       windows: new Map(),
       held: new Set(),
+      synced: new Set(),
       timer: undefined,
       ended: false,
     };
@@ -416,6 +422,8 @@ export const createPeerService = (deps: {
     found: connection.found,
     notebooks: notebooksOf(connection),
     reason: "",
+    stage: connectionStage(connection.shared.size, connection.devices.size, connection.synced.size),
+    remedy: "",
   });
 
   return {
@@ -433,14 +441,15 @@ export const createPeerService = (deps: {
       const others = dialer
         .candidates()
         .filter(({ address, state }) => state !== "connected" && !reached.has(address))
-        .map(({ address, found, state, reason }): Peer => ({
-          id: address,
+        .map((candidate): Peer => ({
+          id: candidate.address,
           name: null,
-          address,
-          state: state === "dialing" ? "connecting" : "waiting",
-          found,
+          address: candidate.address,
+          state: candidate.state === "dialing" ? "connecting" : "waiting",
+          found: candidate.found,
           notebooks: [],
-          reason,
+          reason: candidate.reason,
+          ...candidateStage(candidate),
         }));
       return [...up, ...others];
     },

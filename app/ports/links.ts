@@ -22,8 +22,12 @@ export interface Link {
   readonly close: () => void;
 }
 
+/** What stood in the way of a link, as far as the system tells. */
+export type LinkFault = "hostNotFound" | "refused" | "unreachable" | "timedOut" | "notAllowed" | "handshake" | "paused";
+
 export interface LinkError {
   readonly type: "BadAddress" | "PeerUnreachable" | "HandshakeFailed" | "PortInUse";
+  readonly fault?: LinkFault;
   readonly message: string;
 }
 

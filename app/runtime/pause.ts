@@ -40,7 +40,7 @@ export const createPause = (links: Links, createDiscovery: (() => Discovery) | u
       },
     };
   };
-  const held: LinkError = { type: "PeerUnreachable", message: "Syncing is paused." };
+  const held: LinkError = { type: "PeerUnreachable", message: "Syncing is paused.", fault: "paused" };
 
   const createHeldDiscovery = (create: () => Discovery): Discovery => {
     let search: Search | undefined;
@@ -66,6 +66,7 @@ export const createPause = (links: Links, createDiscovery: (() => Discovery) | u
         run();
       },
       refresh: () => running?.refresh(),
+      report: () => running?.report() ?? { lans: [], ignored: [], neighbours: 0, nodes: 0 },
       stop: () => {
         holds.delete(hold);
         search = undefined;

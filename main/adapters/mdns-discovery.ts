@@ -35,6 +35,9 @@ export const lanAddresses = (interfaces: ReturnType<typeof networkInterfaces>): 
   return [...out.values()];
 };
 
+/** Hosts counted; a conference hall has fewer. */
+const MAX_HEARD = 512;
+
 const formatAddress = (host: string, port: number): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
@@ -48,11 +51,20 @@ export const createMdnsDiscovery = (deps: {
   const responders = new Map<string, { readonly bonjour: Bonjour; readonly refresh: () => void }>();
   const timers: NodeJS.Timeout[] = [];
   let stopped = false;
+  const faults = new Map<string, string>();
+  /** Source addresses of multicast packets; whether they announced this app. */
+  const heard = new Map<string, boolean>();
+  const hear = (address: string, isNode: boolean): void => {
+    if (heard.size < MAX_HEARD || heard.has(address)) heard.set(address, isNode || heard.get(address) === true);
+  };
 
   const listen = (lan: LanAddress, port: number, found: (address: string) => void): void => {
     const scoped = lan.family === "IPv6";
-    const warn = (cause: unknown) =>
-      deps.warn(`mdns on ${lan.interfaceName}: ${cause instanceof Error ? cause.message : "failed"}`);
+    const warn = (cause: unknown) => {
+      const message = cause instanceof Error ? cause.message : "failed";
+      faults.set(lan.key, message);
+      deps.warn(`mdns on ${lan.interfaceName}: ${message}`);
+    };
     // A socket bound to the interface's own address would not receive multicast on Linux: bind to any, join on one.
     const options = scoped
       ? { type: "udp6", ip: MDNS_GROUP_IPV6, interface: `::%${lan.interfaceName}`, bind: "::" }
@@ -60,7 +72,8 @@ export const createMdnsDiscovery = (deps: {
     const bonjour = new Bonjour(options, warn);
     (bonjour as unknown as { server: { mdns: NodeJS.EventEmitter } }).server.mdns
       .on("error", warn)
-      .on("warning", () => undefined);
+      .on("warning", () => undefined)
+      .on("packet", (_packet: unknown, from: { readonly address: string }) => hear(from.address, false));
     const service = bonjour.publish({
       name: instance,
       type: SERVICE_TYPE,
@@ -79,6 +92,7 @@ export const createMdnsDiscovery = (deps: {
       readonly referer?: { readonly address: string };
     }) => {
       if (other.name === instance || other.referer === undefined) return;
+      hear(other.referer.address, true);
       found(formatAddress(other.referer.address, other.port));
     };
     browser.on("up", report);
@@ -99,6 +113,7 @@ export const createMdnsDiscovery = (deps: {
         for (const [key, { bonjour }] of responders)
           if (!current.some((lan) => lan.key === key)) {
             responders.delete(key);
+            faults.delete(key);
             bonjour.destroy();
           }
         for (const lan of current) if (!responders.has(lan.key)) listen(lan, port, found);
@@ -114,6 +129,27 @@ export const createMdnsDiscovery = (deps: {
     },
     refresh: () => {
       for (const { refresh } of responders.values()) refresh();
+    },
+    report: () => {
+      const interfaces = networkInterfaces();
+      const lans = lanAddresses(interfaces);
+      const own = new Set(
+        Object.entries(interfaces).flatMap(([name, list]) =>
+          (list ?? []).flatMap(({ address }) => [address, `${address}%${name}`]),
+        ),
+      );
+      const others = [...heard].filter(([address]) => !own.has(address));
+      return {
+        lans: lans.map(({ key, interfaceName, family, address }) => ({
+          interfaceName,
+          family,
+          fault: faults.get(key) ?? "",
+          isHeard: heard.has(address) || heard.has(`${address}%${interfaceName}`),
+        })),
+        ignored: Object.keys(interfaces).filter((name) => name !== "lo" && FOREIGN_INTERFACE.test(name)),
+        neighbours: others.length,
+        nodes: others.filter(([, isNode]) => isNode).length,
+      };
     },
     stop: async () => {
       if (stopped) return;

@@ -1,6 +1,6 @@
 import { networkInterfaces } from "node:os";
 import type { Clock } from "../../app/ports/clock.ts";
-import type { DialAs, Link, LinkError, Links } from "../../app/ports/links.ts";
+import type { DialAs, Link, LinkError, LinkFault, Links } from "../../app/ports/links.ts";
 import type { Log } from "../../app/ports/log.ts";
 import type { Connection, Listener, Transport, TransportError } from "../../app/ports/transport.ts";
 import type { LinkClosedReason, LinkRole } from "../../app/runtime/link.ts";
@@ -35,6 +35,14 @@ const sentence = (reason: LinkClosedReason): string => {
   }
 };
 
+const faults: Partial<Record<TransportError["type"], LinkFault>> = {
+  PermissionDenied: "notAllowed",
+  HostNotFound: "hostNotFound",
+  Refused: "refused",
+  Unreachable: "unreachable",
+  TimedOut: "timedOut",
+};
+
 const linkError = (error: TransportError): LinkError => {
   switch (error.type) {
     case "PortInUse":
@@ -43,7 +51,7 @@ const linkError = (error: TransportError): LinkError => {
     case "AddressNotAvailable":
       return { type: "BadAddress", message: error.message };
     default:
-      return { type: "PeerUnreachable", message: error.message };
+      return { type: "PeerUnreachable", message: error.message, fault: faults[error.type] ?? "unreachable" };
   }
 };
 
@@ -111,7 +119,7 @@ export const createNoiseLinks = (deps: {
           open.delete(noise);
           ended = sentence(reason);
           if (reason.type === "NoiseFailed") log.info("handshake or record failed", { reason: reason.error.type });
-          resolve(err({ type: "HandshakeFailed", message: ended }));
+          resolve(err({ type: "HandshakeFailed", message: ended, fault: "handshake" }));
           handlers?.closed(ended);
         },
       });

@@ -100,6 +100,14 @@ test(
           "Bob's edit",
           40_000,
         );
+        const { findings, report } = await ann.call("network.check");
+        const good = findings.filter(({ outcome }) => outcome === "good").map(({ title }) => title);
+        expect(good).toEqual(
+          expect.arrayContaining(["This computer accepts connections", "Others are in sight", "Connected"]),
+        );
+        expect(good.some((title) => title.startsWith("Announcements pass on "))).toBe(true);
+        expect((await ann.call("peers.list")).map(({ stage }) => stage)).toContain("current");
+        for (const secret of [ANN, BOB, NOTEBOOK, TITLE, WORD]) expect(report).not.toContain(secret);
 
         network.host("bob").unplug();
         await ann.call("documents.edit", { document: note.id, appendMarkdown: "Ann alone." });

@@ -16,11 +16,24 @@ describe("the network panel", () => {
     await renderApp(sampleWorld());
     await openNetwork();
     await screen.findByText("Dai Evans", { selector: "strong" });
-    screen.getByText("Nobody answers at that address. Next try in 4 minutes.");
+    screen.getByText("Nobody answers at that address. Next try in 4 minutes. Check Wi-Fi or the cable.");
+    screen.getByRole("list", { name: "Stage: Syncing, 4 of 5" });
+    screen.getByRole("list", { name: "Stage: Found, 1 of 5" });
     screen.getByText("Unknown device");
     screen.getByText("192.168.1.20:4040 · found on this network · Field notes, House rebuilding");
     screen.getByText("[fe80::5c1f:2aff:fe3b:91d0]:4040");
     await expectAccessible();
+  });
+
+  test("the check says what is wrong and what to do, and gives text to pass on", async () => {
+    await renderApp(sampleWorld());
+    await openNetwork();
+    await fireEvent.click(await screen.findByRole("button", { name: "Check the network" }));
+    await screen.findByText("Announcements do not pass on wlan0");
+    screen.getByText("Allow UDP port 5353.");
+    await expectAccessible();
+    await fireEvent.click(screen.getByRole("button", { name: "Copy diagnostics" }));
+    await screen.findByText(/Diagnostics/u);
   });
 
   test("an address is refused or added", async () => {

@@ -53,6 +53,7 @@ const world = () => {
   const createDiscovery = (): Discovery => ({
     start: (port) => discovery.push(`start ${port}`),
     refresh: () => discovery.push("refresh"),
+    report: () => ({ lans: [], ignored: [], neighbours: 0, nodes: 0 }),
     stop: async () => {
       discovery.push("stop");
     },

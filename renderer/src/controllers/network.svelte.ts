@@ -1,5 +1,5 @@
 import type { Api } from "../../../app/contract/create-api.ts";
-import type { SyncStatus, SyncSummary } from "../../../app/contract/types.ts";
+import type { NetworkCheck, SyncStatus, SyncSummary } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -16,6 +16,8 @@ export interface Network {
   readonly watch: () => () => void;
   /** Holds everything that would be sent or received, or goes on. */
   readonly pause: (paused: boolean) => Promise<Problem | null>;
+  /** Takes some two seconds: the network is asked and given time to answer. */
+  readonly check: () => Promise<NetworkCheck | Problem>;
   readonly connect: (address: string) => Promise<Problem | null>;
   /** Uses an always-on node: by its link, or by its address and the code for it ("" for none). */
   readonly addProxy: (linkOrAddress: string, code: string) => Promise<Problem | null>;
@@ -72,6 +74,10 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
     pause: async (paused) => {
       const answer = await api.call("sync.pause", { paused });
       return answer.ok ? null : problemOf(answer.error);
+    },
+    check: async () => {
+      const checked = await api.call("network.check");
+      return checked.ok ? checked.value : problemOf(checked.error);
     },
     connect: async (address) => {
       const connected = await api.call("peers.connect", { address: address.trim() });

@@ -573,11 +573,26 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
         found: "manual",
         notebooks: [],
         reason: "",
+        stage: "discovered",
+        remedy: "",
       };
       world.status = { ...world.status, peers: [...world.status.peers, peer] };
       emit({ type: "peersChanged" });
       return answer(peer);
     },
+    "network.check": () =>
+      answer({
+        findings: [
+          { outcome: "good", title: "This computer accepts connections", detail: "At 2 addresses.", remedy: "" },
+          {
+            outcome: "bad",
+            title: "Announcements do not pass on wlan0",
+            detail: "What this computer sends to the group does not come back.",
+            remedy: "Allow UDP port 5353.",
+          },
+        ],
+        report: "[good] This computer accepts connections: At 2 addresses.",
+      }),
     "proxies.list": () => answer(world.status.proxies),
     "proxies.add": ({ link, address }) => {
       if (link !== undefined && !link.startsWith("p2pc:x/")) return refuse("BadProxyLink");

@@ -239,6 +239,8 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
           found: "mdns",
           notebooks: [FIELD_NOTES.id, HOUSE.id],
           reason: "",
+          stage: "current",
+          remedy: "",
         },
         {
           id: hex(42, 32),
@@ -248,6 +250,8 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
           found: "incoming",
           notebooks: [FIELD_NOTES.id],
           reason: "",
+          stage: "syncing",
+          remedy: "",
         },
         {
           id: hex(43, 32),
@@ -257,6 +261,8 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
           found: "remembered",
           notebooks: [FIELD_NOTES.id],
           reason: "Nobody answers at that address. Next try in 4 minutes.",
+          stage: "discovered",
+          remedy: "Check Wi-Fi or the cable.",
         },
         {
           id: hex(44, 32),
@@ -266,6 +272,8 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
           found: "mdns",
           notebooks: [],
           reason: "",
+          stage: "handshaken",
+          remedy: "",
         },
       ],
       proxies: [],

@@ -1,6 +1,7 @@
 import { decodeShape, encodeCbor, type Shape } from "../codec/cbor.ts";
 import { array, bytes, bytesUpTo, literal, mapped, tuple } from "../codec/shape.ts";
-import type { CryptoProvider } from "../crypto/provider.ts";
+import { hk } from "../crypto/kdf.ts";
+import type { CryptoProvider, DhKeyPair, SigningKey } from "../crypto/provider.ts";
 import { bytesEqual } from "../kernel/bytes.ts";
 import { decodeError, ok, type Result } from "../kernel/result.ts";
 import {
@@ -20,6 +21,21 @@ export interface ContactCard {
   /** Opaque to this layer; the proxy protocol defines their form. */
   readonly proxyHints: readonly Uint8Array[];
 }
+
+/** Keys of an identity's inbox; every device of it derives them from one secret of 32 bytes. */
+export interface InboxKeys {
+  /** Its public key names the inbox; it proves to a proxy who may empty it. */
+  readonly topicKey: SigningKey;
+  /** What is put in is sealed to it. */
+  readonly encryption: DhKeyPair;
+}
+
+export const deriveInboxKeys = (crypto: CryptoProvider, secret: Uint8Array): InboxKeys => ({
+  topicKey: crypto.signingKey(hk(crypto, secret, NO_SALT, "inbox-topic", 32)),
+  encryption: crypto.dhKeyPair(hk(crypto, secret, NO_SALT, "inbox-enc", 32)),
+});
+
+const NO_SALT = new Uint8Array(0);
 
 export const encodeContactCard = (card: ContactCard): Uint8Array =>
   encodeCbor([1, card.idRoot, card.identityOps.map(identityOpWire), card.inboxTopicPk, card.inboxEnc, card.proxyHints]);

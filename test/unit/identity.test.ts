@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { decodeCbor, encodeCbor, type CborValue } from "../../protocol/codec/cbor.ts";
 import { createPhrase, parsePhrase, phraseSeed } from "../../protocol/crypto/phrase.ts";
 import { type ContactCard, encodeContactCard, readContactCard } from "../../protocol/identity/contact-card.ts";
+import { formatContactLink, parseContactLink } from "../../protocol/identity/contact-link.ts";
 import { evaluateIdentity, type IdentityState } from "../../protocol/identity/identity-log.ts";
 import {
   type IdentityOpBody,
@@ -212,6 +213,14 @@ describe("contact card and comparison digits", () => {
     expect(readContactCard(native, encodeContactCard({ ...card, idRoot: key(1).publicKey }))).toMatchObject({
       ok: false,
     });
+  });
+
+  it("IDC-2 a contact link survives; a changed, cut or foreign one is refused", () => {
+    const link = formatContactLink({ card, name: "Ada Lovelace" });
+    expect(must(parseContactLink(native, `\n ${link} `))).toEqual({ card, name: "Ada Lovelace" });
+    const forged = formatContactLink({ card: { ...card, idRoot: key(1).publicKey }, name: "Ada Lovelace" });
+    for (const wrong of ["", "p2pc:c/", link.slice(0, -4), link.replace("p2pc:c/", "p2pc:j/"), forged])
+      expect(parseContactLink(native, wrong).ok, wrong.slice(0, 12)).toBe(false);
   });
 
   it("IDV-1 both sides see the same 30 digits, others see different ones", () => {

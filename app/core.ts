@@ -1,5 +1,7 @@
 import type { AttachmentService } from "./attachments/attachment-service.ts";
 import { createAttachmentService } from "./attachments/attachment-service.ts";
+import type { ContactService } from "./contacts/contact-service.ts";
+import { createContactService } from "./contacts/contact-service.ts";
 import type { DeviceService } from "./devices/device-service.ts";
 import { createDeviceService } from "./devices/device-service.ts";
 import { createAuthors } from "./history/authors.ts";
@@ -82,6 +84,7 @@ export const createCore = (ports: CorePorts): Core => {
           emit({ type: "membersChanged", notebook: repository.id });
           emit({ type: "notebooksChanged" });
           invites.introduce(repository);
+          contacts.met(repository);
           checkpoints.accessChanged(repository);
         }
         statusChanged();
@@ -139,6 +142,7 @@ export const createCore = (ports: CorePorts): Core => {
       emit({ type: "membersChanged", notebook: repository.id });
       statusChanged();
       invites.introduce(repository);
+      contacts.met(repository);
     },
     searchChanged: () => emit({ type: "searchChanged" }),
   });
@@ -246,6 +250,21 @@ export const createCore = (ports: CorePorts): Core => {
     fault,
   });
 
+  const contacts: ContactService = createContactService({
+    store,
+    crypto,
+    random: random.fork("contacts"),
+    clock,
+    log,
+    repositories,
+    peers,
+    proxies,
+    profile,
+    seenAt: copies.seenAt,
+    refreshHome: () => devices.notebooksChanged(),
+    changed: () => emit({ type: "contactsChanged" }),
+  });
+
   const invites = createInviteService({
     store,
     crypto,
@@ -257,6 +276,7 @@ export const createCore = (ports: CorePorts): Core => {
     proxies,
     documents,
     profile,
+    contacts,
     changed: () => emit({ type: "invitesChanged" }),
     notebooksChanged: () => emit({ type: "notebooksChanged" }),
   });
@@ -294,6 +314,8 @@ export const createCore = (ports: CorePorts): Core => {
     profile,
     record: ports.record,
     deviceName: ports.deviceName,
+    news: contacts.news,
+    take: contacts.take,
     identityChanged: () => emit({ type: "identityChanged" }),
     notebooksChanged: () => {
       emit({ type: "notebooksChanged" });
@@ -360,7 +382,7 @@ export const createCore = (ports: CorePorts): Core => {
     documentsChanged,
   });
 
-  const view = createNotebookView({ store, profile, repositories, peers, copies });
+  const view = createNotebookView({ store, profile, repositories, peers, copies, contacts });
 
   const report = createSyncReport({ store, repositories, peers, proxies, isPaused: ports.isPaused });
 
@@ -399,6 +421,7 @@ export const createCore = (ports: CorePorts): Core => {
 
   const handlers: Core["handlers"] = {
     ...devices.handlers,
+    ...contacts.handlers,
     ...notebookOperations,
     ...documentOperations,
     "peers.list": async () => ok(peers.list()),
@@ -438,6 +461,7 @@ export const createCore = (ports: CorePorts): Core => {
   };
 
   repositories.open(profile, ports.isRolledBack);
+  contacts.open();
   checkpoints.open();
   invites.open();
   devices.open();

@@ -84,6 +84,7 @@ type ProfileOperation = Exclude<keyof Handlers, ShellOperation | NodeOperation>;
 const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "notebooks.list": [],
   "invites.pending": [],
+  "contacts.list": [],
   "devices.list": [],
   "devices.pairings": [],
   "peers.list": [],

@@ -62,6 +62,14 @@ const identityRestore = object({ phrase, passphrase: optional(passphrase) });
 const devicesAdd = object({ link: text(1, MAX_LINK), phrase: optional(phrase) });
 const deviceRename = object({ device: hexOf(32), name });
 const deviceRevoke = object({ device: hexOf(32), phrase: optional(phrase) });
+const contactInput = object({ contact: hexOf(32) });
+/** A card lists the steps of its identity's device log: 256 of some 300 bytes, in base64url. */
+const MAX_CONTACT_LINK = 131_072;
+const contactsAdd = object({ link: text(1, MAX_CONTACT_LINK), name: optional(text(0, MAX_NAME)) });
+const contactRename = object({ contact: hexOf(32), name: text(0, MAX_NAME) });
+/** Six groups of five digits, with or without the spaces between them. */
+const contactVerify = object({ contact: hexOf(32), digits: text(30, 60) });
+const contactBlock = object({ contact: hexOf(32), blocked: boolean });
 const vaultUnlock = object({ passphrase: optional(passphrase) });
 const confirmPhrase = object({
   words: array(object({ index: integer(0, 23), word: text(1, 20) }), 24),
@@ -257,6 +265,15 @@ export const contract = {
   "devices.decline": command<Input<typeof inviteInput>, T.DevicePairing>(inviteInput),
   "devices.rename": command<Input<typeof deviceRename>, readonly T.Device[]>(deviceRename),
   "devices.revoke": command<Input<typeof deviceRevoke>, readonly T.Device[]>(deviceRevoke),
+  "contacts.list": query<undefined, readonly T.Contact[]>(nothing),
+  "contacts.card": query<undefined, T.ContactCard>(nothing),
+  "contacts.add": command<Input<typeof contactsAdd>, T.Contact>(contactsAdd),
+  "contacts.rename": command<Input<typeof contactRename>, T.Contact>(contactRename),
+  /** Marks a person as verified when the digits read to each other are the same. */
+  "contacts.verify": command<Input<typeof contactVerify>, T.Contact>(contactVerify),
+  "contacts.unverify": command<Input<typeof contactInput>, T.Contact>(contactInput),
+  "contacts.block": command<Input<typeof contactBlock>, T.Contact>(contactBlock),
+  "contacts.remove": command<Input<typeof contactInput>, null>(contactInput),
   "notebooks.create": command<Input<typeof notebookCreate>, T.Notebook>(notebookCreate),
   "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),
   "notebooks.rename": command<Input<typeof notebookRename>, T.Notebook>(notebookRename),

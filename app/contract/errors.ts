@@ -20,6 +20,11 @@ export const ERROR_MESSAGES = {
   VersionNotFound: "This device does not have that version of the note.",
   NotAllowed: "Your role in this notebook does not allow that.",
   MemberNotFound: "There is no such member in this notebook.",
+  BadContactLink: "That is not a contact card, or not all of it. Copy it again.",
+  ContactNotFound: "There is no such person among your contacts.",
+  OwnContact: "That is your own contact card.",
+  DigitsDiffer:
+    "Those digits are not the same as here. Check them once more; if they stay different, somebody stands between you.",
   KeysMissing:
     "This device has not received the newest keys of this notebook yet. Connect to another member and try again.",
   OutOfRange: "That position lies outside the text.",

@@ -99,9 +99,51 @@ export interface Notebook {
   readonly updatedAt: number;
 }
 
+/**
+ * What this identity knows of a person. `verified`: the 30 digits were compared. `namesake`: goes by the name of somebody who is
+ * known under another key. `blocked`: their requests are declined unseen.
+ */
+export type Standing = "verified" | "known" | "new" | "namesake" | "blocked";
+
+/** A person this identity shares a notebook with, or whose contact card it took. */
+export interface Contact {
+  /** Fingerprint of their root key, 64 hex digits. */
+  readonly id: string;
+  /** Name given to them here, else the one they go by. */
+  readonly name: string;
+  /** Name they go by, "" while none was seen. */
+  readonly called: string;
+  readonly standing: Standing;
+  /** Whose name they go by although their key is another one; null for nobody's. */
+  readonly namesake: { readonly id: string; readonly name: string; readonly verified: boolean } | null;
+  /** Unix milliseconds; null while the digits were never compared. */
+  readonly verifiedAt: number | null;
+  /** 30 digits in six groups, the same on both sides. */
+  readonly digits: string;
+  readonly firstSeen: number;
+  /** Notebooks that both belong to. */
+  readonly notebooks: readonly { readonly id: string; readonly title: string; readonly role: Role }[];
+  readonly devices: readonly {
+    readonly id: string;
+    readonly online: boolean;
+    /** When it was last connected to this device, Unix milliseconds; null while it never was. */
+    readonly seenAt: number | null;
+  }[];
+  /** Whether a contact card of theirs is here. */
+  readonly hasCard: boolean;
+}
+
+/** The own contact card, to be handed to others. */
+export interface ContactCard {
+  readonly link: string;
+  readonly name: string;
+}
+
 export interface Member {
   readonly id: string;
   readonly name: string;
+  /** Null for oneself. */
+  readonly standing: Standing | null;
   readonly role: Role;
   readonly self: boolean;
   readonly online: boolean;
@@ -392,6 +434,8 @@ export interface PendingInvite {
   readonly label: string;
   /** The other person's name as they gave it; null before they answered. */
   readonly name: string | null;
+  /** Who that is by their key, and what is known of them; null before they answered. */
+  readonly person: { readonly id: string; readonly standing: Standing } | null;
   readonly state: "connecting" | "requested" | "approved" | "joined" | "declined" | "expired" | "failed";
   /** Six digits that both people compare; null until both sides have exchanged their nonces. */
   readonly checkString: string | null;
@@ -692,6 +736,7 @@ export interface RestoredProfile {
 export type AppEvent =
   | { readonly type: "identityChanged" }
   | { readonly type: "devicesChanged" }
+  | { readonly type: "contactsChanged" }
   | { readonly type: "notebooksChanged" }
   | { readonly type: "documentsChanged"; readonly notebook: string }
   | { readonly type: "searchChanged" }

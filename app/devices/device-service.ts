@@ -66,6 +66,9 @@ export const createDeviceService = (ports: {
   readonly profile: Profile;
   readonly record: OwnRecord;
   readonly deviceName: string;
+  /** What else own devices keep together in the home repository. */
+  readonly news: (known: Readonly<Record<string, string>>) => ReadonlyMap<string, string>;
+  readonly take: (entries: Readonly<Record<string, string>>) => void;
   readonly identityChanged: () => void;
   readonly notebooksChanged: () => void;
   readonly changed: () => void;

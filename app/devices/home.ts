@@ -27,7 +27,8 @@ import { adoptGrant, grantOf } from "./repository-grant.ts";
 
 /**
  * The home repository: its members are the own devices, its one document names them and lists the notebooks with what another own
- * device needs to follow them. In the document's map of names, `notebook/<rid>` holds a grant and `device/<key>` a name.
+ * device needs to follow them. In the document's map of names, `notebook/<rid>` holds a grant, `device/<key>` a name, `contact/<id>`
+ * what is kept of a person and `inbox` the secret of the own inbox.
  */
 export interface Home {
   /** Founds the repository where the identity began and it is missing. */
@@ -66,6 +67,9 @@ export const createHome = (deps: {
   /** Whether the repository knows every device and every revocation this device knows. */
   readonly isPublished: (repository: Repository) => boolean;
   readonly notebooksChanged: () => void;
+  /** What else own devices keep together: what the list of entries lacks, and what it says. */
+  readonly news: (known: Readonly<Record<string, string>>) => ReadonlyMap<string, string>;
+  readonly take: (entries: Readonly<Record<string, string>>) => void;
   readonly changed: () => void;
 }): Home => {
   const { store, random, clock, log, repositories, documents, profile, record } = deps;
@@ -131,7 +135,7 @@ export const createHome = (deps: {
   /** What the list lacks: notebooks of this device, newer keys of known ones, and this device's name. */
   const news = (home: Repository): ReadonlyMap<string, string> => {
     const known = entries(home);
-    const changes = new Map<string, string>();
+    const changes = new Map(deps.news(known));
     for (const repository of repositories.all()) {
       if (repositories.membership(repository) !== "active") continue;
       const grant = grantOf(store, repository);
@@ -200,6 +204,7 @@ export const createHome = (deps: {
       if (home === undefined) return;
       const stored = memberNames(store, home);
       for (const key of written.keys()) if (stored[key] !== undefined) written.delete(key);
+      deps.take(stored);
       let adoptedAny = false;
       for (const [key, value] of Object.entries(stored)) {
         if (!key.startsWith(NOTEBOOK) || repositories.byId(key.slice(NOTEBOOK.length)) !== undefined) continue;

@@ -1,3 +1,4 @@
+import type { ContactService } from "../contacts/contact-service.ts";
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
 import type { Invite, InviteCreated, JoinStarted, PendingInvite } from "../contract/types.ts";
@@ -117,10 +118,11 @@ export const createInviteService = (deps: {
   readonly proxies: Pick<ProxyService, "hints" | "meet" | "joined">;
   readonly documents: DocumentService;
   readonly profile: Profile;
+  readonly contacts: Pick<ContactService, "standing">;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InviteService => {
-  const { store, crypto, random, clock, log, repositories, peers, proxies, documents, profile } = deps;
+  const { store, crypto, random, clock, log, repositories, peers, proxies, documents, profile, contacts } = deps;
   const outgoing = new Map<number, Outgoing>();
   const incoming = new Map<number, Incoming>();
   const introducing = new Set<string>();
@@ -264,6 +266,11 @@ export const createInviteService = (deps: {
         break;
       case "asked":
         invite.requests.set(effect.request.id, effect.request);
+        if (
+          personOf(effect.request.joiner).standing === "blocked" &&
+          !invite.record.decisions.some(([id]) => id === effect.request.id)
+        )
+          void decide(effect.request.id, "decline");
         deps.changed();
         break;
       case "admit": {
@@ -402,12 +409,18 @@ export const createInviteService = (deps: {
       applyJoiner(attempt, effect);
   };
 
+  const personOf = ({ idRoot, name }: Party): NonNullable<PendingInvite["person"]> => ({
+    id: bytesToHex(idRoot),
+    standing: contacts.standing(idRoot, name),
+  });
+
   const describeOutgoing = (attempt: Outgoing): PendingInvite => ({
     id: idOf(attempt.topic),
     direction: "outgoing",
     notebook: attempt.notebook,
     label: attempt.record.label,
     name: attempt.inviter?.name ?? null,
+    person: attempt.inviter === undefined ? null : personOf(attempt.inviter),
     state: attempt.state === "connecting" && attempt.record.expiresAt < clock.unix() ? "expired" : attempt.state,
     checkString: attempt.check ?? null,
     message: attempt.message,
@@ -422,6 +435,7 @@ export const createInviteService = (deps: {
       notebook: invite.repository.id,
       label: title,
       name: request.joiner.name,
+      person: personOf(request.joiner),
       state: state === "welcomed" ? "joined" : state === "declined" || state === "approved" ? state : "requested",
       checkString: request.check,
       message: request.message,

@@ -1,3 +1,4 @@
+import type { ContactService } from "../contacts/contact-service.ts";
 import type { Member, Notebook } from "../contract/types.ts";
 import type { Profile } from "../identities/profile.ts";
 import type { PeerService } from "../peers/peer-service.ts";
@@ -25,8 +26,9 @@ export const createNotebookView = (deps: {
   readonly repositories: RepositoryService;
   readonly peers: Pick<PeerService, "present">;
   readonly copies: Copies;
+  readonly contacts: Pick<ContactService, "nameOf" | "standing">;
 }): NotebookView => {
-  const { store, profile, repositories, peers, copies } = deps;
+  const { store, profile, repositories, peers, copies, contacts } = deps;
   return {
     notebook: (repository: Repository): Notebook => {
       const row = store.repositories.all().find(({ n }) => n === repository.n);
@@ -55,7 +57,8 @@ export const createNotebookView = (deps: {
         const own = bytesEqual(profile.idRoot, idRoot);
         return {
           id,
-          name: own ? profile.name : (names[id] ?? `Member ${id.slice(0, 8)}`),
+          name: own ? profile.name : (contacts.nameOf(idRoot) ?? names[id] ?? `Member ${id.slice(0, 8)}`),
+          standing: own ? null : contacts.standing(idRoot, names[id] ?? ""),
           role,
           self: own,
           online: own || online.some((member) => bytesEqual(member.idRoot, idRoot)),

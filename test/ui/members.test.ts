@@ -195,6 +195,7 @@ describe("invite links", () => {
     await screen.findByRole("option", { name: /Equipment list/u });
     node.world.invites = [61, 62].map((seed) => ({
       id: hex(seed, 16),
+      person: null,
       direction: "incoming",
       notebook: FIELD_NOTES.id,
       label: FIELD_NOTES.title,

@@ -12,6 +12,7 @@ const request: PendingInvite = {
   notebook: FIELD_NOTES.id,
   label: FIELD_NOTES.title,
   name: "Emil Novak",
+  person: { id: hex(64, 32), standing: "new" },
   state: "requested",
   checkString: "482913",
   message: "",

@@ -2,6 +2,8 @@ import { createContext } from "svelte";
 import type { Api } from "../../../app/contract/create-api.ts";
 import { problemOf, problemOfReport } from "../errors.ts";
 import { accessNews } from "./access-news.ts";
+import type { Contacts } from "./contacts.svelte.ts";
+import { createContacts } from "./contacts.svelte.ts";
 import type { Documents } from "./documents.svelte.ts";
 import { createDocuments } from "./documents.svelte.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -41,6 +43,7 @@ export interface App {
   /** The full search view's. */
   readonly search: Search;
   readonly sharing: Sharing;
+  readonly contacts: Contacts;
   readonly network: Network;
   readonly portability: Portability;
   readonly start: () => Promise<void>;
@@ -53,6 +56,7 @@ export interface App {
 export const SEARCH_LIMIT = 100;
 
 const DEVICE_LINK = "p2pc:d/";
+const CONTACT_LINK = "p2pc:c/";
 const DOCUMENT_LINK = "p2pc:doc/";
 /** A document's id begins with its notebook's. */
 const NOTEBOOK_DIGITS = 32;
@@ -111,6 +115,7 @@ export const createApp = (api: Api): App => {
       notebooks.select(notebook);
     },
   });
+  const contacts = createContacts(api, hub);
   const network = createNetwork(api, hub);
   const portability = createPortability({
     api,
@@ -137,6 +142,10 @@ export const createApp = (api: Api): App => {
     const link = taken.value;
     if (link.startsWith(DEVICE_LINK)) {
       navigation.open({ type: "settings", deviceLink: link });
+      return;
+    }
+    if (link.startsWith(CONTACT_LINK)) {
+      navigation.open({ type: "addContact", link });
       return;
     }
     if (!link.startsWith(DOCUMENT_LINK)) {
@@ -172,6 +181,7 @@ export const createApp = (api: Api): App => {
     history,
     search,
     sharing,
+    contacts,
     network,
     portability,
     start: async () => {

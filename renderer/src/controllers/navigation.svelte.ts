@@ -1,5 +1,5 @@
 /** What stands beside the sidebar. */
-type Place = "notes" | "search" | "network";
+type Place = "notes" | "search" | "network" | "people";
 
 /** What the share dialog shows of a notebook. */
 export type ShareTab = "invites" | "members" | "activity" | "copies";
@@ -16,6 +16,9 @@ export type DialogState =
   | { readonly type: "share"; readonly notebook: string; readonly tab?: ShareTab }
   /** `link`: one that the system asked to open; it is joined only when the person says so. */
   | { readonly type: "join"; readonly link?: string }
+  | { readonly type: "ownCard" }
+  /** `link`: a contact card that the system asked to open. */
+  | { readonly type: "addContact"; readonly link?: string }
   | { readonly type: "import"; readonly notebook: string | null }
   | { readonly type: "export"; readonly notebook: string }
   | { readonly type: "nameVersion"; readonly heads: readonly string[] }
@@ -25,18 +28,27 @@ export interface Navigation {
   readonly place: () => Place;
   readonly dialog: () => DialogState | null;
   readonly go: (place: Place) => void;
+  /** The person shown among the people; null for nobody. */
+  readonly person: () => string | null;
+  readonly showPerson: (id: string | null) => void;
   readonly open: (dialog: DialogState) => void;
   readonly close: () => void;
 }
 
 export const createNavigation = (): Navigation => {
   let place = $state<Place>("notes");
+  let person = $state<string | null>(null);
   let dialog = $state.raw<DialogState | null>(null);
   return {
     place: () => place,
     dialog: () => dialog,
     go: (next) => {
       place = next;
+    },
+    person: () => person,
+    showPerson: (id) => {
+      person = id;
+      place = "people";
     },
     open: (next) => {
       dialog = next;

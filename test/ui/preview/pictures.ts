@@ -23,7 +23,31 @@ const share = (tab: string) => async (page: Page) => {
   await page.keyboard.press("Control+Shift+s");
   await page.getByRole("tab", { name: tab }).click();
 };
+const people = (name: string | RegExp) => async (page: Page) => {
+  await page.getByRole("button", { name: "People" }).click();
+  await page.getByRole("list", { name: "Contacts" }).getByRole("button", { name }).click();
+  await page.getByRole("article").waitFor();
+};
 const SHOTS: readonly Shot[] = [
+  { name: "person-verified", scene: "workspace", act: people(/Ben Haddad.*Field notes/u) },
+  { name: "person-namesake", scene: "workspace", act: people(/Ben Haddad.*contact card/u) },
+  {
+    name: "people-requests",
+    scene: "requests",
+    act: async (page) => {
+      await page.getByRole("button", { name: "People 2" }).click();
+      await page.getByText("Waiting for your answer").waitFor();
+    },
+  },
+  {
+    name: "own-card",
+    scene: "workspace",
+    act: async (page) => {
+      await page.getByRole("button", { name: "People" }).click();
+      await page.getByRole("button", { name: "Your contact card" }).first().click();
+      await page.getByRole("img", { name: "QR code of your contact card" }).waitFor();
+    },
+  },
   { name: "welcome", scene: "welcome" },
   {
     name: "welcome-name",

@@ -16,6 +16,7 @@ const invite = (seed: number, more: Partial<PendingInvite>): PendingInvite => ({
   notebook: FIELD_NOTES.id,
   label: FIELD_NOTES.title,
   name: "Emil Novak",
+  person: { id: hex(64, 32), standing: "new" },
   state: "requested",
   checkString: "482913",
   message: "",
@@ -68,6 +69,7 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
     world: sampleWorld({
       invites: [
         invite(61, {}),
+        invite(64, { name: "Ben Haddad", person: { id: hex(34, 32), standing: "namesake" } }),
         invite(62, { state: "connecting", name: null, checkString: null }),
         invite(63, { state: "joined", name: "Fatima Ali" }),
       ],

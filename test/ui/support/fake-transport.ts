@@ -9,6 +9,7 @@ import type {
   AppEvent,
   Background,
   BackupStatus,
+  Contact,
   Device,
   DevicePairing,
   DocumentSummary,
@@ -57,6 +58,7 @@ export interface World {
   invites: readonly PendingInvite[];
   peers: readonly Peer[];
   devices: readonly Device[];
+  contacts: readonly Contact[];
   pairings: readonly DevicePairing[];
   /** What an install without an identity shows. */
   pairing: PairingStatus;
@@ -142,6 +144,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   invites: [],
   peers: [],
   devices: [],
+  contacts: [],
   pairings: [],
   pairing: NOT_PAIRING,
   summary: EMPTY_SUMMARY,
@@ -254,6 +257,15 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     return answer(world.devices);
   };
 
+  const replaceContact = (id: string, change: (before: Contact) => Partial<Contact>) => {
+    const before = world.contacts.find((contact) => contact.id === id);
+    if (before === undefined) return refuse("ContactNotFound");
+    const after = { ...before, ...change(before) };
+    world.contacts = world.contacts.map((contact) => (contact.id === id ? after : contact));
+    emit({ type: "contactsChanged" });
+    return answer(after);
+  };
+
   const info = { version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" };
   const handlers: Handlers = {
     "app.info": () => answer(info),
@@ -301,6 +313,42 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "identity.pairing": () => answer(world.pairing),
     "identity.confirmPairing": () => paired({ ...world.pairing, state: "confirmed" }),
     "identity.cancelPairing": () => paired(NOT_PAIRING),
+    "contacts.list": () => answer(world.contacts),
+    "contacts.card": () => answer({ link: `p2pc:c/${"AbCd".repeat(120)}`, name: world.identity?.name ?? "" }),
+    "contacts.add": ({ link, name }) => {
+      if (!link.startsWith("p2pc:c/")) return refuse("BadContactLink");
+      const contact: Contact = {
+        id: nextId(32),
+        name: name ?? "Grace Hopper",
+        called: "Grace Hopper",
+        standing: "known",
+        namesake: null,
+        verifiedAt: null,
+        digits: "10293 84756 10293 84756 10293 84756",
+        firstSeen: 0,
+        notebooks: [],
+        devices: [],
+        hasCard: true,
+      };
+      world.contacts = [...world.contacts, contact];
+      emit({ type: "contactsChanged" });
+      return answer(contact);
+    },
+    "contacts.rename": ({ contact, name }) =>
+      replaceContact(contact, ({ called }) => ({ name: name === "" ? called : name })),
+    "contacts.verify": ({ contact, digits }) => {
+      const right = world.contacts.find(({ id }) => id === contact)?.digits.replaceAll(" ", "");
+      if (right !== undefined && digits.replaceAll(/\s/gu, "") !== right) return refuse("DigitsDiffer");
+      return replaceContact(contact, () => ({ standing: "verified", verifiedAt: 1 }));
+    },
+    "contacts.unverify": ({ contact }) => replaceContact(contact, () => ({ standing: "known", verifiedAt: null })),
+    "contacts.block": ({ contact, blocked }) =>
+      replaceContact(contact, () => ({ standing: blocked ? "blocked" : "known" })),
+    "contacts.remove": ({ contact }) => {
+      world.contacts = world.contacts.filter(({ id }) => id !== contact);
+      emit({ type: "contactsChanged" });
+      return answer(null);
+    },
     "devices.list": () => answer(world.devices),
     "devices.pairings": () => answer(world.pairings),
     "devices.add": ({ link }) => {
@@ -541,6 +589,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       if (!link.startsWith("p2pc:j/")) return refuse("BadInvite");
       const invite: PendingInvite = {
         id: nextId(16),
+        person: null,
         direction: "outgoing",
         notebook: null,
         label: "Field notes",

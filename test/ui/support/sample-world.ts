@@ -1,5 +1,6 @@
 import type {
   Activity,
+  Contact,
   ActivityType,
   DocumentSummary,
   HistorySession,
@@ -115,16 +116,49 @@ const member = (seed: number, name: string, more: Partial<Member> = {}): Member 
   id: hex(seed, 32),
   name,
   role: "writer",
+  standing: "known",
   self: false,
   online: false,
   seenAt: null,
   ...more,
 });
 export const MEMBERS: readonly Member[] = [
-  { id: IDENTITY.id, name: IDENTITY.name, role: "owner", self: true, online: true, seenAt: null },
-  member(31, "Ben Haddad", { online: true }),
+  { id: IDENTITY.id, name: IDENTITY.name, role: "owner", standing: null, self: true, online: true, seenAt: null },
+  member(31, "Ben Haddad", { online: true, standing: "verified" }),
   member(32, "Chiara Rossi", { online: true, role: "admin" }),
   member(33, "Dai Evans", { role: "reader", seenAt: NOW - 2 * DAY }),
+];
+
+const contact = (seed: number, name: string, more: Partial<Contact> = {}): Contact => ({
+  id: hex(seed, 32),
+  name,
+  called: name,
+  standing: "known",
+  namesake: null,
+  verifiedAt: null,
+  digits: "48291 30475 66120 98317 25504 71938",
+  firstSeen: NOW - 40 * DAY,
+  notebooks: [{ id: FIELD_NOTES.id, title: FIELD_NOTES.title, role: "writer" }],
+  devices: [{ id: hex(seed + 200, 32), online: false, seenAt: NOW - 2 * DAY }],
+  hasCard: false,
+  ...more,
+});
+export const CONTACTS: readonly Contact[] = [
+  contact(31, "Ben Haddad", {
+    standing: "verified",
+    verifiedAt: NOW - 30 * DAY,
+    devices: [{ id: hex(231, 32), online: true, seenAt: NOW }],
+  }),
+  contact(32, "Chiara Rossi"),
+  contact(33, "Dai Evans", { standing: "blocked" }),
+  contact(34, "Ben Haddad", {
+    standing: "namesake",
+    namesake: { id: hex(31, 32), name: "Ben Haddad", verified: true },
+    notebooks: [],
+    devices: [],
+    hasCard: true,
+    firstSeen: NOW - DAY,
+  }),
 ];
 
 const invite = (seed: number, more: Partial<Invite>): Invite => ({
@@ -212,6 +246,7 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
   createWorld({
     notebooks: [FIELD_NOTES, READING, HOUSE],
     documents: NOTES,
+    contacts: CONTACTS,
     links: LINKS,
     activity: { [FIELD_NOTES.id]: ACTIVITY },
     copies: { [FIELD_NOTES.id]: COPIES },

@@ -1,0 +1,254 @@
+import { encodeCbor } from "../../protocol/codec/cbor.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import type { ContactCard as Card, InboxKeys } from "../../protocol/identity/contact-card.ts";
+import { deriveInboxKeys, encodeContactCard } from "../../protocol/identity/contact-card.ts";
+import { formatContactLink, parseContactLink } from "../../protocol/identity/contact-link.ts";
+import { verificationDigits } from "../../protocol/identity/root-key.ts";
+import type { ProxyHint } from "../../protocol/invite/invite-link.ts";
+import { base64urlToBytes, bytesEqual, bytesToBase64url, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import type { Result } from "../../protocol/kernel/result.ts";
+import { err, ok } from "../../protocol/kernel/result.ts";
+import type { ContractError } from "../contract/errors.ts";
+import { contractError } from "../contract/errors.ts";
+import type { CallName } from "../contract/contract.ts";
+import type { Handlers } from "../contract/handlers.ts";
+import type { Contact, Standing } from "../contract/types.ts";
+import { storeFailure } from "../identities/identity-service.ts";
+import type { Profile } from "../identities/profile.ts";
+import type { PeerService } from "../peers/peer-service.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Store } from "../ports/store.ts";
+import type { ProxyService } from "../proxies/proxy-service.ts";
+import { memberNames } from "../repositories/document-indexer.ts";
+import type { Repository } from "../repositories/repository.ts";
+import type { RepositoryService } from "../repositories/repository-service.ts";
+import type { ContactBook } from "./contact-book.ts";
+import { createContactBook } from "./contact-book.ts";
+import type { ContactRecord } from "./contact-record.ts";
+import { namesakeOf, shownName, standingOf } from "./standing.ts";
+
+/** The people this identity knows. */
+export interface ContactService {
+  readonly handlers: Pick<Handlers, Extract<CallName, `contacts.${string}`>>;
+  /** Takes notice of who belongs to the notebooks; called once, when the repositories are open. */
+  readonly open: () => void;
+  /** Members or their names changed. */
+  readonly met: (repository: Repository) => void;
+  readonly standing: (idRoot: Uint8Array, called: string) => Standing;
+  /** Name given to a person here; undefined for none. */
+  readonly nameOf: (idRoot: Uint8Array) => string | undefined;
+  /** What own devices keep together and the home repository lacks. */
+  readonly news: ContactBook["news"];
+  readonly take: (entries: Readonly<Record<string, string>>) => void;
+}
+
+const INBOX = "inbox";
+const SECRET_BYTES = 32;
+
+const encodeProxyHint = ({ proxyPk, address }: ProxyHint): Uint8Array => encodeCbor([proxyPk, address]);
+
+export const createContactService = (deps: {
+  readonly store: Store;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly repositories: RepositoryService;
+  readonly peers: Pick<PeerService, "devices">;
+  readonly proxies: Pick<ProxyService, "hints">;
+  readonly profile: Profile;
+  readonly seenAt: (repository: Repository, device: Uint8Array) => number | null;
+  /** The home repository has something to be told. */
+  readonly refreshHome: () => void;
+  readonly changed: () => void;
+}): ContactService => {
+  const { store, crypto, random, log, repositories, peers, profile } = deps;
+  const book = createContactBook(deps);
+  const isSelf = (idRoot: Uint8Array): boolean => bytesEqual(idRoot, profile.idRoot);
+
+  const decided = (id: string, change: Parameters<ContactBook["decide"]>[1]): Result<null, ContractError> => {
+    const written = book.decide(id, change);
+    if (!written.ok) return err(storeFailure(written.error));
+    deps.refreshHome();
+    deps.changed();
+    return ok(null);
+  };
+
+  const notice = (repository: Repository): boolean => {
+    const names = memberNames(store, repository);
+    const met = repository.access.members().flatMap(({ idRoot }) => {
+      const id = bytesToHex(idRoot);
+      return isSelf(idRoot) ? [] : [[id, names[id] ?? ""] as const];
+    });
+    return book.meet(new Map(met));
+  };
+
+  const shared = (
+    id: string,
+  ): readonly { readonly repository: Repository; readonly role: Contact["notebooks"][0]["role"] }[] =>
+    repositories.all().flatMap((repository) => {
+      if (repositories.membership(repository) !== "active") return [];
+      const member = repository.access.members().find(({ idRoot }) => bytesToHex(idRoot) === id);
+      return member === undefined ? [] : [{ repository, role: member.role }];
+    });
+
+  const devicesOf = (id: string, common: ReturnType<typeof shared>): Contact["devices"] => {
+    const connected = peers.devices();
+    const devices = new Map<string, Contact["devices"][0]>();
+    for (const { repository } of common) {
+      const member = repository.access.members().find(({ idRoot }) => bytesToHex(idRoot) === id);
+      for (const key of member?.devices ?? []) {
+        const device = bytesToHex(key);
+        const seenAt = deps.seenAt(repository, key);
+        const before = devices.get(device)?.seenAt ?? null;
+        devices.set(device, {
+          id: device,
+          online: connected.some((other) => bytesEqual(other, key)),
+          seenAt: before === null || (seenAt !== null && seenAt > before) ? seenAt : before,
+        });
+      }
+    }
+    return [...devices.values()];
+  };
+
+  const describe = (id: string, record: ContactRecord): Contact => {
+    const common = shared(id);
+    const titles = new Map(store.repositories.all().map(({ n, title }) => [n, title]));
+    const namesake = namesakeOf(book.all(), id, record.called);
+    const original = namesake === undefined ? undefined : book.all().get(namesake);
+    return {
+      id,
+      name: shownName(id, record),
+      called: record.called,
+      standing: standingOf(book.all(), id, record.called),
+      namesake:
+        namesake === undefined || original === undefined
+          ? null
+          : { id: namesake, name: shownName(namesake, original), verified: original.verifiedAt !== null },
+      verifiedAt: record.verifiedAt,
+      digits: verificationDigits(crypto, profile.idRoot, hexToBytes(id) as Uint8Array),
+      firstSeen: record.firstSeen,
+      notebooks: common.map(({ repository, role }) => ({
+        id: repository.id,
+        title: titles.get(repository.n) ?? "",
+        role,
+      })),
+      devices: devicesOf(id, common),
+      hasCard: record.card !== null,
+    };
+  };
+
+  /** Who was removed from the list stays on it while a notebook is shared with them. */
+  const isListed = (id: string, record: ContactRecord): boolean => record.state !== "removed" || shared(id).length > 0;
+  const find = (id: string): ContactRecord | undefined => {
+    const record = book.all().get(id);
+    return record !== undefined && isListed(id, record) ? record : undefined;
+  };
+
+  const change = async (
+    id: string,
+    what: Parameters<ContactBook["decide"]>[1],
+  ): Promise<Result<Contact, ContractError>> => {
+    if (find(id) === undefined) return err(contractError("ContactNotFound"));
+    const done = decided(id, what);
+    return done.ok ? ok(describe(id, book.all().get(id) as ContactRecord)) : done;
+  };
+
+  /** The secret behind the own inbox; made once, the same on all own devices as soon as they have met. */
+  const inboxSecret = (): Result<Uint8Array, ContractError> => {
+    const known = store.meta.get(INBOX);
+    if (known !== undefined) return ok(known);
+    const secret = random.bytes(SECRET_BYTES);
+    const written = store.transaction(() => store.meta.set(INBOX, secret));
+    if (!written.ok) return err(storeFailure(written.error));
+    deps.refreshHome();
+    return ok(secret);
+  };
+  const inbox = (): Result<InboxKeys, ContractError> => {
+    const secret = inboxSecret();
+    return secret.ok ? ok(deriveInboxKeys(crypto, secret.value)) : secret;
+  };
+
+  const ownCard = (): Result<Card, ContractError> => {
+    const keys = inbox();
+    if (!keys.ok) return keys;
+    return ok({
+      idRoot: profile.idRoot,
+      identityOps: profile.ops,
+      inboxTopicPk: keys.value.topicKey.publicKey,
+      inboxEnc: keys.value.encryption.publicKey,
+      proxyHints: deps.proxies.hints().map(encodeProxyHint),
+    });
+  };
+
+  const add = async (link: string, name: string | undefined): Promise<Result<Contact, ContractError>> => {
+    const parsed = parseContactLink(crypto, link);
+    if (!parsed.ok) return err(contractError("BadContactLink"));
+    const { card, name: called } = parsed.value;
+    if (isSelf(card.idRoot)) return err(contractError("OwnContact"));
+    const id = bytesToHex(card.idRoot);
+    const known = book.all().get(id);
+    const done = decided(id, {
+      card: encodeContactCard(card),
+      state: known?.state === "blocked" ? "blocked" : "known",
+      called: known === undefined || known.called === "" ? called : known.called,
+      ...(name === undefined ? {} : { name }),
+    });
+    return done.ok ? ok(describe(id, book.all().get(id) as ContactRecord)) : done;
+  };
+
+  return {
+    handlers: {
+      "contacts.list": async () =>
+        ok([...book.all()].filter(([id, record]) => isListed(id, record)).map(([id, record]) => describe(id, record))),
+      "contacts.card": async () => {
+        const card = ownCard();
+        return card.ok
+          ? ok({ link: formatContactLink({ card: card.value, name: profile.name }), name: profile.name })
+          : card;
+      },
+      "contacts.add": ({ link, name }) => add(link, name),
+      "contacts.rename": ({ contact, name }) => change(contact, { name: name.trim() }),
+      "contacts.verify": async ({ contact, digits }) => {
+        if (find(contact) === undefined) return err(contractError("ContactNotFound"));
+        const right = verificationDigits(crypto, profile.idRoot, hexToBytes(contact) as Uint8Array);
+        if (digits.replaceAll(/\s+/gu, "") !== right.replaceAll(" ", "")) return err(contractError("DigitsDiffer"));
+        return change(contact, { verifiedAt: deps.clock.unix(), state: "known" });
+      },
+      "contacts.unverify": ({ contact }) => change(contact, { verifiedAt: null }),
+      "contacts.block": ({ contact, blocked }) => change(contact, { state: blocked ? "blocked" : "known" }),
+      "contacts.remove": async ({ contact }) => {
+        if (find(contact) === undefined) return err(contractError("ContactNotFound"));
+        return decided(contact, { state: "removed", name: "", verifiedAt: null, card: null });
+      },
+    },
+    open: () => {
+      for (const repository of repositories.all()) notice(repository);
+    },
+    met: (repository) => {
+      if (notice(repository)) deps.changed();
+    },
+    standing: (idRoot, called) => standingOf(book.all(), bytesToHex(idRoot), called),
+    nameOf: (idRoot) => {
+      const name = book.all().get(bytesToHex(idRoot))?.name ?? "";
+      return name === "" ? undefined : name;
+    },
+    news: (known) => {
+      const secret = store.meta.get(INBOX);
+      const news = new Map(book.news(known));
+      if (secret !== undefined && known[INBOX] === undefined) news.set(INBOX, bytesToBase64url(secret));
+      return news;
+    },
+    take: (entries) => {
+      const given = entries[INBOX] === undefined ? undefined : base64urlToBytes(entries[INBOX]);
+      const own = store.meta.get(INBOX);
+      if (given?.length === SECRET_BYTES && (own === undefined || !bytesEqual(own, given))) {
+        const written = store.transaction(() => store.meta.set(INBOX, given));
+        if (!written.ok) log.warn("inbox not kept", { fault: written.error.type });
+      }
+      if (book.take(entries)) deps.changed();
+    },
+  };
+};

@@ -1,0 +1,106 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { HeadlessNode } from "../support/headless-node.ts";
+import { eventually, removeFolder, startHeadless } from "../support/headless-node.ts";
+import { joinNotebook, startNode } from "../support/node-pair.ts";
+
+const nodes: HeadlessNode[] = [];
+
+const start = async (name: string): Promise<HeadlessNode> => {
+  const node = await startNode(name.toLowerCase(), name);
+  nodes.push(node);
+  return node;
+};
+
+afterEach(async () => {
+  const ended = nodes.splice(0);
+  await Promise.all(ended.map((node) => node.stop()));
+  for (const node of ended) removeFolder(node.dataDirectory);
+}, 60_000);
+
+const idOf = async (node: HeadlessNode): Promise<string> => (await node.call("identity.show")).id;
+const contactOf = async (node: HeadlessNode, id: string) =>
+  (await node.call("contacts.list")).find((contact) => contact.id === id);
+const refusal = async (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "nothing",
+    (cause: Error) => cause.message.split(":")[0] as string,
+  );
+
+describe("contacts on real nodes", () => {
+  test("who shares a notebook is a contact; the digits agree; verified stays over a restart; the same name under another key is said loudly", async () => {
+    const [ada, ben] = [await start("Ada"), await start("Ben")];
+    const { id: notebook } = await ada.call("notebooks.create", { title: "Shared" });
+    await joinNotebook(ada, ben, notebook);
+    const [adaId, benId] = [await idOf(ada), await idOf(ben)];
+    const seen = await eventually(async () => {
+      const contact = await contactOf(ada, benId);
+      return contact?.called === "Ben" ? contact : false;
+    }, "Ben among Ada's contacts by name");
+    expect(seen).toMatchObject({ name: "Ben", standing: "known", verifiedAt: null, namesake: null });
+    expect(seen.notebooks).toEqual([{ id: notebook, title: "Shared", role: "writer" }]);
+    expect(seen.devices.map(({ id }) => id)).toEqual([(await ben.call("identity.show")).device]);
+    const mirrored = await eventually(() => contactOf(ben, adaId), "Ada among Ben's contacts");
+    expect(mirrored.digits).toBe(seen.digits);
+
+    const wrong = seen.digits.replace(/^./u, (digit) => String((Number(digit) + 1) % 10));
+    expect(await refusal(ada.call("contacts.verify", { contact: benId, digits: wrong }))).toBe("DigitsDiffer");
+    await ada.call("contacts.verify", { contact: benId, digits: mirrored.digits.replaceAll(" ", "") });
+    await ada.call("contacts.rename", { contact: benId, name: "Benjamin" });
+
+    const other = await start("ben");
+    const { link } = await ada.call("invites.create", { notebook, mode: "ask" });
+    await other.call("invites.join", { link });
+    const request = await eventually(
+      async () => (await ada.call("invites.pending")).find(({ state }) => state === "requested"),
+      "a request at Ada's",
+    );
+    expect(request.person).toEqual({ id: await idOf(other), standing: "namesake" });
+    await ada.call("invites.approve", { id: request.id });
+    const stranger = await eventually(async () => {
+      const contact = await contactOf(ada, await idOf(other));
+      return contact?.called === "ben" ? contact : false;
+    }, "the other Ben among Ada's contacts");
+    expect(stranger).toMatchObject({
+      standing: "namesake",
+      namesake: { id: benId, name: "Benjamin", verified: true },
+    });
+
+    await ada.stop();
+    const again = await startHeadless(ada.dataDirectory);
+    nodes.splice(nodes.indexOf(ada), 1, again);
+    expect(await contactOf(again, benId)).toMatchObject({ name: "Benjamin", called: "Ben", standing: "verified" });
+    expect((await again.call("notebooks.members", { notebook })).find(({ id }) => id === benId)).toMatchObject({
+      name: "Benjamin",
+      standing: "verified",
+    });
+  }, 120_000);
+
+  test("a contact card makes a contact of somebody who shares nothing; who is blocked is turned down unseen", async () => {
+    const [ada, eve] = [await start("Ada"), await start("Eve")];
+    const { link } = await eve.call("contacts.card");
+    expect(await refusal(ada.call("contacts.add", { link: link.slice(0, -8) }))).toBe("BadContactLink");
+    expect(await refusal(eve.call("contacts.add", { link }))).toBe("OwnContact");
+    const eveId = await idOf(eve);
+    expect(await ada.call("contacts.add", { link })).toMatchObject({
+      id: eveId,
+      name: "Eve",
+      notebooks: [],
+      hasCard: true,
+    });
+    expect((await eve.call("contacts.card")).link).toBe(link);
+
+    await ada.call("contacts.block", { contact: eveId, blocked: true });
+    const { id: notebook } = await ada.call("notebooks.create", { title: "Mine" });
+    const invite = await ada.call("invites.create", { notebook, mode: "ask" });
+    await eve.call("invites.join", { link: invite.link });
+    await eventually(
+      async () => (await eve.call("invites.pending")).some(({ state }) => state === "declined"),
+      "Eve is turned down",
+    );
+    expect((await ada.call("invites.pending")).filter(({ state }) => state === "requested")).toEqual([]);
+
+    await ada.call("contacts.remove", { contact: eveId });
+    expect(await ada.call("contacts.list")).toEqual([]);
+    expect(await refusal(ada.call("contacts.rename", { contact: eveId, name: "E" }))).toBe("ContactNotFound");
+  }, 120_000);
+});

@@ -6,6 +6,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { createTcpTransport } from "../adapters/tcp-transport.ts";
 import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.ts";
+import { folderHomes } from "./folder-home.ts";
 import { mintProxyLink, startProxyNode } from "./proxy-node.ts";
 
 const USAGE = `p2pcollab proxy: keeps and forwards what its people write, without any key to read it
@@ -78,7 +79,7 @@ const runProxy = async (): Promise<void> => {
       report: (line) => process.stderr.write(`${line}\n`),
     },
     {
-      folder,
+      homes: folderHomes(folder),
       listenHost: host,
       listenPort: port,
       announce: values.announce ?? [],
@@ -111,7 +112,7 @@ if (values.help === true || values["data-dir"] === undefined) {
   process.stdout.write(USAGE);
   process.exitCode = values.help === true ? 0 : 1;
 } else if (positionals[0] === "proxy-code") {
-  const link = mintProxyLink({ crypto, random }, folder, parseSize("quota", values.quota));
+  const link = await mintProxyLink({ crypto, random }, folderHomes(folder), parseSize("quota", values.quota));
   if (!link.ok) fail(link.error.type, link.error.message);
   else say({ link: link.value }, link.value);
 } else await runProxy();

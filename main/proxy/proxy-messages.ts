@@ -1,4 +1,4 @@
-import type { ProxyError } from "./proxy-node.ts";
+import type { ProxyError } from "./proxy-home.ts";
 
 /** What the shell asks of the proxy's process; the first is `start`, once. */
 export type ToProxy =

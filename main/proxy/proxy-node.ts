@@ -1,12 +1,8 @@
-import Database from "better-sqlite3";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import type { Clock } from "../../app/ports/clock.ts";
 import type { Transport } from "../../app/ports/transport.ts";
 import { createNoiseLink, type NoiseLink } from "../../app/runtime/noise-link.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
-import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import { durationMs, type MonotonicMs } from "../../protocol/kernel/time.ts";
@@ -19,15 +15,14 @@ import {
   type ProxyServerEvent,
 } from "../../protocol/proxy/server.ts";
 import { hashCode } from "../../protocol/proxy/statements.ts";
-import type { StoreRequest } from "../../protocol/proxy/store.ts";
+import type { ForeignChange, StoreRequest } from "../../protocol/proxy/store.ts";
 import { CODE_BYTES, decodeProxyMessage, encodeProxyMessage } from "../../protocol/proxy/wire.ts";
 import { reachableAt } from "../adapters/noise-links.ts";
-import { nativeBinding, storageErrorOf } from "../adapters/sqlite/database.ts";
-import { openProxyStore, type SqliteProxyStore } from "./proxy-store.ts";
+import type { ProxyError, ProxyHomes, Service } from "./proxy-home.ts";
 
 export interface ProxyNodeConfig {
-  /** Everything the proxy keeps: items and chunks, and its static key. No profile is ever looked for. */
-  readonly folder: string;
+  /** Where it keeps everything. No profile is ever looked for. */
+  readonly homes: ProxyHomes;
   readonly listenHost: string | undefined;
   /** 0: any free port; `null`: that of last time, so that links stay true, or any free one. */
   readonly listenPort: number | null;
@@ -48,11 +43,6 @@ export interface ProxyNodeDeps {
   readonly report: (line: string) => void;
 }
 
-export interface ProxyError {
-  readonly type: "DataDirectoryInUse" | "CannotWrite" | "CorruptDatabase" | "DiskFull" | "PortInUse" | "BadAddress";
-  readonly message: string;
-}
-
 export interface ProxyNode {
   readonly addresses: readonly string[];
   /** For the owner of a proxy that has no account yet. */
@@ -61,13 +51,6 @@ export interface ProxyNode {
   readonly stop: () => Promise<void>;
 }
 
-const DATABASE = "proxy.db";
-/** Holds the static key, and the lock on the folder as long as the proxy runs. */
-const KEY_DATABASE = "key.db";
-/** What a link needs, for `mintProxyLink` beside the running proxy. */
-const SERVICE = "service.json";
-/** Present while the proxy runs: found at start, what was acknowledged last may have gone with the power. */
-const RUNNING_MARK = "running";
 /** A process serves some thousand clients; each connection costs about 30 KiB. */
 const MAX_CONNECTIONS = 4_096;
 /** Devices of one identity, and some that have not yet noticed that their connection is gone. */
@@ -78,92 +61,31 @@ const CONGESTED_BYTES = 1_048_576;
 const STALLED_BYTES = 8_388_608;
 /** Requests in one transaction. */
 const MAX_BATCH = 512;
-const KEY_BYTES = 32;
-
-const prepareFolder = (folder: string): Result<null, ProxyError> => {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return ok(null);
-  } catch {
-    return err({ type: "CannotWrite", message: `the folder ${folder} cannot be made` });
-  }
-};
-
-/**
- * The static key, made at first start, and the lock that is held until the process ends, however it ends. SQLite, because
- * Node's permission model takes fsync away from everything else.
- */
-const lockFolder = (
-  folder: string,
-  random: RandomSource,
-): Result<{ readonly privateKey: Uint8Array; readonly release: () => void }, ProxyError> => {
-  try {
-    const database = new Database(path.join(folder, KEY_DATABASE), { ...nativeBinding(), timeout: 0 });
-    try {
-      database.pragma("synchronous = FULL");
-      database.exec(
-        "CREATE TABLE IF NOT EXISTS static_key (n INTEGER PRIMARY KEY CHECK (n = 1), key BLOB NOT NULL) STRICT",
-      );
-      database.prepare("INSERT INTO static_key VALUES (1, ?) ON CONFLICT DO NOTHING").run(random.bytes(KEY_BYTES));
-      database.exec("BEGIN EXCLUSIVE");
-      const row = database.prepare<[], { readonly key: Uint8Array }>("SELECT key FROM static_key").get();
-      invariant(row !== undefined, "the key was just made");
-      return ok({ privateKey: new Uint8Array(row.key), release: () => void database.close() });
-    } catch (cause) {
-      database.close();
-      throw cause;
-    }
-  } catch (cause) {
-    const fault = storageErrorOf(cause);
-    if (fault === undefined) throw cause;
-    return fault.type === "DataDirectoryInUse"
-      ? err({ type: "DataDirectoryInUse", message: `another proxy runs on ${folder}` })
-      : err({ type: "CannotWrite", message: `nothing can be written to ${folder}` });
-  }
-};
-
-const openStore = (folder: string): Result<SqliteProxyStore, ProxyError> => {
-  const store = openProxyStore(path.join(folder, DATABASE));
-  if (store.ok) return store;
-  const { type, message } = store.error;
-  return err({ type: type === "NewerSchema" ? "CorruptDatabase" : type, message });
-};
-
-/** Adds a one-time code and puts it into a link; also beside a running proxy, which shares the database. */
-export const mintProxyLink = (
+/** Adds a one-time code and puts it into a link; also beside a running proxy. */
+export const mintProxyLink = async (
   deps: Pick<ProxyNodeDeps, "crypto" | "random">,
-  folder: string,
+  homes: ProxyHomes,
   quota: number,
-): Result<string, ProxyError> => {
-  const service = readService(folder);
-  if (service === undefined) return err({ type: "CannotWrite", message: `no proxy has run on ${folder} yet` });
-  const store = openStore(folder);
-  if (!store.ok) return store;
-  const link = mint(deps, store.value.addCode, quota, service);
-  store.value.close();
-  return ok(link);
+): Promise<Result<string, ProxyError>> => {
+  const desk = await homes.openDesk();
+  if (!desk.ok) return desk;
+  const { service, addCode, close } = desk.value;
+  const link =
+    service === undefined
+      ? err<ProxyError>({ type: "CannotWrite", message: "no proxy has run here yet" })
+      : ok(await mint(deps, addCode, quota, service));
+  await close();
+  return link;
 };
 
-interface Service {
-  /** Hex. */
-  readonly staticPk: string;
-  readonly addresses: readonly string[];
-  readonly port: number;
-}
-
-const readService = (folder: string): Service | undefined => {
-  const file = path.join(folder, SERVICE);
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Service) : undefined;
-};
-
-const mint = (
+const mint = async (
   { crypto, random }: Pick<ProxyNodeDeps, "crypto" | "random">,
-  add: SqliteProxyStore["addCode"],
+  add: (hash: Uint8Array, quota: number) => Promise<void>,
   quota: number,
   { staticPk, addresses }: Pick<Service, "staticPk" | "addresses">,
-): string => {
+): Promise<string> => {
   const code = random.bytes(CODE_BYTES);
-  add(hashCode(crypto, code), quota);
+  await add(hashCode(crypto, code), quota);
   return formatProxyLink({ staticPk: new Uint8Array(Buffer.from(staticPk, "hex")), code, addresses });
 };
 
@@ -180,26 +102,16 @@ export const startProxyNode = async (
   config: ProxyNodeConfig,
 ): Promise<Result<ProxyNode, ProxyError>> => {
   const { crypto, random, clock, transport, report } = deps;
-  const { folder } = config;
-  const prepared = prepareFolder(folder);
-  if (!prepared.ok) return prepared;
-  const lock = lockFolder(folder, random);
-  if (!lock.ok) return lock;
-  const opened = openStore(folder);
-  if (!opened.ok) {
-    lock.value.release();
-    return opened;
-  }
-  const store = opened.value;
-  const mark = path.join(folder, RUNNING_MARK);
-  const fresh = (): Uint8Array => random.bytes(16);
-  if (existsSync(mark)) store.setIncarnation(fresh());
-  writeFileSync(mark, "", { mode: 0o600 });
-  const keys = crypto.dhKeyPair(lock.value.privateKey);
+  let heard = (_change: ForeignChange): void => undefined;
+  const opened = await config.homes.open(random, { report, changed: (change) => heard(change) });
+  if (!opened.ok) return opened;
+  const home = opened.value;
+  const { store } = home;
+  const keys = crypto.dhKeyPair(home.privateKey);
 
   const server = createProxyServer(
     { crypto, unixNow: clock.unix },
-    { ...config.server, incarnation: store.incarnation(fresh), staticPk: keys.publicKey },
+    { ...config.server, incarnation: home.incarnation, staticPk: keys.publicKey },
   );
   const clients = new Map<number, Client>();
   const perAccount = new Map<string, number>();
@@ -272,7 +184,7 @@ export const startProxyNode = async (
     arm();
   };
 
-  const port = config.listenPort ?? readService(folder)?.port ?? 0;
+  const port = config.listenPort ?? home.service?.port ?? 0;
   const listening = await transport.listen(config.listenHost ?? "::", port, (connection) => {
     if (isStopping || links.size >= MAX_CONNECTIONS) {
       connection.destroy();
@@ -327,19 +239,20 @@ export const startProxyNode = async (
     links.add(link);
   });
   if (!listening.ok) {
-    store.close();
-    rmSync(mark, { force: true });
-    lock.value.release();
+    await home.close();
     const type = listening.error.type === "PortInUse" ? "PortInUse" : "BadAddress";
     return err({ type, message: listening.error.message });
   }
   const addresses = config.announce.length > 0 ? config.announce : reachableAt(config.listenHost, listening.value.port);
   const service: Service = { staticPk: bytesToHex(keys.publicKey), addresses, port: listening.value.port };
-  writeFileSync(path.join(folder, SERVICE), JSON.stringify(service), { mode: 0o600 });
-  const isUnclaimed = config.server.openQuota === null && store.countAccounts() === 0;
+  await home.publish(service);
+  heard = (change) => {
+    if (!isStopping) handle({ type: "storeChanged", change });
+  };
+  const isUnclaimed = config.server.openQuota === null && !(await home.hasAccounts());
   return ok({
     addresses,
-    ownerLink: isUnclaimed ? mint(deps, store.setOwnerCode, config.server.capacity, service) : null,
+    ownerLink: isUnclaimed ? await mint(deps, home.setOwnerCode, config.server.capacity, service) : null,
     connections: () => clients.size,
     stop: async () => {
       isStopping = true;
@@ -347,9 +260,7 @@ export const startProxyNode = async (
       for (const link of links) link.close();
       await listening.value.close();
       while (performing !== undefined) await performing;
-      store.close();
-      rmSync(mark, { force: true });
-      lock.value.release();
+      await home.close();
     },
   });
 };

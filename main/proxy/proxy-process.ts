@@ -4,6 +4,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { createTcpTransport } from "../adapters/tcp-transport.ts";
 import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.ts";
+import { folderHomes } from "./folder-home.ts";
 import type { FromProxy, ToProxy } from "./proxy-messages.ts";
 import type { ProxyNode } from "./proxy-node.ts";
 import { mintProxyLink, startProxyNode } from "./proxy-node.ts";
@@ -32,7 +33,7 @@ const start = async (): Promise<void> => {
       report: (line) => process.stderr.write(`proxy: ${line}\n`),
     },
     {
-      folder,
+      homes: folderHomes(folder),
       listenHost: undefined,
       listenPort: null,
       announce: [],
@@ -47,18 +48,21 @@ const start = async (): Promise<void> => {
   parentPort.postMessage({ type: "started", addresses: node.addresses });
 };
 
+const sendLink = async (id: number): Promise<void> => {
+  const link = await mintProxyLink({ crypto, random }, folderHomes(folder), DEFAULT_QUOTA);
+  if (!link.ok) process.stderr.write(`proxy: no link: ${link.error.message}\n`);
+  parentPort.postMessage({ type: "minted", id, link: link.ok ? link.value : null });
+};
+
 parentPort.on("message", ({ data }) => {
   switch (data.type) {
     case "start":
       folder = data.folder;
       void start();
       break;
-    case "mint": {
-      const link = mintProxyLink({ crypto, random }, folder, DEFAULT_QUOTA);
-      if (!link.ok) process.stderr.write(`proxy: no link: ${link.error.message}\n`);
-      parentPort.postMessage({ type: "minted", id: data.id, link: link.ok ? link.value : null });
+    case "mint":
+      void sendLink(data.id);
       break;
-    }
     case "stop":
       void (node?.stop() ?? Promise.resolve()).then(() => parentPort.postMessage({ type: "stopped" }));
       break;

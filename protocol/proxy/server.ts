@@ -12,7 +12,7 @@ import {
   readItem,
 } from "../entry/item.ts";
 import { exhaustive } from "../kernel/assert.ts";
-import { bytesToHex } from "../kernel/bytes.ts";
+import { bytesToHex, hexToBytes } from "../kernel/bytes.ts";
 import type { DeadlineReached, Machine } from "../kernel/machine.ts";
 import { ok, type Result } from "../kernel/result.ts";
 import type { MonotonicMs, UnixMs } from "../kernel/time.ts";
@@ -35,6 +35,7 @@ import {
 import { blobStatement, hashCode } from "./statements.ts";
 import type {
   AppendResult,
+  ForeignChange,
   NewItem,
   StoreAnswer,
   StoredPage,
@@ -67,6 +68,8 @@ export type ProxyServerEvent =
   /** The connection does not take what is queued for it, or takes it again. */
   | { readonly type: "congestionChanged"; readonly connection: number; readonly isCongested: boolean }
   | { readonly type: "storeAnswered"; readonly id: number; readonly answer: Result<StoreAnswer, StoreFault> }
+  /** Only where several processes share the store. */
+  | { readonly type: "storeChanged"; readonly change: ForeignChange }
   | DeadlineReached;
 
 export type ProxyServerEffect =
@@ -102,6 +105,9 @@ const MAX_PINNED_NOTED = 100_000;
 /** Ephemeral items of one connection: four sessions at the five a second of data formats, section 9.3. */
 const LIVE_PER_SECOND = 20;
 const LIVE_BURST = 40;
+
+/** Items of another process sent on at once; of more, followers are only told. */
+const MAX_FORWARDED = 64;
 
 const retiredOids = array(bytes(32), BODY_LIMITS[ITEM_KINDS.retire] / 34);
 
@@ -452,7 +458,9 @@ export const createProxyServer = (
         const { request, topic, id, bytes: content } = message;
         if (!isChunk(crypto, id, content)) return done(connection, request, PUSH_STATUS.bad);
         const what = { type: "putBlob", topic, id, bytes: content, capacity: config.capacity } as const;
-        return askFor(connection, request, what, (result) => done(connection, request, PUSH_STATUS[result]));
+        return askFor(connection, request, what, (result) =>
+          done(connection, request, PUSH_STATUS[result === "busy" ? "rate" : result]),
+        );
       }
       case "haveBlobs": {
         const { request, topic, ids } = message;
@@ -514,6 +522,58 @@ export const createProxyServer = (
     });
   };
 
+  /** Sends what another process stored to those who follow it here; `wire` is null where there is more than a page of it. */
+  const forward = (topic: Uint8Array, previous: number, newest: number): ProxyServerEffect[] => {
+    const name = bytesToHex(topic);
+    sets.delete(name);
+    if (!followers.has(name)) return [];
+    const what = { type: "pull", topic, after: previous, maxItems: MAX_FORWARDED, maxBytes: MAX_PAGE_BYTES } as const;
+    return ask(what, (result) => {
+      const effects: ProxyServerEffect[] = [];
+      let before = previous;
+      const items = result.ok ? (result.value?.items ?? []).filter(({ position }) => position <= newest) : [];
+      for (const { position, wire } of items) {
+        for (const follower of followers.get(name) ?? [])
+          effects.push(...sendLive(follower, name, { type: "live", topic, previous: before, position, wire }));
+        before = position;
+      }
+      if (before < newest)
+        for (const follower of followers.get(name) ?? [])
+          effects.push(
+            ...sendLive(follower, name, { type: "live", topic, previous: before, position: newest, wire: null }),
+          );
+      return effects;
+    });
+  };
+
+  /** After a gap nobody knows what was stored: followers are told the newest position and pull what they lack. */
+  const catchUp = (): ProxyServerEffect[] => {
+    sets.clear();
+    pinned.clear();
+    const topics = [...followers.keys()].map((name) => hexToBytes(name) ?? NO_OID);
+    if (topics.length === 0) return [];
+    const asked = topics.map((topic) => ({ topic, pin: false, checkpoint: false }));
+    const what = { type: "subscribe", account: config.staticPk, maxTopics: config.maxTopics, topics: asked } as const;
+    return ask(what, (result) =>
+      (result.ok ? result.value : []).flatMap(({ status, position }, i) => {
+        const topic = topics[i] ?? NO_OID;
+        const name = bytesToHex(topic);
+        if (status !== "known" || position === 0) return [];
+        return [...(followers.get(name) ?? [])].flatMap((follower) =>
+          sendLive(follower, name, { type: "live", topic, previous: position, position, wire: null }),
+        );
+      }),
+    );
+  };
+
+  const storeChanged = (change: ForeignChange): ProxyServerEffect[] => {
+    if (change.type === "missed") return catchUp();
+    if (change.type === "appended") return forward(change.topic, change.previous, change.newest);
+    sets.delete(bytesToHex(change.topic));
+    pinned.delete(bytesToHex(change.topic));
+    return [];
+  };
+
   const handle = (event: ProxyServerEvent, now: MonotonicMs): readonly ProxyServerEffect[] => {
     switch (event.type) {
       case "connectionOpened": {
@@ -554,6 +614,8 @@ export const createProxyServer = (
         pending.delete(event.id);
         return then?.(event.answer) ?? [];
       }
+      case "storeChanged":
+        return storeChanged(event.change);
       case "deadlineReached":
         return sweepAt !== undefined && now >= sweepAt ? sweep(now) : [];
       default:

@@ -97,6 +97,7 @@ export interface StoreOperations {
     readonly ask: { readonly topic: Uint8Array; readonly ids: readonly Uint8Array[]; readonly day: number };
     readonly answer: "unpinned" | null;
   };
+  /** `busy`: where chunks are kept cannot be reached; later it may. */
   readonly putBlob: {
     readonly ask: {
       readonly topic: Uint8Array;
@@ -104,7 +105,7 @@ export interface StoreOperations {
       readonly bytes: Uint8Array;
       readonly capacity: number;
     };
-    readonly answer: "stored" | "duplicate" | "quota" | "notPinned";
+    readonly answer: "stored" | "duplicate" | "quota" | "notPinned" | "busy";
   };
   readonly haveBlobs: {
     readonly ask: { readonly topic: Uint8Array; readonly ids: readonly Uint8Array[] };
@@ -132,6 +133,14 @@ export interface StoreFault {
   readonly type: "DiskFull" | "StoreFailed";
   readonly message: string;
 }
+
+/** What another process that shares the store did to a topic. */
+export type ForeignChange =
+  | { readonly type: "appended"; readonly topic: Uint8Array; readonly previous: number; readonly newest: number }
+  /** It lost items or is gone. */
+  | { readonly type: "shrunk"; readonly topic: Uint8Array }
+  /** Nothing was heard of the others for a while: anything may have happened. */
+  | { readonly type: "missed" };
 
 /**
  * What a proxy keeps, behind any database.

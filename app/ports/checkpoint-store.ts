@@ -42,6 +42,29 @@ export interface CheckpointStore {
    * to take them; what the records say stays known. Answers how many.
    */
   readonly retire: (topic: number, before: number, limit: number) => number;
+  /** Notes up to where a device has integrated sessions; never goes back. */
+  readonly addReceipt: (
+    repository: number,
+    device: Uint8Array,
+    integrated: readonly (readonly [session: Uint8Array, seq: number])[],
+  ) => void;
+  /** Up to where a device says that it has integrated each session, by session in hex. */
+  readonly receiptOf: (repository: number, device: Uint8Array) => ReadonlyMap<string, number>;
+  /**
+   * Items of a topic that proxies need no more and were not told of: covered entries up to the acknowledged number of their session or
+   * that came before `before`, what others replace, and retirements older than `told`. At most `limit`.
+   */
+  readonly retirable: (
+    topic: number,
+    acknowledged: readonly (readonly [session: Uint8Array, seq: number])[],
+    before: number,
+    told: number,
+    limit: number,
+  ) => readonly Uint8Array[];
+  /** Notes that proxies were told of these; answers those that are here and needed still. */
+  readonly setRetired: (topic: number, oids: readonly Uint8Array[]) => readonly Uint8Array[];
+  /** Forgets that proxies were told of entries that nothing covers any more; answers them. */
+  readonly takeUncovered: (topic: number) => readonly Uint8Array[];
   /** Takes a checkpoint or bundle that others replace out of what is offered, with its bytes. */
   readonly drop: (n: number) => void;
 }

@@ -44,8 +44,8 @@ export interface ProxyBacklog {
 /**
  * The proxies of an identity, what is followed there, and what each has not acknowledged.
  * P-PROXIES-1 An item stored in a topic that is followed at a proxy is owed to it from the same transaction on.
- * P-PROXIES-2 Following a topic owes everything stored of it.
- * P-PROXIES-3 After `reset` everything of every followed topic is owed again and every cursor is null.
+ * P-PROXIES-2 Following a topic owes everything stored of it that no counted checkpoint covers.
+ * P-PROXIES-3 After `reset` all of that of every followed topic is owed again and every cursor is null.
  * P-PROXIES-4 What `acknowledge` names is owed no more; nothing else stops being owed while it is stored and its topic followed.
  */
 export interface ProxyStore {

@@ -19,6 +19,7 @@ import { ENTRY_STATE } from "../ports/store.ts";
 import type { SliceQueue } from "../runtime/slices.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
+import { createRetirement } from "./retirement.ts";
 
 /** Makes checkpoints when they are due, takes those of others, and forgets what they cover. */
 export interface CheckpointService {
@@ -30,6 +31,8 @@ export interface CheckpointService {
   readonly accessChanged: (repository: Repository) => void;
   /** Covers everything that is not covered yet; answers whether everything is. */
   readonly make: (repository: Repository) => Promise<boolean>;
+  /** Tells proxies which items they need no more; answers how many. */
+  readonly retire: (repository: Repository) => number;
   /** Whether all records of the current topic but a short tail are in a checkpoint of it. */
   readonly isCovered: (repository: Repository) => boolean;
   readonly stop: () => void;
@@ -93,6 +96,8 @@ export const createCheckpointService = (deps: {
   readonly repositories: RepositoryService;
   /** What a topic offers to others has become less. */
   readonly covered: (topic: number) => void;
+  /** Items are owed to proxies again. */
+  readonly owed: () => void;
 }): CheckpointService => {
   const { store, crypto, random, clock, log, slices, compactor, repositories } = deps;
   const watches = new Map<number, Watch>();
@@ -209,6 +214,7 @@ export const createCheckpointService = (deps: {
       return;
     }
     deps.covered(topic);
+    if (topic === repository.epoch.topic) retirement.counted(repository);
     const watch = watches.get(repository.n);
     if (watch !== undefined && topic === repository.epoch.topic) {
       watch.tail = { ...NO_TAIL };
@@ -478,6 +484,20 @@ export const createCheckpointService = (deps: {
     if (!written.ok) log.error("bundles not dropped", { fault: written.error.type });
   };
 
+  const retirement = createRetirement({
+    ...deps,
+    random: random.fork("retirement"),
+    covered: (repository) => {
+      const covered = new Map<string, CoveredSession>();
+      for (const { checkpoint } of countedIn(repository, repository.epoch.topic))
+        for (const session of checkpoint.sessions) {
+          const key = bytesToHex(session.sess);
+          if ((covered.get(key)?.seq ?? -1) < session.seq) covered.set(key, session);
+        }
+      return [...covered.values()];
+    },
+  });
+
   const retire = (): void => {
     const before = clock.unix() - RETIRE_AGE_MS;
     slices.add(() => {
@@ -489,6 +509,11 @@ export const createCheckpointService = (deps: {
       }
       return isDone;
     });
+    for (const repository of repositories.all())
+      slices.add(() => {
+        retirement.tick(repository);
+        return true;
+      });
     retiring = clock.after(RETIRE_EVERY, retire);
   };
 
@@ -537,11 +562,13 @@ export const createCheckpointService = (deps: {
       dirty(repository);
     },
     make,
+    retire: (repository) => retirement.tell(repository),
     isCovered: (repository) => countedIn(repository, repository.epoch.topic).length > 0,
     stop: () => {
       stopped = true;
       retiring?.();
       counting?.();
+      retirement.stop();
       for (const { timer } of watches.values()) timer?.();
     },
   };

@@ -6,6 +6,7 @@ import type { Part } from "../../protocol/entry/payload.ts";
 import { checkSpans, readParts } from "../../protocol/entry/payload.ts";
 import type { DocSpan, RecordHeader, SignedRecord } from "../../protocol/entry/record.ts";
 import { readRecord, readRecordHeader } from "../../protocol/entry/record.ts";
+import { readRetirement } from "../../protocol/entry/retirement.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
@@ -30,6 +31,8 @@ export type Opened =
     }
   /** A checkpoint or a bundle, verified like a record; what is in it comes later. */
   | { readonly type: "compacted" }
+  /** Names items that proxies may delete. */
+  | { readonly type: "retirement" }
   | { readonly type: "refused"; readonly state: EntryState };
 
 /** Decrypts and verifies an item of a topic with `readKey`, in the order of data.md section 4.2, and inspects its changes. */
@@ -40,6 +43,7 @@ export const openEntry = (
   item: CheckedItem,
 ): Opened => {
   const malformed: Opened = { type: "refused", state: ENTRY_STATE.malformed };
+  if (item.kind === ITEM_KINDS.retire) return readRetirement(item.body).ok ? { type: "retirement" } : malformed;
   const plaintext = openItem(crypto, item, readKey);
   if (!plaintext.ok)
     return plaintext.error.type === "WrongKey" ? { type: "refused", state: ENTRY_STATE.noKey } : malformed;
@@ -66,7 +70,12 @@ export const openEntry = (
   return { type: "record", record: record.value, parts: others, batches };
 };
 
-const STORED_KINDS: ReadonlySet<number> = new Set([ITEM_KINDS.entry, ITEM_KINDS.bundle, ITEM_KINDS.checkpoint]);
+const STORED_KINDS: ReadonlySet<number> = new Set([
+  ITEM_KINDS.entry,
+  ITEM_KINDS.bundle,
+  ITEM_KINDS.checkpoint,
+  ITEM_KINDS.retire,
+]);
 
 /** One wire of a topic: what is to be stored and integrated, or nothing when it does not belong there. */
 export interface OpenedWire {

@@ -35,7 +35,7 @@ import { createIngestQueue } from "./ingest-queue.ts";
 import { integrateRecord, openEntry, openWire } from "./integrate.ts";
 import type { Integration, Repository } from "./repository.ts";
 import { endSessions } from "./rollback.ts";
-import { sealCompacted } from "./seal.ts";
+import { sealCompacted, sealRetirement } from "./seal.ts";
 import type { PageTaken } from "./take-page.ts";
 import { openedRecord, takePage } from "./take-page.ts";
 import { adoptPast } from "./validity.ts";
@@ -122,6 +122,13 @@ export interface RepositoryService {
     kind: "bundle" | "checkpoint",
     payload: Uint8Array,
   ) => Result<CheckedItem, StoreError>;
+  /** Tells proxies of the current topic which of its items they need no more. */
+  readonly publishRetirement: (repository: Repository, oids: readonly Uint8Array[]) => Result<CheckedItem, StoreError>;
+  /** Says which records are integrated here. */
+  readonly publishReceipt: (
+    repository: Repository,
+    integrated: readonly (readonly [session: Uint8Array, seq: number])[],
+  ) => Result<null, StoreError>;
 }
 
 /** data.md section 4.4: flush after 2 s idle, 5 s at most, 32 KiB; 400 ms while someone is watching. */
@@ -139,6 +146,8 @@ const UPKEEP_SPREAD_MS = 2_000;
 const HOME_KEY = "home";
 /** What may come over a reply topic: a few ops of one's own. */
 const MAX_REPLY_BYTES = 8_192;
+/** Sessions in one receipt: fits what a reader may say at once. */
+const RECEIPT_SESSIONS = 256;
 
 interface Flush {
   cancel: () => void;
@@ -282,6 +291,10 @@ export const createRepositoryService = (deps: {
     );
   };
 
+  const noteReceipts = ({ n }: Repository, { devSig }: RecordHeader, parts: readonly Part[]): void => {
+    for (const part of parts) if (part.type === "receipt") store.checkpoints.addReceipt(n, devSig, part.integrated);
+  };
+
   /** Integrates one opened record and notes what follows from it; one of a bundle has no topic. Inside a transaction. */
   const integrate = (
     repository: Repository,
@@ -301,6 +314,7 @@ export const createRepositoryService = (deps: {
     if (done.contradicts !== undefined) outcome.contradictions.push([done.contradicts, record.iid]);
     if (done.linked) {
       for (const part of parts) keeper.noteRequest(repository, record.header.devSig, part);
+      noteReceipts(repository, record.header, parts);
       if (topic !== undefined) keeper.rewrap(repository, topic, record, parts, done.state);
     }
     // Before its parents are here: they may be in the very topic it names.
@@ -471,6 +485,7 @@ export const createRepositoryService = (deps: {
         addChanges(outcome, taken.changes);
         outcome.accessChanged = taken.accessChanged;
         outcome.linked = page.records.length > 0;
+        for (const { header, parts } of page.records) noteReceipts(repository, header, parts);
         for (const { parts } of page.records)
           for (const part of parts) outcome.announced = keeper.noteAnnouncement(repository, part) || outcome.announced;
       } else
@@ -577,6 +592,31 @@ export const createRepositoryService = (deps: {
       observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged: true });
   };
 
+  const append: RepositoryService["append"] = (repository, parts) => {
+    const written = store.transaction(() => {
+      keeper.sealAllDrafts(repository);
+      // First, so that the record's own view of the ACL contains the op it carries (a genesis entry has no other).
+      for (const part of parts)
+        if (part.type === "aclOp") keeper.takeOp(repository, { header: part.header, signature: part.sig });
+      const into = keeper.speakingTopic(repository);
+      invariant(into !== undefined, "who appends can speak");
+      keeper.say(repository, parts, into);
+      if (parts.some(({ type }) => type === "aclOp")) keeper.settleAccess(repository);
+    });
+    if (!written.ok) {
+      reload(repository);
+      return written;
+    }
+    announce();
+    observer.integrated({
+      repository,
+      changes: new Map(),
+      rebuilt: new Set(),
+      accessChanged: parts.some((part) => part.type === "aclOp"),
+    });
+    return ok(null);
+  };
+
   return {
     open: (opened, isRolledBack) => {
       profile = opened;
@@ -658,30 +698,7 @@ export const createRepositoryService = (deps: {
       leased.add(key);
       return ok({ session: session.value, release: () => leased.delete(key) });
     },
-    append: (repository, parts) => {
-      const written = store.transaction(() => {
-        keeper.sealAllDrafts(repository);
-        // First, so that the record's own view of the ACL contains the op it carries (a genesis entry has no other).
-        for (const part of parts)
-          if (part.type === "aclOp") keeper.takeOp(repository, { header: part.header, signature: part.sig });
-        const into = keeper.speakingTopic(repository);
-        invariant(into !== undefined, "who appends can speak");
-        keeper.say(repository, parts, into);
-        if (parts.some(({ type }) => type === "aclOp")) keeper.settleAccess(repository);
-      });
-      if (!written.ok) {
-        reload(repository);
-        return written;
-      }
-      announce();
-      observer.integrated({
-        repository,
-        changes: new Map(),
-        rebuilt: new Set(),
-        accessChanged: parts.some((part) => part.type === "aclOp"),
-      });
-      return ok(null);
-    },
+    append,
     author: (repository, body, secret) => {
       let rebuilt: ReadonlySet<number> = new Set();
       const written = store.transaction(() => {
@@ -712,6 +729,24 @@ export const createRepositoryService = (deps: {
       const topic = topics.find(({ n }) => n === repository.epoch.topic);
       if (topic !== undefined) observer.stored(topic, written.value, undefined);
       return written;
+    },
+    publishRetirement: (repository, oids) => {
+      const written = store.transaction(() => sealRetirement(keeper.sealing(), repository, oids, clock.unix()));
+      if (!written.ok) return written;
+      const topic = topics.find(({ n }) => n === repository.epoch.topic);
+      if (topic !== undefined) observer.stored(topic, written.value, undefined);
+      return written;
+    },
+    publishReceipt: (repository, integrated) => {
+      for (let from = 0; from < integrated.length; from += RECEIPT_SESSIONS) {
+        const page = integrated.slice(from, from + RECEIPT_SESSIONS);
+        const said = append(repository, [{ type: "receipt", integrated: page }]);
+        if (!said.ok) return said;
+        const device = keeper.sealing().device.publicKey;
+        const noted = store.transaction(() => store.checkpoints.addReceipt(repository.n, device, page), "soon");
+        if (!noted.ok) return noted;
+      }
+      return ok(null);
     },
     publishOps: (repository) => {
       const written = store.transaction(() => keeper.publishOps(repository));

@@ -1,11 +1,12 @@
 import { encodeCbor } from "../../protocol/codec/cbor.ts";
 import type { CryptoProvider, SigningKey } from "../../protocol/crypto/provider.ts";
-import { ITEM_KINDS, sealItem } from "../../protocol/entry/item.ts";
+import { ITEM_KINDS, publishItem, sealItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { Part } from "../../protocol/entry/payload.ts";
 import { encodeParts } from "../../protocol/entry/payload.ts";
 import type { DocSpan } from "../../protocol/entry/record.ts";
 import { signRecord } from "../../protocol/entry/record.ts";
+import { encodeRetirement } from "../../protocol/entry/retirement.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
@@ -163,6 +164,25 @@ export const sealCompacted = (
   const { oid, wire } = item.value;
   const state = kind === "bundle" ? ENTRY_STATE.valid : ENTRY_STATE.opened;
   store.entries.add({ oid, topic, kind: origin.kind, gen, wire, iid: null, state, own: true, arrivedAt: unixMs });
+  return item.value;
+};
+
+/** Signs and stores an item that tells proxies which items of the current topic they need no more. Inside a transaction. */
+export const sealRetirement = (
+  { store, crypto, random }: SealDependencies,
+  repository: Repository,
+  oids: readonly Uint8Array[],
+  unixMs: number,
+): CheckedItem => {
+  const { topicKey, topic } = currentTopic(repository);
+  const gen = 1 + store.repositories.heads(repository.n).reduce((largest, head) => Math.max(largest, head.gen), -1);
+  const origin = { kind: ITEM_KINDS.retire, topicKey, gen, salt: random.bytes(16) };
+  const item = publishItem(crypto, origin, encodeRetirement(oids));
+  invariant(item.ok, "what is named fits one item");
+  const { oid, wire } = item.value;
+  const state = ENTRY_STATE.valid;
+  store.entries.add({ oid, topic, kind: origin.kind, gen, wire, iid: null, state, own: true, arrivedAt: unixMs });
+  store.checkpoints.setRetired(topic, oids);
   return item.value;
 };
 

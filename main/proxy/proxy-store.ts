@@ -120,12 +120,12 @@ const createProxyStore = (database: SqliteDatabase): SqliteProxyStore => {
     "SELECT oid FROM item WHERE topic = ? AND kind = 2 ORDER BY position DESC LIMIT 1",
   );
   const page = database.prepare<unknown[], { readonly position: number; readonly wire: Buffer }>(
-    "SELECT position, wire FROM item WHERE topic = ? AND position > ? ORDER BY position LIMIT ?",
+    "SELECT position, wire FROM item WHERE topic = ? AND position > ? AND retired IS NULL ORDER BY position LIMIT ?",
   );
   const wireOf = one<{ readonly position: number; readonly wire: Buffer }>(
     "SELECT position, wire FROM item WHERE oid = ? AND topic = ?",
   );
-  const setOf = all<SetItem>("SELECT gen, oid AS id FROM item WHERE topic = ?");
+  const setOf = all<SetItem>("SELECT gen, oid AS id FROM item WHERE topic = ? AND retired IS NULL");
   const statOf = one<{ readonly topics: number; readonly items: number | null }>(
     "SELECT count(*) AS topics, sum(topic.items) AS items FROM pin JOIN topic ON topic.n = pin.topic WHERE pin.account = ?",
   );

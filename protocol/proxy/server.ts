@@ -1,16 +1,7 @@
 import { isChunk } from "../blob/chunk.ts";
-import { decodeShape } from "../codec/cbor.ts";
-import { array, bytes } from "../codec/shape.ts";
 import type { CryptoProvider } from "../crypto/provider.ts";
-import {
-  BODY_LIMITS,
-  checkTopicSignature,
-  type Item,
-  type ItemError,
-  ITEM_KINDS,
-  proxyCheck,
-  readItem,
-} from "../entry/item.ts";
+import { checkTopicSignature, type Item, type ItemError, ITEM_KINDS, proxyCheck, readItem } from "../entry/item.ts";
+import { readRetirement } from "../entry/retirement.ts";
 import { exhaustive } from "../kernel/assert.ts";
 import { bytesToHex, hexToBytes } from "../kernel/bytes.ts";
 import type { DeadlineReached, Machine } from "../kernel/machine.ts";
@@ -108,8 +99,6 @@ const LIVE_BURST = 40;
 
 /** Items of another process sent on at once; of more, followers are only told. */
 const MAX_FORWARDED = 64;
-
-const retiredOids = array(bytes(32), BODY_LIMITS[ITEM_KINDS.retire] / 34);
 
 /** The proxy's side of all its connections: checks, stores by way of the host, answers, fans out (SPEC.md). */
 export const createProxyServer = (
@@ -337,10 +326,12 @@ export const createProxyServer = (
     appended: readonly AppendResult[],
   ): ProxyServerEffect[] => {
     const effects: ProxyServerEffect[] = [];
-    for (const [i, { topic, oid, gen, wire }] of items.entries()) {
+    for (const [i, { topic, oid, gen, wire, retires }] of items.entries()) {
       const { status, position, previous } = appended[i] as AppendResult;
-      if (status !== "stored") continue;
       const name = bytesToHex(topic);
+      // What was marked or lost its mark is compared from the store.
+      if (retires.length > 0 || status === "duplicate") sets.delete(name);
+      if (status !== "stored") continue;
       sets.get(name)?.add({ gen, id: oid });
       for (const follower of followers.get(name) ?? [])
         if (follower !== from)
@@ -631,7 +622,7 @@ const NO_OID = new Uint8Array(32);
 /** What the item retires; `undefined` when its kind says so and its body does not. */
 const retiredBy = ({ kind, body }: Item): readonly Uint8Array[] | undefined => {
   if (kind !== ITEM_KINDS.retire) return [];
-  const oids = decodeShape(retiredOids, body);
+  const oids = readRetirement(body);
   return (oids.ok ? oids : ok(undefined)).value;
 };
 

@@ -70,8 +70,8 @@ export interface StoreOperations {
     readonly answer: readonly AppendResult[];
   };
   /**
-   * Items above `after` in order of position: at most `maxItems`, at most `maxBytes` in all but always one. `next`: everything
-   * of the topic up to here is in the page or before. `null` for an unknown topic.
+   * Items above `after` in order of position, without those that were retired: at most `maxItems`, at most `maxBytes` in all but
+   * always one. `next`: everything of the topic up to here is in the page or before. `null` for an unknown topic.
    */
   readonly pull: {
     readonly ask: {
@@ -82,11 +82,12 @@ export interface StoreOperations {
     };
     readonly answer: StoredPage | null;
   };
-  /** Of the items named, as many of the first as fit; `next` counts the ids dealt with, stored or not. */
+  /** Of the items named, retired ones included, as many of the first as fit; `next` counts the ids dealt with, stored or not. */
   readonly get: {
     readonly ask: { readonly topic: Uint8Array; readonly oids: readonly Uint8Array[]; readonly maxBytes: number };
     readonly answer: StoredPage | null;
   };
+  /** Without what was retired. */
   readonly itemSet: { readonly ask: { readonly topic: Uint8Array }; readonly answer: readonly SetItem[] | null };
   /** Allows these chunks to be put; `null` for an unknown topic. */
   readonly pinBlobs: {

@@ -45,7 +45,7 @@ test("I33 a newcomer pulls one checkpoint and a short tail; attribution, history
   const documents = [await create("One"), await create("Two")] as const;
   await writeEntries(olga, documents, 120);
   await eventually(async () => ((await statusOf(olga))?.entries ?? 0) >= 120, "everything sealed");
-  expect(await olga.call("sync.checkpoint", { notebook })).toEqual({ made: true });
+  expect(await olga.call("sync.checkpoint", { notebook })).toEqual({ made: true, retired: 0 });
   await olga.call("documents.edit", { document: documents[0], appendMarkdown: "the tail" });
 
   const ann = await start("Ann");
@@ -93,7 +93,7 @@ test("a node killed while it makes a checkpoint makes another and loses nothing"
   nodes.splice(0);
   const again = await startHeadless(olga.dataDirectory);
   nodes.push(again);
-  expect(await again.call("sync.checkpoint", { notebook })).toEqual({ made: true });
+  expect(await again.call("sync.checkpoint", { notebook })).toEqual({ made: true, retired: 0 });
   expect((await again.call("documents.read", { document: one })).text).toContain("first");
   const ann = await start("Ann");
   await joinNotebook(again, ann, notebook);

@@ -196,6 +196,7 @@ const peerOn = (
       },
       repositories: service,
       covered: () => undefined,
+      owed: () => undefined,
     });
     service.open(profile, false);
     if (compacts) checkpoints.open();

@@ -1,9 +1,10 @@
 import type { CheckpointStore, CompactedItem } from "../../../app/ports/checkpoint-store.ts";
 import { ENTRY_STATE } from "../../../app/ports/store.ts";
+import { bytesToHex } from "../../../protocol/kernel/bytes.ts";
 import type { Statements } from "./blob-rows.ts";
 
 /** Whether a row of `entry` carries a record that a counted checkpoint of its topic covers. */
-const IS_COVERED = `EXISTS (SELECT 1 FROM inner_record JOIN covered_session
+export const IS_COVERED = `EXISTS (SELECT 1 FROM inner_record JOIN covered_session
   ON covered_session.topic = entry.topic AND covered_session.session = inner_record.session AND inner_record.seq <= covered_session.seq
   WHERE inner_record.iid = entry.iid)`;
 
@@ -68,6 +69,62 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
       before,
       limit,
     ).changes,
+  addReceipt: (repository, device, integrated) => {
+    for (const [session, seq] of integrated)
+      write(
+        `INSERT INTO receipt(repository, device, session, seq) VALUES(?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)`,
+        repository,
+        device,
+        session,
+        seq,
+      );
+  },
+  receiptOf: (repository, device) =>
+    new Map(
+      many<{ readonly session: string; readonly seq: number }>(
+        "SELECT lower(hex(session)) AS session, seq FROM receipt WHERE repository = ? AND device = ?",
+        repository,
+        device,
+      ).map(({ session, seq }) => [session, seq]),
+    ),
+  retirable: (topic, acknowledged, before, told, limit) =>
+    many<{ readonly oid: Uint8Array }>(
+      `SELECT oid FROM entry WHERE topic = @topic AND NOT EXISTS (SELECT 1 FROM retired_item WHERE retired_item.entry = entry.n)
+         AND (kind = 0 AND ${IS_COVERED} AND (arrived_at < @before OR EXISTS (SELECT 1 FROM inner_record
+             JOIN json_each(@acknowledged) AS mark ON mark.key = lower(hex(inner_record.session)) AND inner_record.seq <= mark.value
+             WHERE inner_record.iid = entry.iid))
+           OR kind IN (1, 2) AND state = ${ENTRY_STATE.retired} OR kind = 3 AND arrived_at < @told) ORDER BY n LIMIT @limit`,
+      {
+        topic,
+        before,
+        told,
+        limit,
+        acknowledged: JSON.stringify(
+          Object.fromEntries(acknowledged.map(([session, seq]) => [bytesToHex(session), seq])),
+        ),
+      },
+    ).map(({ oid }) => oid),
+  setRetired: (topic, oids) =>
+    oids.filter((oid) => {
+      const row = one<{ readonly n: number; readonly isSpare: number; readonly isHere: number }>(
+        `SELECT n, (kind = 0 AND ${IS_COVERED} OR state = ${ENTRY_STATE.retired} OR kind = 3) AS isSpare, length(wire) > 0 AS isHere
+         FROM entry WHERE oid = ? AND topic = ?`,
+        oid,
+        topic,
+      );
+      if (row?.isSpare === 1) write("INSERT INTO retired_item(entry) VALUES(?) ON CONFLICT DO NOTHING", row.n);
+      return row?.isSpare === 0 && row.isHere === 1;
+    }),
+  takeUncovered: (topic) => {
+    const rows = many<{ readonly n: number; readonly oid: Uint8Array }>(
+      `SELECT entry.n, oid FROM retired_item CROSS JOIN entry ON entry.n = retired_item.entry
+       WHERE entry.topic = ? AND kind = 0 AND NOT ${IS_COVERED}`,
+      topic,
+    );
+    for (const { n } of rows) write("DELETE FROM retired_item WHERE entry = ?", n);
+    return rows.map(({ oid }) => oid);
+  },
   drop: (n) => {
     write("DELETE FROM bundle_session WHERE entry = ?", n);
     write("DELETE FROM proxy_outbox WHERE entry = ?", n);

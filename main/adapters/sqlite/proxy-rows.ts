@@ -1,5 +1,6 @@
 import type { OwedItem, ProxyRow, ProxyStore } from "../../../app/ports/proxy-store.ts";
 import type { Statements } from "./blob-rows.ts";
+import { IS_COVERED } from "./checkpoint-rows.ts";
 
 /** In the order of their numbers in the table. */
 const KINDS: readonly ProxyRow["kind"][] = ["own", "guest"];
@@ -14,7 +15,7 @@ const proxyOf = (row: RawProxy): ProxyRow => ({
 
 const OWE =
   "INSERT INTO proxy_outbox(proxy, status, learned, entry, topic) SELECT @proxy, 0, 1 - own, n, topic FROM entry WHERE length(wire) > 0";
-const OWE_TOPIC = `${OWE} AND topic = (SELECT n FROM topic WHERE pk = @pk) ON CONFLICT DO NOTHING`;
+const OWE_TOPIC = `${OWE} AND topic = (SELECT n FROM topic WHERE pk = @pk) AND NOT (kind = 0 AND ${IS_COVERED}) ON CONFLICT DO NOTHING`;
 const QUEUED = 0;
 /** State of a topic from before this device came: checkpoints may carry what is in it, and then it is not followed. */
 const HISTORY = 2;

@@ -148,6 +148,14 @@ CREATE INDEX inner_order ON inner_record(repository, gen, iid);
 CREATE TABLE proxy_chunk(proxy INTEGER NOT NULL REFERENCES proxy(n), repository INTEGER NOT NULL, id BLOB NOT NULL CHECK(length(id)=32),
   PRIMARY KEY(proxy, repository, id)) STRICT, WITHOUT ROWID;
 `,
+  `
+-- Records 0 to seq of a session are at a device, as it says itself.
+CREATE TABLE receipt(repository INTEGER NOT NULL REFERENCES repository(n), device BLOB NOT NULL CHECK(length(device)=32),
+  session BLOB NOT NULL CHECK(length(session)=16), seq INTEGER NOT NULL, PRIMARY KEY(repository, device, session)) STRICT, WITHOUT ROWID;
+-- Items that proxies were told to delete after their grace: covered or replaced ones that a stored item of kind 3 names.
+CREATE TABLE retired_item(entry INTEGER PRIMARY KEY REFERENCES entry(n) ON DELETE CASCADE) STRICT;
+CREATE INDEX entry_retirement ON entry(topic) WHERE kind = 3;
+`,
 ];
 
 /** Tables of `search.db`: derived from the documents, rebuilt when lost. Rows are those of `profile.db`. */

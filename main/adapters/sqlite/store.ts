@@ -333,7 +333,7 @@ export const createStore = (
         ) as never,
       backlog: (n) =>
         one(
-          `SELECT (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.state IN (0, 1, 2, 3, 7, 8)) AS pending,
+          `SELECT (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.kind <> 3 AND entry.state IN (0, 1, 2, 3, 7, 8)) AS pending,
              (SELECT count(*) FROM entry JOIN topic ON topic.n = entry.topic WHERE topic.repository = @n AND entry.own = 1 AND entry.delivered = 0)
                + (SELECT count(DISTINCT change_run.document) FROM change_run CROSS JOIN document ON document.n = change_run.document
                   WHERE change_run.drafts > 0 AND document.repository = @n) AS undelivered`,

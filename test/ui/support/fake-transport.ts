@@ -664,7 +664,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return answer(null);
     },
     "sync.status": () => answer(world.status),
-    "sync.checkpoint": () => answer({ made: true }),
+    "sync.checkpoint": () => answer({ made: true, retired: 0 }),
     "sync.summary": () => answer(world.summary),
     "import.markdown": () =>
       answer({

@@ -1,0 +1,196 @@
+import type { CoveredSession } from "../../protocol/checkpoint/checkpoint.ts";
+import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
+import { ITEM_KINDS, readItem } from "../../protocol/entry/item.ts";
+import { MAX_RETIRED, readRetirement } from "../../protocol/entry/retirement.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
+import type { RandomSource } from "../../protocol/kernel/random.ts";
+import { randomBelow } from "../../protocol/kernel/random.ts";
+import { durationMs } from "../../protocol/kernel/time.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Store, TopicRow } from "../ports/store.ts";
+import { ENTRY_STATE } from "../ports/store.ts";
+import type { Repository } from "./repository.ts";
+import type { RepositoryService } from "./repository-service.ts";
+
+/** Receipts for what checkpoints cover, and what proxies are told to delete because of them. */
+export interface Retirement {
+  /** A checkpoint of the current topic was counted. */
+  readonly counted: (repository: Repository) => void;
+  /** Tells proxies of everything that may go now; answers how many items that are. */
+  readonly tell: (repository: Repository) => number;
+  /** Done every hour: looks at what others told, stands up for what is needed still, and tells of what may go. */
+  readonly tick: (repository: Repository) => void;
+  readonly stop: () => void;
+}
+
+/** Members answer a checkpoint in turn, so that no burst says who is online. */
+const SPREAD_MS = 600_000;
+/**
+ * Records that a receipt acknowledges at least, besides two for each device: receipts alone never call for receipts. What comes to
+ * less waits for the grace.
+ */
+const LEAST_RECORDS = 32;
+/** Fewer items are not worth one that names them, unless a person asks. */
+const LEAST_ITEMS = 32;
+/** data.md section 5: without receipts, covered entries may go after this. */
+const GRACE_MS = 7 * 24 * 3_600_000;
+/** A proxy has done by then what an item of kind 3 says. */
+const TOLD_MS = 60 * 24 * 3_600_000;
+/** A checkpoint that covers what is named comes with it, or within this. */
+const PATIENCE_MS = 3_600_000;
+
+export const createRetirement = (deps: {
+  readonly store: Store;
+  readonly crypto: CryptoProvider;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly repositories: RepositoryService;
+  /** What the counted checkpoints of the current topic cover. */
+  readonly covered: (repository: Repository) => readonly CoveredSession[];
+  /** Items are owed to proxies again. */
+  readonly owed: () => void;
+}): Retirement => {
+  const { store, crypto, random, clock, log, repositories } = deps;
+  const timers = new Map<number, () => void>();
+  /** Items of kind 3 that name what is needed still, and since when that is known. */
+  const doubted = new Map<number, number>();
+
+  const written = <T>(work: () => T): T | undefined => {
+    const done = store.transaction(work, "soon");
+    if (!done.ok) log.error("retirement not noted", { fault: done.error.type });
+    return done.ok ? done.value : undefined;
+  };
+
+  const ownDevice = ({ n }: Repository): Uint8Array | undefined => store.repositories.ownSessions(n)[0]?.device;
+  const readers = (repository: Repository): readonly Uint8Array[] =>
+    repository.access.state().recipients.map(({ identifier }) => identifier);
+
+  /** Says what checkpoints cover and is integrated here, when it is worth a record. */
+  const acknowledge = (repository: Repository): void => {
+    if (repositories.membership(repository) !== "active" || !repositories.canSpeak(repository)) return;
+    const devices = readers(repository).length;
+    if (devices < 2) return;
+    const device = ownDevice(repository);
+    const said = device === undefined ? undefined : store.checkpoints.receiptOf(repository.n, device);
+    const news = deps
+      .covered(repository)
+      .map(({ sess, seq }) => ({ sess, seq, from: said?.get(bytesToHex(sess)) ?? -1 }))
+      .filter(({ seq, from }) => seq > from);
+    if (news.reduce((sum, { seq, from }) => sum + seq - from, 0) < 2 * devices + LEAST_RECORDS) return;
+    const done = repositories.publishReceipt(
+      repository,
+      news.map(({ sess, seq }) => [sess, seq]),
+    );
+    if (!done.ok) log.error("receipt not written", { fault: done.error.type });
+  };
+
+  /** Up to where each covered session is at every device that reads. */
+  const acknowledged = (repository: Repository): readonly (readonly [Uint8Array, number])[] => {
+    const own = ownDevice(repository);
+    const others = readers(repository).filter((device) => own === undefined || !bytesEqual(device, own));
+    const receipts = others.map((device) => [device, store.checkpoints.receiptOf(repository.n, device)] as const);
+    return deps.covered(repository).flatMap(({ sess, devSig, seq }) => {
+      const key = bytesToHex(sess);
+      const least = receipts.reduce(
+        (seen, [device, receipt]) => (bytesEqual(device, devSig) ? seen : Math.min(seen, receipt.get(key) ?? -1)),
+        seq,
+      );
+      return least < 0 ? [] : [[sess, least] as const];
+    });
+  };
+
+  const tellOf = (repository: Repository, atLeast: number): number => {
+    if (!repositories.mayCompact(repository) || store.repositories.hasEquivocation(repository.n)) return 0;
+    if (!store.proxies.all().some(({ kind }) => kind === "own")) return 0;
+    const now = clock.unix();
+    let told = 0;
+    for (;;) {
+      const oids = store.checkpoints.retirable(
+        repository.epoch.topic,
+        acknowledged(repository),
+        now - GRACE_MS,
+        now - TOLD_MS,
+        MAX_RETIRED,
+      );
+      if (oids.length === 0 || told + oids.length < atLeast) return told;
+      const item = repositories.publishRetirement(repository, oids);
+      if (!item.ok) {
+        log.error("retirement not published", { fault: item.error.type });
+        return told;
+      }
+      told += oids.length;
+    }
+  };
+
+  /** What proxies marked without need is pushed to them again, which takes the mark away. */
+  const stand = (oids: readonly Uint8Array[]): void => {
+    if (oids.length === 0) return;
+    for (const { n } of store.proxies.all()) store.proxies.owe(n, oids);
+  };
+
+  /** What others told: noted when it is covered here as well, contradicted when it stays uncovered. */
+  const settle = (topic: TopicRow): boolean => {
+    let isOwed = false;
+    for (const { n, oid } of store.entries.waiting(topic.n, ENTRY_STATE.opened)) {
+      const wire = store.entries.wire(oid);
+      const item = wire && readItem(crypto, wire);
+      if (item === undefined || !item.ok || item.value.kind !== ITEM_KINDS.retire) continue;
+      const oids = readRetirement(item.value.body);
+      const needed = oids.ok ? store.checkpoints.setRetired(topic.n, oids.value) : [];
+      const since = doubted.get(n) ?? clock.monotonic();
+      if (needed.length > 0 && clock.monotonic() - since < PATIENCE_MS) {
+        doubted.set(n, since);
+        continue;
+      }
+      doubted.delete(n);
+      if (needed.length > 0) log.warn("items were retired that nothing covers", { count: needed.length });
+      stand(needed);
+      isOwed ||= needed.length > 0;
+      store.entries.setState(n, ENTRY_STATE.valid, null);
+    }
+    return isOwed;
+  };
+
+  const look = (repository: Repository): void => {
+    const isOwed = written(() => {
+      let owes = false;
+      for (const topic of repositories.topics()) {
+        if (topic.repository !== repository.n || topic.kind !== "epoch") continue;
+        const uncovered = store.checkpoints.takeUncovered(topic.n);
+        stand(uncovered);
+        owes = settle(topic) || owes || uncovered.length > 0;
+      }
+      return owes;
+    });
+    if (isOwed === true) deps.owed();
+  };
+
+  return {
+    counted: (repository) => {
+      if (timers.has(repository.n)) return;
+      timers.set(
+        repository.n,
+        clock.after(durationMs(randomBelow(random, SPREAD_MS)), () => {
+          timers.delete(repository.n);
+          look(repository);
+          acknowledge(repository);
+          tellOf(repository, LEAST_ITEMS);
+        }),
+      );
+    },
+    tell: (repository) => {
+      look(repository);
+      return tellOf(repository, 1);
+    },
+    tick: (repository) => {
+      look(repository);
+      tellOf(repository, LEAST_ITEMS);
+    },
+    stop: () => {
+      for (const cancel of timers.values()) cancel();
+      timers.clear();
+    },
+  };
+};

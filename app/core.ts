@@ -123,6 +123,7 @@ export const createCore = (ports: CorePorts): Core => {
       items.changed(topic);
       peers.topicsChanged();
     },
+    owed: () => proxies.stored(undefined),
   });
 
   const indexer = createDocumentIndexer({
@@ -445,7 +446,10 @@ export const createCore = (ports: CorePorts): Core => {
     "sync.status": async () => ok(report.status()),
     "sync.summary": async () => ok(report.summary()),
     "sync.checkpoint": ({ notebook }) =>
-      withNotebook(notebook, async (repository) => ok({ made: await checkpoints.make(repository) })),
+      withNotebook(notebook, async (repository) => {
+        const made = await checkpoints.make(repository);
+        return ok({ made, retired: made ? checkpoints.retire(repository) : 0 });
+      }),
 
     "import.markdown": ({ path, notebook }) =>
       withNotebook(notebook, (repository) => portability.importMarkdown(repository, path)),

@@ -328,7 +328,9 @@ export const contract = {
   "sync.status": query<undefined, T.SyncStatus>(nothing),
   "sync.summary": query<undefined, T.SyncSummary>(nothing),
   "sync.pause": command<Input<typeof syncPause>, null>(syncPause),
-  "sync.checkpoint": command<Input<typeof notebookInput>, { readonly made: boolean; readonly retired: number }>(notebookInput),
+  "sync.checkpoint": command<Input<typeof notebookInput>, { readonly made: boolean; readonly retired: number }>(
+    notebookInput,
+  ),
   "import.markdown": command<Input<typeof importMarkdown>, T.ImportReport>(importMarkdown),
   "import.cancel": command<Input<typeof importCancel>, null>(importCancel),
   "export.markdown": command<Input<typeof exportMarkdown>, T.ExportReport>(exportMarkdown),

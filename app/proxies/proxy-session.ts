@@ -367,6 +367,8 @@ export const createProxySession = (
     touch();
     askUsageSoon();
     if (store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] }).length === 0) settleDrained();
+    // One push holds a page of what is owed: the machine looks again when this one is settled.
+    if (held.length + dead.length > 0) dispatch({ type: "outboxChanged" });
     deps.changed();
   };
 

@@ -164,6 +164,10 @@ describe.each(stores)("%s", (_, open) => {
       "stored",
       "stored",
     ]);
+    const served = (await store.pull(TOPICS[0]))?.items.map(({ wire }) => wire);
+    expect(served, "PRX-6").toEqual([b.wire, retire.wire].map((wire) => Buffer.from(wire)));
+    const named = await store.ask({ type: "get", topic: TOPICS[0], oids: [a.oid], maxBytes: 1_000 });
+    expect(named?.items).toHaveLength(1);
     const grace = { itemGraceDays: 30, blobGraceDays: 14 };
     expect(await store.ask({ type: "sweep", day: 130, ...grace })).toEqual([]);
     expect(await store.ask({ type: "sweep", day: 131, ...grace })).toEqual([Buffer.from(TOPICS[0])]);

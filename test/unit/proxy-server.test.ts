@@ -43,6 +43,10 @@ const pull = async (peer: Peer, after = 0, maxItems = 256, maxBytes = 100_000) =
   const [answer] = await peer.ask({ type: "pull", request: 4, topic, after, maxItems, maxBytes });
   return answer?.type === "items" ? answer : undefined;
 };
+const get = async (peer: Peer, ...oids: readonly Uint8Array[]) => {
+  const [answer] = await peer.ask({ type: "get", request: 6, topic, oids });
+  return answer?.type === "items" ? answer.items.length : 0;
+};
 const used = async (peer: Peer): Promise<number> => {
   const [answer] = await peer.ask({ type: "stat", request: 5 });
   return answer?.type === "stats" ? answer.used : -1;
@@ -337,17 +341,22 @@ test("PRX-11 a topic brings so many bytes a day", async () => {
 describe("PRX-12 retirement", () => {
   const retireOf = (...oids: readonly Uint8Array[]) => published(key, ITEM_KINDS.retire, encodeCbor([...oids])).wire;
 
-  test("I31 retired items are served for thirty days, then deleted and not taken again", async () => {
+  test("I31 retired items are given to who names them for thirty days, then deleted and not taken again", async () => {
     const world = createProxyWorld();
     const peer = await greet(world, alice, 1_000_000);
     await subscribe(peer);
     const [old, kept] = [sealed(key, 1), sealed(key, 2)];
     const retire = retireOf(old.oid);
     expect(await statuses(peer, old.wire, kept.wire, retire)).toEqual([0, 0, 0]);
+    // PRX-6: who reads the topic gets what covers them instead.
+    const rest = async () => (await pull(peer))?.items.map(({ position }) => position);
+    expect(await rest()).toEqual([2, 3]);
     await world.advance(world.days(30));
-    expect((await pull(peer))?.items).toHaveLength(3);
+    expect(await get(peer, old.oid)).toBe(1);
+    expect(await used(peer)).toBe(old.wire.length + kept.wire.length + retire.length);
     await world.advance(world.days(1));
-    expect((await pull(peer))?.items.map(({ position }) => position)).toEqual([2, 3]);
+    expect(await get(peer, old.oid)).toBe(0);
+    expect(await rest()).toEqual([2, 3]);
     expect(await used(peer)).toBe(kept.wire.length + retire.length);
     expect(await statuses(peer, old.wire)).toEqual([7]);
   });
@@ -358,6 +367,7 @@ describe("PRX-12 retirement", () => {
     await subscribe(peer);
     const item = sealed(key, 1);
     await push(peer, item.wire, retireOf(item.oid));
+    expect((await pull(peer))?.items).toHaveLength(1);
     await world.advance(world.days(20));
     expect(await statuses(peer, item.wire)).toEqual([1]);
     await world.advance(world.days(20));

@@ -66,6 +66,8 @@ export interface CorePorts {
 
 /** Operations that the host implements, not the core. */
 export type ShellOperation = Extract<CallName, `shell.${string}`>;
+/** Operations of the install around all its identities. */
+export type InstallOperation = Extract<keyof Handlers, `identities.${string}`>;
 /** Operations that answer without an open profile. */
 export type NodeOperation =
   | "app.info"
@@ -88,7 +90,7 @@ export type NodeOperation =
   | "events";
 
 export interface Core {
-  readonly handlers: Omit<Handlers, ShellOperation | NodeOperation>;
+  readonly handlers: Omit<Handlers, ShellOperation | InstallOperation | NodeOperation>;
   readonly settings: () => Readonly<Record<string, string>>;
   readonly summary: () => SyncSummary;
   /** Takes a connection that someone else opened. */

@@ -4,7 +4,7 @@ import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
 import type { AppEvent, AppInfo, SyncStatus, SyncSummary } from "./contract/types.ts";
-import type { Core, CorePorts, NodeOperation, ShellOperation } from "./core-ports.ts";
+import type { Core, CorePorts, InstallOperation, NodeOperation, ShellOperation } from "./core-ports.ts";
 import { createCore } from "./core.ts";
 import { createNewcomerService } from "./devices/newcomer-service.ts";
 import { createIdentityService } from "./identities/identity-service.ts";
@@ -25,6 +25,7 @@ import type { StorageMeter } from "./ports/storage-meter.ts";
 import type { Store } from "./ports/store.ts";
 import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
+import type { DurationMs } from "../protocol/kernel/time.ts";
 
 /** The files of one profile, opened with its key. */
 export interface ProfileStorage {
@@ -43,6 +44,8 @@ export interface ProfileStorage {
 }
 
 export type ShellHandlers = Pick<Handlers, ShellOperation>;
+export type InstallHandlers = Pick<Handlers, InstallOperation>;
+type HostOperation = ShellOperation | InstallOperation;
 
 /** Everything the node needs from its host. */
 export interface NodePorts extends Pick<
@@ -64,13 +67,15 @@ export interface NodePorts extends Pick<
   readonly listen: { readonly host: string | undefined; readonly port: number; readonly insist: boolean };
   /** What the computer is called. */
   readonly deviceName: string;
+  /** How long nothing may be sent or accepted from now on, at a start, a waking or a resuming that other identities share. */
+  readonly quietTime: () => DurationMs;
   /** Asked for by `node.stop`. */
   readonly requestStop: () => void;
 }
 
 /** One install: its vault, its socket, and the profile behind them while it is unlocked. */
 export interface Node {
-  readonly handlers: Omit<Handlers, ShellOperation>;
+  readonly handlers: Omit<Handlers, HostOperation>;
   /** Listens, and opens the profile as far as that needs nobody. */
   readonly start: () => Promise<Result<Listening, ContractError>>;
   readonly wake: () => void;
@@ -79,7 +84,7 @@ export interface Node {
 }
 
 /** Operations a closed profile answers with "unlock" or "create an identity first". */
-type ProfileOperation = Exclude<keyof Handlers, ShellOperation | NodeOperation>;
+type ProfileOperation = Exclude<keyof Handlers, HostOperation | NodeOperation>;
 /** What a fresh install truthfully answers before it has an identity. */
 const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "notebooks.list": [],
@@ -99,12 +104,20 @@ const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
     paused: false,
   } satisfies SyncSummary,
 };
+/** What a person asks for here and now needs the network at once; its moment says nothing about other identities. */
+const NEEDS_NETWORK: ReadonlySet<ProfileOperation> = new Set([
+  "devices.add",
+  "invites.create",
+  "invites.join",
+  "peers.connect",
+  "proxies.add",
+]);
 type Emit = (message: Result<never, ContractError>) => void;
 
 /** Composes the install: what answers without keys here, the rest by the core of the open profile. */
 export const createNode = (ports: NodePorts): Node => {
   const { clock, log, vault } = ports;
-  const pause = createPause(ports.links, ports.createDiscovery);
+  const pause = createPause(ports.links, ports.createDiscovery, clock);
   const { links } = pause;
   const listeners = new Set<(message: Result<AppEvent, ContractError>) => void>();
   /** Streams of the open profile, which end when it is locked. */
@@ -240,7 +253,14 @@ export const createNode = (ports: NodePorts): Node => {
     return contractError(status.ok && status.value.state === "locked" ? "VaultLocked" : "NoIdentity");
   };
 
+  const wake = (): void => {
+    const quiet = ports.quietTime();
+    if (quiet > 0) pause.rest(quiet, () => open?.core.wake());
+    else open?.core.wake();
+  };
+
   const call = async (name: ProfileOperation & CallName, input: unknown): Promise<Result<unknown, ContractError>> => {
+    if (NEEDS_NETWORK.has(name)) pause.endRest();
     if (open === undefined) {
       const error = await closed();
       if (error.type === "NoIdentity" && name === "sync.status")
@@ -305,17 +325,21 @@ export const createNode = (ports: NodePorts): Node => {
       if (open !== undefined) return err(contractError("IdentityExists"));
       if (status.value.state === "absent" && status.value.protection === "passphrase" && passphrase === undefined)
         return err(contractError("PassphraseRequired"));
+      pause.endRest();
       return ok(newcomer.start(deviceName ?? ports.deviceName, passphrase));
     },
     "identity.pairing": async () => ok(newcomer.status()),
     "identity.confirmPairing": async () => newcomer.confirm(),
     "identity.cancelPairing": async () => ok(newcomer.cancel()),
-    "identity.restore": (input) => inTurn(() => identity.recover(input)),
+    "identity.restore": (input) => {
+      pause.endRest();
+      return inTurn(() => identity.recover(input));
+    },
     "identity.confirmPhrase": (input) => identity.confirmPhrase(input),
     "settings.get": async () => ok(open?.core.settings() ?? {}),
     "sync.pause": async ({ paused }) => {
       await pause.set(paused);
-      if (!paused) open?.core.wake();
+      if (!paused) wake();
       if (open !== undefined) emit({ type: "syncChanged", summary: open.core.summary() });
       return ok(null);
     },
@@ -331,7 +355,7 @@ export const createNode = (ports: NodePorts): Node => {
     },
   };
   const profileHandlers = Object.entries(contract)
-    .filter(([name]) => !Object.hasOwn(own, name) && !name.startsWith("shell."))
+    .filter(([name]) => !Object.hasOwn(own, name) && !/^(shell|identities)\./.test(name))
     .map(([name, { kind }]) => [
       name,
       kind === "stream"
@@ -352,23 +376,25 @@ export const createNode = (ports: NodePorts): Node => {
 
   return {
     // Every operation of the contract is either in `own` or made by the loop, with the inputs the contract decodes.
-    handlers: { ...(Object.fromEntries(profileHandlers) as Omit<Handlers, ShellOperation>), ...own },
+    handlers: { ...(Object.fromEntries(profileHandlers) as Omit<Handlers, HostOperation>), ...own },
     start: async () => {
       const heard = await listen();
       if (!heard.ok) return heard;
       listening = heard.value;
+      wake();
       const opened = await inTurn(() => identity.start());
       if (opened.ok) return heard;
       if (storageFault !== undefined) return err(storageFault);
       problem(opened.error);
       return heard;
     },
-    wake: () => open?.core.wake(),
+    wake,
     readAttachment: async (notebook, blob) =>
       open === undefined ? err(await closed()) : open.core.readAttachment(notebook, blob),
     stop: () =>
       inTurn(async () => {
         await closeProfile(contractError("Stopping"));
+        pause.endRest();
         await links.stop();
       }),
   };

@@ -5,12 +5,16 @@ import type { ContractError } from "../app/contract/errors.ts";
 import { contractError } from "../app/contract/errors.ts";
 import type { ContractHost } from "../app/contract/handlers.ts";
 import { createContractHost } from "../app/contract/handlers.ts";
-import type { Node, ProfileStorage, ShellHandlers } from "../app/node.ts";
+import { FIRST_IDENTITY } from "../app/identities/identity-list.ts";
+import type { Install, RunningIdentity } from "../app/install.ts";
+import { createInstall } from "../app/install.ts";
+import type { InstallHandlers, ProfileStorage, ShellHandlers } from "../app/node.ts";
 import { createNode } from "../app/node.ts";
 import type { Clock } from "../app/ports/clock.ts";
 import type { Engine } from "../app/ports/engine.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
 import type { Log } from "../app/ports/log.ts";
+import type { Transport } from "../app/ports/transport.ts";
 import type { CryptoProvider } from "../protocol/crypto/provider.ts";
 import { createNobleProvider } from "../protocol/crypto/noble-provider.ts";
 import type { Result } from "../protocol/kernel/result.ts";
@@ -22,7 +26,9 @@ import { createCompactorHost } from "./adapters/compactor-host.ts";
 import { files } from "./adapters/files.ts";
 import { createHighWaterMark } from "./adapters/high-water.ts";
 import { createHistoryHost } from "./adapters/history-host.ts";
+import type { DurationMs } from "../protocol/kernel/time.ts";
 import { durationMs } from "../protocol/kernel/time.ts";
+import { identityFolder, openIdentityFolders } from "./adapters/identity-folders.ts";
 import { createFolderReader, createFolderWriter } from "./adapters/folder.ts";
 import { createChangeInspector, inflateRaw } from "./adapters/inspect-change.ts";
 import { createMdnsDiscovery } from "./adapters/mdns-discovery.ts";
@@ -34,7 +40,6 @@ import type { StorageError } from "./adapters/sqlite/database.ts";
 import { openWriter, setAside, storageErrorOf } from "./adapters/sqlite/database.ts";
 import { MIGRATIONS } from "./adapters/sqlite/schema.ts";
 import { createStore } from "./adapters/sqlite/store.ts";
-import { createTcpTransport } from "./adapters/tcp-transport.ts";
 import { createSystemClock } from "./adapters/system-clock.ts";
 import { createSystemRandom } from "./adapters/system-random.ts";
 import { claimDataDirectory } from "./control/control-server.ts";
@@ -42,15 +47,20 @@ import { claimDataDirectory } from "./control/control-server.ts";
 /** What a host decides about the node it runs. */
 export interface NodeConfig {
   readonly dataDirectory: string;
+  /** Identities to open, by id or name; all when empty. */
+  readonly identities: readonly string[];
   /** Address to listen on; all of this computer's when absent. */
   readonly listenHost: string | undefined;
-  /** 0: the port of last time, or any free one. */
+  /** Of the first identity; 0: the port of last time, or any free one, as for every other identity. */
   readonly listenPort: number;
   readonly mdns: boolean;
   readonly version: string;
   /** `headless`, or the Electron version. */
   readonly hostName: string;
-  readonly vault: KeyVault;
+  /** The vault in one identity's key file. */
+  readonly createVault: (file: string) => Promise<KeyVault>;
+  /** Called for each identity: no two share a socket. */
+  readonly createTransport: () => Transport;
   readonly log: Log;
   readonly readerScript: URL;
   readonly historyScript: URL;
@@ -64,14 +74,17 @@ export interface NodeConfig {
 }
 
 export interface RunningNode {
+  /** Of all identities; the first answers where none is named. */
   readonly contract: ContractHost;
+  /** Where the first identity listens. */
   readonly listening: readonly string[];
   readonly wake: () => void;
-  readonly readAttachment: Node["readAttachment"];
-  /** Seals what is not sealed, tells everyone goodbye and closes the database. */
+  readonly readAttachment: Install["readAttachment"];
+  /** Seals what is not sealed, tells everyone goodbye and closes the databases. */
   readonly stop: () => Promise<void>;
 }
 
+const VAULT = "vault.json";
 const DATABASE = "profile.db";
 const SEARCH_DATABASE = "search.db";
 /** Encrypted chunks of attachments. */
@@ -100,7 +113,9 @@ const backupPlaces = (dataDirectory: string): BackupPlaces => ({
 
 /** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
 const openStorage = async (
-  { dataDirectory, log, readerScript, historyScript, compactorScript }: NodeConfig,
+  { readerScript, historyScript, compactorScript }: NodeConfig,
+  dataDirectory: string,
+  log: Log,
   clock: Clock,
   key: Uint8Array,
 ): Promise<Result<ProfileStorage, ContractError>> => {
@@ -174,49 +189,78 @@ const lastPort = (dataDirectory: string): number => {
   return port > 0 && port < 65_536 ? port : 0;
 };
 
-/** Builds a node from adapters and starts it; the one composition root of the window and the headless host. */
-export const startNode = async (config: NodeConfig): Promise<Result<RunningNode, ContractError>> => {
-  const { dataDirectory, log } = config;
+/** Log in which it shows which identity was at work, by the number it has on this computer alone. */
+const logOf = (log: Log, id: string): Log => {
+  if (id === FIRST_IDENTITY) return log;
+  const named = (fields: Parameters<Log["info"]>[1]) => ({ ...fields, profile: id });
+  return {
+    debug: (event, fields) => log.debug(event, named(fields)),
+    info: (event, fields) => log.info(event, named(fields)),
+    warn: (event, fields) => log.warn(event, named(fields)),
+    error: (event, fields) => log.error(event, named(fields)),
+  };
+};
+
+const makeFolder = (folder: string): Result<null, ContractError> => {
   try {
-    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return ok(null);
   } catch {
-    return err(contractError("CannotWrite", `The data folder ${dataDirectory} cannot be made.`));
+    return err(contractError("CannotWrite", `The data folder ${folder} cannot be made.`));
   }
-  const claimed = await claimDataDirectory(dataDirectory);
-  if (!claimed.ok) return err(contractError(claimed.error.type));
+};
+
+/** Starts the node of one identity from adapters of its own: files, keys, sockets and timers. */
+const startIdentity = async (
+  config: NodeConfig,
+  id: string,
+  installHandlers: InstallHandlers,
+  quietTime: () => DurationMs,
+): Promise<Result<RunningIdentity, ContractError>> => {
+  const isFirst = id === FIRST_IDENTITY;
+  const folder = identityFolder(config.dataDirectory, id);
+  const log = logOf(config.log, id);
+  const made = makeFolder(folder);
+  if (!made.ok) return made;
+  // The first one's folder is the install's, which is claimed already.
+  const claimed = isFirst ? undefined : await claimDataDirectory(folder);
+  if (claimed?.ok === false) return err(contractError(claimed.error.type));
   const random = createSystemRandom();
   const clock = createSystemClock();
   const crypto = createCrypto();
+  const listenPort = isFirst ? config.listenPort : 0;
   const node = createNode({
-    vault: config.vault,
-    backups: createBackupHost(config.backupScript, backupPlaces(dataDirectory), log),
-    openStorage: (key) => openStorage(config, clock, key),
+    vault: await config.createVault(path.join(folder, VAULT)),
+    backups: createBackupHost(config.backupScript, backupPlaces(folder), log),
+    openStorage: (key) => openStorage(config, folder, log, clock, key),
     createEngine: config.createEngine,
     createOpener: () => createOpenerHost(config.openerScript, log),
     createDiscovery: config.mdns
       ? () => createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })
       : undefined,
-    links: createNoiseLinks({ transport: createTcpTransport(), crypto, random, clock, log }),
+    links: createNoiseLinks({ transport: config.createTransport(), crypto, random, clock, log }),
     folders: { reader: createFolderReader, writer: createFolderWriter },
     files,
-    blobs: createBlobFolder(path.join(dataDirectory, BLOBS)),
+    blobs: createBlobFolder(path.join(folder, BLOBS)),
     inspect: createChangeInspector(crypto),
     inflateRaw,
     crypto,
     random,
     clock,
     log,
-    info: { version: config.version, dataDirectory, host: config.hostName },
+    info: { version: config.version, dataDirectory: folder, host: config.hostName },
     listen: {
       host: config.listenHost,
-      port: config.listenPort === 0 ? lastPort(dataDirectory) : config.listenPort,
-      insist: config.listenPort !== 0,
+      port: listenPort === 0 ? lastPort(folder) : listenPort,
+      insist: listenPort !== 0,
     },
     deviceName: os.hostname(),
+    quietTime,
     requestStop: config.requestStop,
   });
   clock.onResumed(() => node.wake());
-  const contract = createContractHost({ ...node.handlers, ...config.shell }, (operation, cause) => {
+  const handlers = { ...node.handlers, ...config.shell, ...installHandlers };
+  const contract = createContractHost(handlers, (operation, cause) => {
     const fault = storageErrorOf(cause);
     if (fault !== undefined) {
       log.error("storage fault", { operation, fault: fault.type });
@@ -228,7 +272,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   const close = async (): Promise<void> => {
     await node.stop();
     clock.close();
-    await claimed.value.close();
+    await claimed?.value.close();
   };
   const listening = await node.start();
   if (!listening.ok) {
@@ -236,7 +280,33 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
     return listening;
   }
   const { port, addresses } = listening.value;
-  writeFileSync(path.join(dataDirectory, PORT_SETTING), String(port), { mode: 0o600 });
-  claimed.value.serve(contract);
+  writeFileSync(path.join(folder, PORT_SETTING), String(port), { mode: 0o600 });
+  claimed?.value.serve(contract);
   return ok({ contract, listening: addresses, wake: node.wake, readAttachment: node.readAttachment, stop: close });
+};
+
+/** Builds the nodes of a data folder's identities and starts them; the one composition root of the window and the headless host. */
+export const startNode = async (config: NodeConfig): Promise<Result<RunningNode, ContractError>> => {
+  const { dataDirectory, log } = config;
+  const made = makeFolder(dataDirectory);
+  if (!made.ok) return made;
+  const claimed = await claimDataDirectory(dataDirectory);
+  if (!claimed.ok) return err(contractError(claimed.error.type));
+  const install = createInstall({
+    folders: openIdentityFolders(dataDirectory, log),
+    start: (id, handlers, quietTime) => startIdentity(config, id, handlers, quietTime),
+    random: createSystemRandom(),
+  });
+  const stop = async (): Promise<void> => {
+    await install.stop();
+    await claimed.value.close();
+  };
+  const started = await install.start(config.identities);
+  if (!started.ok) {
+    await stop();
+    return started;
+  }
+  const { contract, wake, readAttachment } = install;
+  claimed.value.serve(contract);
+  return ok({ contract, listening: started.value.listening, wake, readAttachment, stop });
 };

@@ -3,13 +3,17 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { contract } from "../app/contract/contract.ts";
+import { createApi } from "../app/contract/create-api.ts";
+import type { ContractError } from "../app/contract/errors.ts";
 import { contractError } from "../app/contract/errors.ts";
 import type { AppEvent } from "../app/contract/types.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
+import type { Result } from "../protocol/kernel/result.ts";
 import { err } from "../protocol/kernel/result.ts";
 import { createEngineHost } from "./adapters/engine-host.ts";
 import { createFileVault } from "./adapters/file-vault.ts";
 import { createJsonLog } from "./adapters/json-log.ts";
+import { createTcpTransport } from "./adapters/tcp-transport.ts";
 import { createPassphraseVault } from "./adapters/passphrase-vault.ts";
 import { startNode } from "./compose.ts";
 import { connectControl } from "./control/control-client.ts";
@@ -17,12 +21,14 @@ import { encodeJson } from "./control/control-protocol.ts";
 
 const USAGE = `p2pcollab: notes shared without a server
 
-  p2pcollab node --data-dir FOLDER [--listen HOST:PORT] [--no-mdns] [--passphrase-file FILE] [--log-level LEVEL]
-      runs a node without a window until it is told to stop
+  p2pcollab node --data-dir FOLDER [--identity NAME]… [--listen HOST:PORT] [--no-mdns] [--passphrase-file FILE] [--log-level LEVEL]
+      runs a node without a window until it is told to stop, for all identities of that folder or for those named
   p2pcollab node --proxy --data-dir FOLDER [--help]
       runs an always-on node that keeps what its people write and cannot read it
-  p2pcollab ctl --data-dir FOLDER OPERATION [JSON]
+  p2pcollab ctl --data-dir FOLDER [--identity NAME] OPERATION [JSON]
       runs one operation on the node of that folder and prints its answer as JSON; "-" reads the input from standard input
+  p2pcollab identities --data-dir FOLDER list | add NAME | rename NAME NEW-NAME | remove NAME
+      shows and changes who lives in that folder; NAME may be an id
   p2pcollab ctl --help
       lists the operations
 `;
@@ -46,6 +52,11 @@ const parseListen = (text: string | undefined): { readonly host: string | undefi
   return { host: match[1] ?? (match[2] === "" ? undefined : match[2]), port };
 };
 
+const print = (value: unknown) => process.stdout.write(`${encodeJson(value ?? null)}\n`);
+
+const dataDirectoryOf = (given: string | undefined): string =>
+  path.resolve(given ?? path.join(os.homedir(), ".p2pcollab"));
+
 /** A vault whose passphrase the operator put into a file, so that it is neither in argv nor in the environment. */
 const vaultWithPassphrase = (file: string, passphrase: string): KeyVault => {
   const vault = createPassphraseVault(file);
@@ -61,28 +72,27 @@ const runNode = async (args: readonly string[]): Promise<void> => {
     args: [...args],
     options: {
       "data-dir": { type: "string" },
+      identity: { type: "string", multiple: true },
       listen: { type: "string" },
       "no-mdns": { type: "boolean" },
       "passphrase-file": { type: "string" },
       "log-level": { type: "string" },
     },
   });
-  const dataDirectory = path.resolve(values["data-dir"] ?? path.join(os.homedir(), ".p2pcollab"));
+  const dataDirectory = dataDirectoryOf(values["data-dir"]);
   const level = values["log-level"] ?? "info";
   if (level !== "debug" && level !== "info" && level !== "warn" && level !== "error")
     return invalid("--log-level is debug, info, warn or error.");
   const { host, port } = parseListen(values.listen);
-  const keyFile = path.join(dataDirectory, "vault.json");
-  let vault: KeyVault;
-  if (values["passphrase-file"] === undefined) {
-    vault = createFileVault(keyFile);
+  let createVault: (file: string) => KeyVault = createFileVault;
+  if (values["passphrase-file"] === undefined)
     process.stderr.write(
       "p2pcollab: the keys are protected by file permissions only. To wrap them in a passphrase: --passphrase-file FILE\n",
     );
-  } else {
+  else {
     const passphrase = readFileSync(values["passphrase-file"], "utf8").replace(/\r?\n$/, "");
     if (passphrase === "") return invalid("the passphrase file is empty.");
-    vault = vaultWithPassphrase(keyFile, passphrase);
+    createVault = (file) => vaultWithPassphrase(file, passphrase);
   }
   const log = createJsonLog({ folder: path.join(dataDirectory, "logs"), level, now: Date.now, stderr: true });
   let stop: (() => void) | undefined;
@@ -90,12 +100,14 @@ const runNode = async (args: readonly string[]): Promise<void> => {
   const unsupported = async () => err(contractError("Unsupported"));
   const started = await startNode({
     dataDirectory,
+    identities: values.identity ?? [],
     listenHost: host,
     listenPort: port,
     mdns: values["no-mdns"] !== true,
     version: VERSION,
     hostName: "headless",
-    vault,
+    createVault: async (file) => createVault(file),
+    createTransport: createTcpTransport,
     log,
     readerScript: new URL("./adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("./adapters/history-worker.ts", import.meta.url),
@@ -142,36 +154,73 @@ const runNode = async (args: readonly string[]): Promise<void> => {
   if (stopRequested) stop();
 };
 
+/** `list`, `add`, `rename` and `remove` by name, for people; each is an operation of the contract as well. */
+const runIdentities = async (args: readonly string[]): Promise<void> => {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { "data-dir": { type: "string" } },
+  });
+  const [action, named, newName, ...rest] = positionals;
+  const wanted = { list: 1, add: 2, rename: 3, remove: 2 }[action ?? ""];
+  if (wanted !== positionals.length || rest.length > 0)
+    return invalid(
+      "usage: p2pcollab identities --data-dir FOLDER list | add NAME | rename NAME NEW-NAME | remove NAME",
+    );
+  const client = await connectControl(dataDirectoryOf(values["data-dir"]));
+  if (!client.ok) return fail(client.error);
+  const api = createApi(client.value);
+  const answered = <T>(answer: Result<T, ContractError>): T => (answer.ok ? answer.value : fail(answer.error));
+  const idOf = async (): Promise<string> => {
+    const found = answered(await api.call("identities.list")).filter(({ id, name }) => id === named || name === named);
+    return found.length === 1 ? (found[0] as { readonly id: string }).id : fail(contractError("IdentityNotFound"));
+  };
+  if (action === "list") print(answered(await api.call("identities.list")));
+  else if (action === "rename")
+    print(answered(await api.call("identities.update", { id: await idOf(), name: newName ?? "" })));
+  else if (action === "remove") print(answered(await api.call("identities.remove", { id: await idOf() })));
+  else {
+    const { id } = answered(await api.call("identities.add"));
+    const created = await createApi(client.value, id).call("identity.create", { name: named ?? "" });
+    print({ ...answered(created), installed: id });
+  }
+  client.value.close();
+};
+
 const runControl = async (args: readonly string[]): Promise<void> => {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { "data-dir": { type: "string" }, help: { type: "boolean" } },
+    options: { "data-dir": { type: "string" }, identity: { type: "string" }, help: { type: "boolean" } },
   });
   if (values.help === true) {
     for (const [name, { kind }] of Object.entries(contract)) process.stdout.write(`${kind.padEnd(8)} ${name}\n`);
     return;
   }
   const [name, json, ...rest] = positionals;
-  if (name === undefined || rest.length > 0) return invalid("usage: p2pcollab ctl --data-dir FOLDER OPERATION [JSON]");
+  if (name === undefined || rest.length > 0)
+    return invalid("usage: p2pcollab ctl --data-dir FOLDER [--identity NAME] OPERATION [JSON]");
   let input: unknown;
   try {
     input = json === undefined ? undefined : JSON.parse(json === "-" ? readFileSync(0, "utf8") : json);
   } catch {
     return invalid("the input is not JSON.");
   }
-  const dataDirectory = path.resolve(values["data-dir"] ?? path.join(os.homedir(), ".p2pcollab"));
-  const client = await connectControl(dataDirectory);
+  const client = await connectControl(dataDirectoryOf(values["data-dir"]));
   if (!client.ok) return fail(client.error);
-  const print = (value: unknown) => process.stdout.write(`${encodeJson(value ?? null)}\n`);
   if (Object.hasOwn(contract, name) && contract[name as keyof typeof contract].kind === "stream") {
-    client.value.subscribe(name, input, (message) => {
-      if (message.ok) print(message.value);
-      else fail(message.error);
-    });
+    client.value.subscribe(
+      name,
+      input,
+      (message) => {
+        if (message.ok) print(message.value);
+        else fail(message.error);
+      },
+      values.identity,
+    );
     return;
   }
-  const answer = await client.value.invoke(name, input);
+  const answer = await client.value.invoke(name, input, values.identity);
   if (!answer.ok) return fail(answer.error);
   print(answer.value);
   client.value.close();
@@ -187,6 +236,7 @@ const [command, ...args] = process.argv.slice(2);
 try {
   if (command === "node") await runNode(args);
   else if (command === "ctl") await runControl(args);
+  else if (command === "identities") await runIdentities(args);
   else {
     process.stdout.write(USAGE);
     process.exitCode = command === undefined || command === "--help" || command === "help" ? 0 : 1;

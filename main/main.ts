@@ -10,7 +10,7 @@ import { createDeferredContract } from "./shell/deferred-contract.ts";
 import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
 import { announceNativeBinding } from "./shell/native-binding.ts";
-import { keepProfileLocked } from "./shell/profile-lock.ts";
+import { keepProfilesLocked } from "./shell/profile-lock.ts";
 import { createServing } from "./shell/serving.ts";
 import { withShellEvents } from "./shell/shell-events.ts";
 import { createShellHandlers } from "./shell/shell-handlers.ts";
@@ -78,8 +78,8 @@ const run = async (): Promise<void> => {
   const events = withShellEvents(createDeferredContract(node.then((loaded) => loaded.contract)));
   const { contract } = events;
   serveContract(contract, () => window?.webContents);
-  serveBlobScheme(async (notebook, blob) => (await node).readAttachment(notebook, blob));
-  keepProfileLocked(contract, () => window?.webContents.reload());
+  serveBlobScheme(async (identity, notebook, blob) => (await node).readAttachment(identity, notebook, blob));
+  keepProfilesLocked(contract, () => window?.webContents.reload());
   installMenu();
   links.offer(process.argv);
   app.on("second-instance", (_event, argv) => {

@@ -1,6 +1,7 @@
 import type { Decoder } from "./decode.ts";
 import { array, boolean, bytes, hexOf, integer, nothing, object, oneOf, optional, text } from "./decode.ts";
 import type * as T from "./types.ts";
+import { IDENTITY_COLOURS } from "./types.ts";
 
 /**
  * The one typed API of the node. Electron IPC, the control socket and the UI tests are three transports of it; whatever
@@ -51,6 +52,16 @@ const notebookInput = object({ notebook: notebookId });
 const moveInput = object({ document: documentId, notebook: notebookId, folder: optional(text(0, MAX_PATH)) });
 const documentInput = object({ document: documentId });
 const inviteInput = object({ id: hexOf(16) });
+
+/** Position in the list of identities; far beyond how many one install holds. */
+const MAX_POSITION = 64;
+const installedIdentity = object({ id: hexOf(8) });
+const identitiesUpdate = object({
+  id: hexOf(8),
+  name: optional(name),
+  colour: optional(oneOf(...IDENTITY_COLOURS)),
+  position: optional(integer(0, MAX_POSITION)),
+});
 
 type Input<D> = D extends Decoder<infer I> ? I : never;
 
@@ -246,6 +257,14 @@ const openExternal = object({ url: text(1, 2_000) });
 export const contract = {
   "app.info": query<undefined, T.AppInfo>(nothing),
   "workspace.show": query<undefined, T.Workspace>(nothing),
+  "identities.list": query<undefined, readonly T.InstalledIdentity[]>(nothing),
+  /** The list at once, and again whenever something in it changed. */
+  "identities.watch": stream<undefined, readonly T.InstalledIdentity[]>(nothing),
+  /** Makes room for another identity; the operations of `identity` or a backup then fill it. */
+  "identities.add": command<undefined, T.InstalledIdentity>(nothing),
+  "identities.update": command<Input<typeof identitiesUpdate>, readonly T.InstalledIdentity[]>(identitiesUpdate),
+  /** Deletes everything this computer holds of it. */
+  "identities.remove": command<Input<typeof installedIdentity>, readonly T.InstalledIdentity[]>(installedIdentity),
   "vault.status": query<undefined, T.VaultStatus>(nothing),
   "vault.unlock": command<Input<typeof vaultUnlock>, T.VaultStatus>(vaultUnlock),
   "vault.lock": command<undefined, T.VaultStatus>(nothing),

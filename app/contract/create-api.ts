@@ -2,14 +2,18 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import type { CallName, InputOf, OutputOf, StreamName } from "./contract.ts";
 import type { ContractError } from "./errors.ts";
 
-/** What carries the contract: Electron IPC, the control socket or a test's in-process pipe. */
+/**
+ * What carries the contract: Electron IPC, the control socket or a test's in-process pipe. `identity` says whom of the install
+ * an operation or a stream concerns; left out, the first.
+ */
 export interface ContractTransport {
-  readonly invoke: (name: string, input: unknown) => Promise<Result<unknown, ContractError>>;
+  readonly invoke: (name: string, input: unknown, identity?: string) => Promise<Result<unknown, ContractError>>;
   /** Delivers every message of a stream in order until the returned function is called. */
   readonly subscribe: (
     name: string,
     input: unknown,
     listener: (message: Result<unknown, ContractError>) => void,
+    identity?: string,
   ) => () => void;
 }
 
@@ -27,7 +31,7 @@ export interface Api {
 }
 
 /** Transports only run operations of the contract and answer with their declared outputs, so the casts hold by construction. */
-export const createApi = (transport: ContractTransport): Api => ({
-  call: (name, ...input) => transport.invoke(name, input[0]) as ReturnType<Api["call"]> as never,
-  subscribe: (name, input, listener) => transport.subscribe(name, input, listener as never),
+export const createApi = (transport: ContractTransport, identity?: string): Api => ({
+  call: (name, ...input) => transport.invoke(name, input[0], identity) as ReturnType<Api["call"]> as never,
+  subscribe: (name, input, listener) => transport.subscribe(name, input, listener as never, identity),
 });

@@ -4,6 +4,8 @@ export const ERROR_MESSAGES = {
   UnknownOperation: "There is no operation of that name.",
   NoIdentity: "Create an identity first.",
   IdentityExists: "This data folder already has an identity.",
+  IdentityNotFound: "There is no such identity on this computer.",
+  TooManyIdentities: "This computer holds as many identities as one install takes.",
   PassphraseRequired: "Choose a passphrase: this computer has no keychain to protect your keys.",
   WrongPassphrase: "That passphrase does not open your keys.",
   VaultLocked: "Unlock your keys first.",

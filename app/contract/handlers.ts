@@ -17,11 +17,25 @@ export type Handlers = {
 const refusedInput = (path: string, expected: string) =>
   err(contractError("InvalidInput", path === "" ? `Expected ${expected}.` : `${path}: expected ${expected}.`));
 
-/** The untrusted side of the contract: decodes every input, refuses unknown names, and never lets a throw out. */
+/**
+ * The untrusted side of the contract: decodes every input, refuses unknown names, and never lets a throw out. `identity` chooses
+ * among those of an install, by id or by name; the host of one identity has nothing to choose.
+ */
 export interface ContractHost {
-  readonly invoke: (name: string, input: unknown) => Promise<Answer<unknown>>;
-  readonly subscribe: (name: string, input: unknown, emit: (message: Answer<unknown>) => void) => () => void;
+  readonly invoke: (name: string, input: unknown, identity?: string) => Promise<Answer<unknown>>;
+  readonly subscribe: (
+    name: string,
+    input: unknown,
+    emit: (message: Answer<unknown>) => void,
+    identity?: string,
+  ) => () => void;
 }
+
+/** The part of an install's contract that concerns one identity. */
+export const bindIdentity = (host: ContractHost, identity: string): ContractHost => ({
+  invoke: (name, input) => host.invoke(name, input, identity),
+  subscribe: (name, input, emit) => host.subscribe(name, input, emit, identity),
+});
 
 /** `explain` receives what a handler threw: the fault of the environment behind it, or `Internal` for a bug of ours. */
 export const createContractHost = (

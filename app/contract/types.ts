@@ -10,6 +10,25 @@ export interface AppInfo {
   readonly host: string;
 }
 
+/** Colours by which the identities of one install are told apart; the window has a light and a dark tone of each. */
+export const IDENTITY_COLOURS = ["teal", "blue", "orange", "violet", "pink", "cyan", "olive", "magenta"] as const;
+export type IdentityColour = (typeof IDENTITY_COLOURS)[number];
+
+/** One of the identities that live side by side in this install, open or not. */
+export interface InstalledIdentity {
+  /** Names it on this computer only and never leaves it, 16 hex digits. */
+  readonly id: string;
+  /** What it is called on this computer; "" while nobody gave it a name. */
+  readonly name: string;
+  readonly colour: IdentityColour;
+  /** `absent`: a place for an identity that was not made or brought here yet; `failed`: its files cannot be opened. */
+  readonly state: "absent" | "locked" | "unlocked" | "failed";
+  /** Why it failed, as a sentence; "" otherwise. */
+  readonly problem: string;
+  /** People who wait for its answer to join; 0 while it is locked. */
+  readonly requests: number;
+}
+
 export interface VaultStatus {
   readonly state: "absent" | "locked" | "unlocked";
   /** What protects, or on first run would protect, the keys. `passphrase` means a passphrase must be given. */

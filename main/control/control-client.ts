@@ -60,7 +60,7 @@ export const connectControl = async (dataDirectory: string): Promise<Result<Cont
   );
   socket.write(encodeLine({ type: "hello", token }));
   return ok({
-    invoke: (name, input) =>
+    invoke: (name, input, identity) =>
       new Promise((resolve) => {
         if (socket.destroyed) {
           resolve(err(contractError("Stopping")));
@@ -68,12 +68,12 @@ export const connectControl = async (dataDirectory: string): Promise<Result<Cont
         }
         const id = nextId++;
         pending.set(id, resolve);
-        socket.write(encodeLine({ type: "invoke", id, name, input }));
+        socket.write(encodeLine({ type: "invoke", id, name, input, ...(identity === undefined ? {} : { identity }) }));
       }),
-    subscribe: (name, input, listener) => {
+    subscribe: (name, input, listener, identity) => {
       const id = nextId++;
       streams.set(id, listener);
-      socket.write(encodeLine({ type: "subscribe", id, name, input }));
+      socket.write(encodeLine({ type: "subscribe", id, name, input, ...(identity === undefined ? {} : { identity }) }));
       return () => {
         streams.delete(id);
         if (!socket.destroyed) socket.write(encodeLine({ type: "unsubscribe", id }));

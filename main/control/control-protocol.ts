@@ -2,11 +2,19 @@ import { createHash } from "node:crypto";
 import os from "node:os";
 import path from "node:path";
 
+interface OperationRequest {
+  readonly id: number;
+  readonly name: string;
+  readonly input: unknown;
+  /** Id or name of the identity it concerns. */
+  readonly identity?: string;
+}
+
 /** One request of the control socket: a line of JSON. Byte strings travel as `{"$bytes": base64}`. */
 export type ControlRequest =
   | { readonly type: "hello"; readonly token: string }
-  | { readonly type: "invoke"; readonly id: number; readonly name: string; readonly input: unknown }
-  | { readonly type: "subscribe"; readonly id: number; readonly name: string; readonly input: unknown }
+  | ({ readonly type: "invoke" } & OperationRequest)
+  | ({ readonly type: "subscribe" } & OperationRequest)
   | { readonly type: "unsubscribe"; readonly id: number };
 
 /** One answer; a subscription answers many times under its id. */

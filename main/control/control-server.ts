@@ -22,6 +22,9 @@ const answers = (socketPath: string): Promise<boolean> =>
     probe.once("error", () => resolve(false));
   });
 
+const identityOf = ({ identity }: { readonly identity?: unknown }): string | undefined =>
+  typeof identity === "string" ? identity : undefined;
+
 const isRequest = (value: unknown): value is ControlRequest =>
   typeof value === "object" && value !== null && typeof (value as { type?: unknown }).type === "string";
 
@@ -63,11 +66,15 @@ export const claimDataDirectory = async (
       }
       if (host === undefined) await new Promise<void>((resolve) => waiting.push(resolve));
       const serving = host as unknown as ContractHost;
-      if (request.type === "invoke") send(request.id, await serving.invoke(String(request.name), request.input));
+      if (request.type === "invoke")
+        send(request.id, await serving.invoke(String(request.name), request.input, identityOf(request)));
       else if (request.type === "subscribe") {
         subscriptions.get(request.id)?.();
         const emit = (message: unknown) => send(request.id, message);
-        subscriptions.set(request.id, serving.subscribe(String(request.name), request.input, emit));
+        subscriptions.set(
+          request.id,
+          serving.subscribe(String(request.name), request.input, emit, identityOf(request)),
+        );
       } else if (request.type === "unsubscribe") {
         subscriptions.get(request.id)?.();
         subscriptions.delete(request.id);

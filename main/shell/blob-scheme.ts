@@ -6,7 +6,7 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import { parseByteRange } from "./byte-range.ts";
 
 /**
- * `p2pcollab-file://<notebook>/<blob>`: attachments as pictures and media of the page. A scheme of its own keeps what other people
+ * `p2pcollab-file://[<identity>.]<notebook>/<blob>`: attachments as pictures and media of the page. A scheme of its own keeps what other people
  * attached out of the page's origin: nothing served here can be a script, a style or a document of the app.
  */
 export const BLOB_SCHEME = "p2pcollab-file";
@@ -44,7 +44,11 @@ const HEADERS = {
   "Cache-Control": "no-store",
 };
 
-type ReadAttachment = (notebook: string, blob: string) => Promise<Result<OpenFile, ContractError>>;
+type ReadAttachment = (
+  identity: string | undefined,
+  notebook: string,
+  blob: string,
+) => Promise<Result<OpenFile, ContractError>>;
 
 export const isBlobUrl = (url: string): boolean => url.startsWith(`${BLOB_SCHEME}://`);
 
@@ -71,8 +75,9 @@ const respond = async (
 ): Promise<Electron.ProtocolResponse> => {
   const { host, pathname } = new URL(url);
   const blob = pathname.slice(1);
-  if (method !== "GET" || !/^[0-9a-f]{32}$/.test(host) || !/^[0-9a-f]{64}$/.test(blob)) return empty(404);
-  const opened = await read(host, blob);
+  const [, identity, notebook] = /^(?:([0-9a-f]{16})\.)?([0-9a-f]{32})$/.exec(host) ?? [];
+  if (method !== "GET" || notebook === undefined || !/^[0-9a-f]{64}$/.test(blob)) return empty(404);
+  const opened = await read(identity, notebook, blob);
   if (!opened.ok) return empty(opened.error.type === "AttachmentMissing" ? 503 : 404);
   const file = opened.value;
   const range = parseByteRange(headers["Range"] ?? headers["range"] ?? null, file.size);

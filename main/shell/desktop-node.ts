@@ -7,6 +7,7 @@ import type { ShellHandlers } from "../../app/node.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { createEngineHost } from "../adapters/engine-host.ts";
 import { createJsonLog } from "../adapters/json-log.ts";
+import { createTcpTransport } from "../adapters/tcp-transport.ts";
 import type { RunningNode } from "../compose.ts";
 import { startNode } from "../compose.ts";
 import { chooseVault } from "./choose-vault.ts";
@@ -29,12 +30,14 @@ export const startDesktopNode = (scripts: string, shell: ShellHandlers, requestS
   const start = async (): Promise<Result<RunningNode, ContractError>> => {
     const node = await startNode({
       dataDirectory,
+      identities: [],
       listenHost: undefined,
       listenPort: 0,
       mdns: true,
       version: app.getVersion(),
       hostName: `Electron ${process.versions.electron ?? ""}`,
-      vault: await chooseVault(path.join(dataDirectory, "vault.json")),
+      createVault: chooseVault,
+      createTransport: createTcpTransport,
       log,
       readerScript: pathToFileURL(path.join(scripts, "reader-worker.js")),
       historyScript: pathToFileURL(path.join(scripts, "history-worker.js")),
@@ -59,9 +62,9 @@ export const startDesktopNode = (scripts: string, shell: ShellHandlers, requestS
   return {
     started,
     contract: createDeferredContract(started.then((node) => (node.ok ? node.value.contract : refusal(node.error)))),
-    readAttachment: async (notebook, blob) => {
+    readAttachment: async (identity, notebook, blob) => {
       const node = await started;
-      return node.ok ? node.value.readAttachment(notebook, blob) : node;
+      return node.ok ? node.value.readAttachment(identity, notebook, blob) : node;
     },
     stop: async () => {
       const node = await started;

@@ -9,11 +9,16 @@ import { isTrustedSender } from "./trusted-sender.ts";
 /** Open streams a window may hold; the app needs about a dozen. */
 const MAX_STREAMS = 256;
 
+/** Longest name of an identity, by which the control socket may choose it. */
+const MAX_IDENTITY = 200;
+
+const isIdentity = (value: unknown): value is string | undefined =>
+  value === undefined || (typeof value === "string" && value.length <= MAX_IDENTITY);
 const isStreamNumber = (value: unknown): value is number => Number.isSafeInteger(value);
 
 /**
- * Serves the contract to the window that `current` names. Everything from the renderer is untrusted: sender, operation
- * and input are checked before a handler runs. Streams end with their page.
+ * Serves the contract to the window that `current` names. Everything from the renderer is untrusted: sender, operation,
+ * identity and input are checked before a handler runs. Streams end with their page.
  */
 export const serveContract = (host: ContractHost, current: () => WebContents | undefined): void => {
   const closeByStream = new Map<number, () => void>();
@@ -34,22 +39,25 @@ export const serveContract = (host: ContractHost, current: () => WebContents | u
     });
   };
 
-  ipcMain.handle(INVOKE, async (event, name: unknown, input: unknown) => {
-    if (!isTrustedSender(event, current()) || typeof name !== "string") return err(contractError("NotAllowed"));
-    return host.invoke(name, input);
+  ipcMain.handle(INVOKE, async (event, name: unknown, input: unknown, identity: unknown) => {
+    if (!isTrustedSender(event, current()) || typeof name !== "string" || !isIdentity(identity))
+      return err(contractError("NotAllowed"));
+    return host.invoke(name, input, identity);
   });
 
-  ipcMain.on(SUBSCRIBE, (event, stream: unknown, name: unknown, input: unknown) => {
-    if (!isTrustedSender(event, current()) || !isStreamNumber(stream) || typeof name !== "string") return;
+  ipcMain.on(SUBSCRIBE, (event, stream: unknown, name: unknown, input: unknown, identity: unknown) => {
+    if (!isTrustedSender(event, current()) || !isStreamNumber(stream)) return;
+    if (typeof name !== "string" || !isIdentity(identity)) return;
     const { sender } = event;
     if (closeByStream.has(stream) || closeByStream.size >= MAX_STREAMS) {
       sender.send(MESSAGE, stream, err(contractError("NotAllowed", "Too many open streams.")));
       return;
     }
     watch(sender);
-    const close = host.subscribe(name, input, (message) => {
+    const send = (message: unknown): void => {
       if (!sender.isDestroyed()) sender.send(MESSAGE, stream, message);
-    });
+    };
+    const close = host.subscribe(name, input, send, identity);
     closeByStream.set(stream, close);
   });
 

@@ -12,11 +12,12 @@ ipcRenderer.on(MESSAGE, (_event, stream: number, message: Parameters<Listener>[0
 });
 
 const transport: ContractTransport = {
-  invoke: (name, input) => ipcRenderer.invoke(INVOKE, name, input) as ReturnType<ContractTransport["invoke"]>,
-  subscribe: (name, input, listener) => {
+  invoke: (name, input, identity) =>
+    ipcRenderer.invoke(INVOKE, name, input, identity) as ReturnType<ContractTransport["invoke"]>,
+  subscribe: (name, input, listener, identity) => {
     const stream = ++lastStream;
     listenerByStream.set(stream, listener);
-    ipcRenderer.send(SUBSCRIBE, stream, name, input);
+    ipcRenderer.send(SUBSCRIBE, stream, name, input, identity);
     return () => {
       if (listenerByStream.delete(stream)) ipcRenderer.send(UNSUBSCRIBE, stream);
     };

@@ -1,6 +1,7 @@
 import { powerMonitor } from "electron";
 import type { ContractHost } from "../../app/contract/handlers.ts";
 import type { AppEvent, VaultStatus } from "../../app/contract/types.ts";
+import { followIdentities } from "./follow-identities.ts";
 
 /** Seconds between two looks at how long nobody touched keyboard or mouse; a minute is the smallest setting. */
 const IDLE_POLL_S = 15;
@@ -12,19 +13,26 @@ const isLocked = async (contract: ContractHost): Promise<boolean> => {
   return status.ok && (status.value as VaultStatus).state === "locked";
 };
 
-/** Locks when idle, and calls `forget` after each lock, so that the window's memory of the notes goes with its page. */
-export const keepProfileLocked = (contract: ContractHost, forget: () => void): void => {
-  contract.subscribe("events", undefined, (message) => {
-    if (!message.ok || (message.value as AppEvent).type !== "identityChanged") return;
-    void isLocked(contract).then((locked) => {
-      if (locked) forget();
+/** Locks each identity when idle, and calls `forget` after each lock, so that the window's memory of the notes goes with its page. */
+export const keepProfilesLocked = (contract: ContractHost, forget: () => void): void => {
+  followIdentities(contract, (identity) => {
+    const unsubscribe = identity.subscribe("events", undefined, (message) => {
+      if (!message.ok || (message.value as AppEvent).type !== "identityChanged") return;
+      void isLocked(identity).then((locked) => {
+        if (locked) forget();
+      });
     });
+    const timer = setInterval(() => {
+      void identity.invoke("settings.get", undefined).then((stored) => {
+        const minutes = stored.ok ? Number((stored.value as Record<string, string>)[LOCK_AFTER] ?? 0) : 0;
+        if (minutes > 0 && powerMonitor.getSystemIdleTime() >= minutes * 60)
+          void identity.invoke("vault.lock", undefined);
+      });
+    }, IDLE_POLL_S * 1000);
+    timer.unref();
+    return () => {
+      clearInterval(timer);
+      unsubscribe();
+    };
   });
-  setInterval(() => {
-    void contract.invoke("settings.get", undefined).then((stored) => {
-      const minutes = stored.ok ? Number((stored.value as Record<string, string>)[LOCK_AFTER] ?? 0) : 0;
-      if (minutes > 0 && powerMonitor.getSystemIdleTime() >= minutes * 60)
-        void contract.invoke("vault.lock", undefined);
-    });
-  }, IDLE_POLL_S * 1000).unref();
 };

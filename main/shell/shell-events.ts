@@ -16,8 +16,8 @@ export const withShellEvents = (node: ContractHost): ShellEvents => {
     },
     contract: {
       invoke: node.invoke,
-      subscribe: (name, input, emit) => {
-        const close = node.subscribe(name, input, emit);
+      subscribe: (name, input, emit, identity) => {
+        const close = node.subscribe(name, input, emit, identity);
         if (name !== "events") return close;
         listeners.add(emit);
         return () => {

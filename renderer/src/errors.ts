@@ -6,6 +6,8 @@ const HEADINGS: Readonly<Record<ErrorType, string>> = {
   UnknownOperation: "This version cannot do that",
   NoIdentity: "No identity yet",
   IdentityExists: "There is already an identity",
+  IdentityNotFound: "Identity not found",
+  TooManyIdentities: "Enough identities",
   PassphraseRequired: "A passphrase is needed",
   WrongPassphrase: "Wrong passphrase",
   VaultLocked: "Your keys are locked",

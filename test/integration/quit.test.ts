@@ -4,6 +4,7 @@ import { createApi } from "../../app/contract/create-api.ts";
 import { contractError } from "../../app/contract/errors.ts";
 import { createEngineHost } from "../../main/adapters/engine-host.ts";
 import { createFileVault } from "../../main/adapters/file-vault.ts";
+import { createTcpTransport } from "../../main/adapters/tcp-transport.ts";
 import { startNode } from "../../main/compose.ts";
 import { err } from "../../protocol/kernel/result.ts";
 import { removeFolder, temporaryFolder } from "../support/headless-node.ts";
@@ -43,12 +44,14 @@ test("quitting right after typing does not wait for an engine that has not answe
   const unsupported = async () => err(contractError("Unsupported"));
   const started = await startNode({
     dataDirectory: folder,
+    identities: [],
     listenHost: "127.0.0.1",
     listenPort: 0,
     mdns: false,
     version: "0",
     hostName: "test",
-    vault: createFileVault(`${folder}/vault.json`),
+    createVault: async (file) => createFileVault(file),
+    createTransport: createTcpTransport,
     log,
     readerScript: new URL("../../main/adapters/reader-worker.ts", import.meta.url),
     historyScript: new URL("../../main/adapters/history-worker.ts", import.meta.url),

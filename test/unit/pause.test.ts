@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
+import type { Clock } from "../../app/ports/clock.ts";
 import type { Discovery } from "../../app/ports/discovery.ts";
 import type { Link, Links } from "../../app/ports/links.ts";
 import { createPause } from "../../app/runtime/pause.ts";
 import { ok } from "../../protocol/kernel/result.ts";
+import { durationMs, monotonicMs, unixMs } from "../../protocol/kernel/time.ts";
 
 interface Wire {
   readonly link: Link;
@@ -58,8 +60,23 @@ const world = () => {
       discovery.push("stop");
     },
   });
-  const pause = createPause(links, createDiscovery);
-  return { pause, dialled, accepted, discovery, arrive: (wire: Wire) => incoming?.(wire.link) };
+  const timers = new Set<() => void>();
+  const clock: Clock = {
+    monotonic: () => monotonicMs(0),
+    unix: () => unixMs(0),
+    after: (_delay, callback) => {
+      timers.add(callback);
+      return () => timers.delete(callback);
+    },
+  };
+  const pause = createPause(links, createDiscovery, clock);
+  const passTime = () => {
+    for (const timer of timers) {
+      timers.delete(timer);
+      timer();
+    }
+  };
+  return { pause, dialled, accepted, discovery, passTime, arrive: (wire: Wire) => incoming?.(wire.link) };
 };
 
 test("pausing closes every open link, refuses both ways, and takes the announcement back", async () => {
@@ -116,4 +133,28 @@ test("a search that starts while paused begins when resumed, and not after it wa
   await second?.stop();
   await pause.set(false);
   expect(discovery).toEqual(["start 1"]);
+});
+
+test("a rest holds everything until its time or until it is ended, once, and a pause outlasts it", async () => {
+  const { pause, discovery, passTime } = world();
+  pause.createDiscovery?.().start(1, () => undefined);
+  const ends: string[] = [];
+  pause.rest(durationMs(90_000), () => ends.push("first"));
+  expect([pause.isPaused(), (await pause.links.dial("192.0.2.1:1")).ok]).toEqual([false, false]);
+  passTime();
+  expect(ends).toEqual(["first"]);
+  expect((await pause.links.dial("192.0.2.1:1")).ok).toBe(true);
+
+  pause.rest(durationMs(90_000), () => ends.push("second"));
+  pause.endRest();
+  pause.endRest();
+  passTime();
+  expect(ends).toEqual(["first", "second"]);
+
+  await pause.set(true);
+  pause.rest(durationMs(90_000), () => ends.push("third"));
+  passTime();
+  expect((await pause.links.dial("192.0.2.1:1")).ok).toBe(false);
+  await pause.set(false);
+  expect(discovery).toEqual(["start 1", "stop", "start 1", "stop", "start 1", "stop", "start 1"]);
 });

@@ -15,6 +15,7 @@ import type {
   DocumentSummary,
   Identity,
   HistorySession,
+  InstalledIdentity,
   Invite,
   Member,
   MergeNotice,
@@ -38,6 +39,8 @@ import { err, ok } from "../../../protocol/kernel/result.ts";
 
 /** What the node in memory knows. Tests change it and then `emit` the event a node would send. */
 export interface World {
+  /** Of the install; all of them show the rest of this world. */
+  identities: readonly InstalledIdentity[];
   vault: "absent" | "locked" | "unlocked";
   protection: Protection;
   passphrase: string;
@@ -126,6 +129,9 @@ export const IDENTITY: Identity = {
 
 /** An unlocked node with nothing in it, or whatever `given` says. */
 export const createWorld = (given: Partial<World> = {}): World => ({
+  identities: [
+    { id: "0000000000000000", name: IDENTITY.name, colour: "teal", state: "unlocked", problem: "", requests: 0 },
+  ],
   vault: "unlocked",
   protection: "keychain",
   passphrase: "",
@@ -169,6 +175,11 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
 
   const emit = (event: AppEvent) => {
     for (const listener of listeners) listener(event);
+  };
+  const watchers = new Set<(message: Result<readonly InstalledIdentity[], ContractError>) => void>();
+  const setIdentities = (identities: readonly InstalledIdentity[]) => {
+    world.identities = identities;
+    for (const watcher of watchers) watcher(ok(identities));
   };
   const refuse = (type: ErrorType) => Promise.resolve(err(contractError(type)));
   const answer = <T>(value: T) => Promise.resolve(ok(value));
@@ -277,6 +288,36 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
         identity: world.vault === "unlocked" ? world.identity : null,
         notebooks: world.vault === "unlocked" ? world.notebooks : [],
       }),
+    "identities.list": () => answer(world.identities),
+    "identities.watch": (_input, tell) => {
+      watchers.add(tell);
+      tell(ok(world.identities));
+      return () => watchers.delete(tell);
+    },
+    "identities.add": () => {
+      const added: InstalledIdentity = {
+        id: nextId(8),
+        name: "",
+        colour: "violet",
+        state: "absent",
+        problem: "",
+        requests: 0,
+      };
+      setIdentities([...world.identities, added]);
+      return answer(added);
+    },
+    "identities.update": ({ id, name, colour }) => {
+      setIdentities(
+        world.identities.map((one) =>
+          one.id === id ? { ...one, name: name ?? one.name, colour: colour ?? one.colour } : one,
+        ),
+      );
+      return answer(world.identities);
+    },
+    "identities.remove": ({ id }) => {
+      setIdentities(world.identities.filter((one) => one.id !== id));
+      return answer(world.identities);
+    },
     "vault.status": () => answer({ state: world.vault, protection: world.protection }),
     "vault.lock": () => {
       world.vault = "locked";

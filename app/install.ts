@@ -54,8 +54,18 @@ export interface Install {
 interface Entry {
   listed: ListedIdentity;
   readonly node: Promise<Result<RunningIdentity, ContractError>>;
+  /** What `node` became. */
+  settled: Result<RunningIdentity, ContractError> | undefined;
   unsubscribe: () => void;
 }
+
+const entryOf = (listed: ListedIdentity, node: Entry["node"]): Entry => {
+  const entry: Entry = { listed, node, settled: undefined, unsubscribe: () => undefined };
+  void node.then((settled) => {
+    entry.settled = settled;
+  });
+  return entry;
+};
 
 /**
  * All but the first identity begin to send at a moment of their own within this time, so that what starts or wakes together is
@@ -152,12 +162,7 @@ export const createInstall = ({ folders, start, random }: InstallPorts): Install
       isAlone = false;
       return durationMs(waits ? Math.ceil(randomUnit(random) * QUIET_MS) : 0);
     };
-    const entry: Entry = {
-      listed: identity,
-      node: start(identity.id, handlers, quietTime),
-      unsubscribe: () => undefined,
-    };
-    return entry;
+    return entryOf(identity, start(identity.id, handlers, quietTime));
   };
 
   const find = (identity: string): Answer<Entry> => {
@@ -185,6 +190,14 @@ export const createInstall = ({ folders, start, random }: InstallPorts): Install
     if (identity === undefined) return first();
     const found = find(identity);
     return found.ok ? found.value.node : found;
+  };
+
+  /** Who would answer, where that is known without waiting: a stream then begins at once. */
+  const runningNow = (identity: string | undefined): RunningIdentity | undefined => {
+    const found = identity === undefined ? undefined : find(identity);
+    if (found?.ok === false) return undefined;
+    const entry = found?.value ?? entries.find(({ settled }) => settled?.ok !== false);
+    return entry?.settled?.ok === true ? entry.settled.value : undefined;
   };
 
   const add = async (): Promise<Answer<InstalledIdentity>> => {
@@ -260,6 +273,8 @@ export const createInstall = ({ folders, start, random }: InstallPorts): Install
         return node.ok ? node.value.contract.invoke(name, input) : node;
       },
       subscribe: (name, input, emit, identity) => {
+        const running = runningNow(identity);
+        if (running !== undefined) return running.contract.subscribe(name, input, emit);
         let isClosed = false;
         let end: (() => void) | undefined;
         void nodeOf(identity).then((node) => {
@@ -282,7 +297,7 @@ export const createInstall = ({ folders, start, random }: InstallPorts): Install
           ...entries,
           chosen.length === 0 || chosen.includes(identity.id) || chosen.includes(identity.name)
             ? open(identity, false)
-            : { listed: identity, node: Promise.resolve(err(NOT_CHOSEN)), unsubscribe: () => undefined },
+            : entryOf(identity, Promise.resolve(err(NOT_CHOSEN))),
         ];
       for (const entry of entries) follow(entry);
       return first();

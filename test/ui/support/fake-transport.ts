@@ -34,6 +34,7 @@ import type {
 } from "../../../app/contract/types.ts";
 import type { Result } from "../../../protocol/kernel/result.ts";
 import { fakeBackup } from "./fake-backup.ts";
+import { fakeIdentities } from "./fake-identities.ts";
 import { noteChanges } from "./note-changes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 
@@ -176,11 +177,6 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
   const emit = (event: AppEvent) => {
     for (const listener of listeners) listener(event);
   };
-  const watchers = new Set<(message: Result<readonly InstalledIdentity[], ContractError>) => void>();
-  const setIdentities = (identities: readonly InstalledIdentity[]) => {
-    world.identities = identities;
-    for (const watcher of watchers) watcher(ok(identities));
-  };
   const refuse = (type: ErrorType) => Promise.resolve(err(contractError(type)));
   const answer = <T>(value: T) => Promise.resolve(ok(value));
   const nextId = (bytes: number) => {
@@ -288,36 +284,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
         identity: world.vault === "unlocked" ? world.identity : null,
         notebooks: world.vault === "unlocked" ? world.notebooks : [],
       }),
-    "identities.list": () => answer(world.identities),
-    "identities.watch": (_input, tell) => {
-      watchers.add(tell);
-      tell(ok(world.identities));
-      return () => watchers.delete(tell);
-    },
-    "identities.add": () => {
-      const added: InstalledIdentity = {
-        id: nextId(8),
-        name: "",
-        colour: "violet",
-        state: "absent",
-        problem: "",
-        requests: 0,
-      };
-      setIdentities([...world.identities, added]);
-      return answer(added);
-    },
-    "identities.update": ({ id, name, colour }) => {
-      setIdentities(
-        world.identities.map((one) =>
-          one.id === id ? { ...one, name: name ?? one.name, colour: colour ?? one.colour } : one,
-        ),
-      );
-      return answer(world.identities);
-    },
-    "identities.remove": ({ id }) => {
-      setIdentities(world.identities.filter((one) => one.id !== id));
-      return answer(world.identities);
-    },
+    ...fakeIdentities(world, () => nextId(8)),
     "vault.status": () => answer({ state: world.vault, protection: world.protection }),
     "vault.lock": () => {
       world.vault = "locked";

@@ -188,6 +188,8 @@ export const createAttachmentService = (deps: {
     if (!repositories.canWrite(repository)) return err(contractError("NotAllowed"));
     const used = store.blobs.usage().find((usage) => usage.repository === repository.n)?.bytes ?? 0;
     if (used + file.bytes > MAX_NOTEBOOK_BYTES) return err(contractError("NotebookFull"));
+    const renewed = repositories.renewKeys(repository);
+    if (!renewed.ok) return err(storeFailure(renewed.error));
     let shown = 0;
     importing++;
     try {

@@ -1,4 +1,4 @@
-import { base64urlToBytes, bytesToBase64url, bytesToHex } from "../../protocol/kernel/bytes.ts";
+import { base64urlToBytes, bytesEqual, bytesToBase64url, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
@@ -164,6 +164,9 @@ export const createHome = (deps: {
     });
   };
 
+  const holds = ({ n }: Repository, eid: Uint8Array): boolean =>
+    store.repositories.epochs(n).some((epoch) => bytesEqual(epoch.eid, eid));
+
   const hasOthers = (): boolean => (repositories.home()?.access.members()[0]?.devices.length ?? 0) > 1;
 
   return {
@@ -207,9 +210,13 @@ export const createHome = (deps: {
       deps.take(stored);
       let adoptedAny = false;
       for (const [key, value] of Object.entries(stored)) {
-        if (!key.startsWith(NOTEBOOK) || repositories.byId(key.slice(NOTEBOOK.length)) !== undefined) continue;
+        if (!key.startsWith(NOTEBOOK)) continue;
+        const known = repositories.byId(key.slice(NOTEBOOK.length));
+        if (known !== undefined && repositories.membership(known) === "active") continue;
         const grant = grantIn(value);
         if (grant === undefined || bytesToHex(grant.rid) !== key.slice(NOTEBOOK.length)) continue;
+        // Out of a notebook that another own device is in again: its newest keys say so.
+        if (known !== undefined && grant.epochs.every(({ eid }) => holds(known, eid))) continue;
         const adopted = adoptGrant(repositories, grant);
         if (adopted.ok) adoptedAny = true;
         else log.error("notebook not taken in", { fault: adopted.error.type });

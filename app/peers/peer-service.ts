@@ -57,7 +57,7 @@ export interface PeerService {
   readonly offer: (address: string) => void;
   readonly topicsChanged: () => void;
   readonly stored: (topic: TopicRow, item: CheckedItem, source: object | undefined) => void;
-  /** True when at least one connected member of the repository was sent it. */
+  /** True when at least one connected member of the repository was sent it; nobody is while the keys are due to be changed. */
   readonly sendLive: (repository: Repository, session: Uint8Array, data: LiveData) => boolean;
   readonly present: (repository: Repository) => readonly PresentMember[];
   /** Connections over which chunks of the repository's files can be asked for. */
@@ -487,7 +487,8 @@ export const createPeerService = (deps: {
         }
     },
     sendLive: (repository, session, data) => {
-      if (repository.epoch.topicKey === null) return false;
+      // Until the keys are changed, who was put out could still read along: the entry waits for that, and so does this.
+      if (repository.epoch.topicKey === null || !repositories.hasFreshKeys(repository)) return false;
       const { topicKey, readKey, topicPk } = repository.epoch;
       const key = bytesToHex(topicPk);
       let sent = false;

@@ -169,7 +169,9 @@ export const createDocumentService = (deps: {
     show(document.n, changes, except);
     indexer.dirty(document.n);
     const bytes = changes.reduce((sum, change) => sum + change.length, 0);
-    repositories.scheduleSeal(repository, urgency === "now" ? "now" : watched ? "live" : "idle", bytes);
+    // Nothing goes ahead of its entry before the keys are changed, and sealing changes them.
+    const isDue = !watched && !repositories.hasFreshKeys(repository);
+    repositories.scheduleSeal(repository, urgency === "now" || isDue ? "now" : watched ? "live" : "idle", bytes);
   };
 
   const show: DocumentService["show"] = (document, changes, except) => {

@@ -70,6 +70,10 @@ export interface EpochKeeper {
   readonly headSecrets: (repository: Repository) => readonly WritableSecret[] | undefined;
   /** Whether this device may seal content: it is a writer and holds every head epoch. */
   readonly mayWrite: (repository: Repository) => boolean;
+  /** Whether it may do so under the keys as they are: nobody without rights knows them. */
+  readonly hasFreshKeys: (repository: Repository) => boolean;
+  /** Founds a new epoch when one is due. */
+  readonly rotateIfDue: (repository: Repository) => void;
   /** Seals drafts under the keys that count, after a rotation when one is due. */
   readonly sealAllDrafts: (repository: Repository) => void;
   /** A session of this device nobody else writes with. */
@@ -139,6 +143,8 @@ export const createEpochKeeper = (deps: {
   const askedSeals = new Map<number, Set<string>>();
   /** Who asked for a usable seal of which epoch, and how many ops were known then. */
   const requests = new Map<number, readonly SealRequest[]>();
+  /** Repositories with records in topics not everybody follows, which wait for a change of keys to be sealed again. */
+  const left = new Set<number>();
   let outbox: Sealed[] = [];
   const sealing = (): SealDependencies => ({ store, crypto, random, device: holder().device, inspect });
   const membership = (repository: Repository): Membership =>
@@ -264,6 +270,7 @@ export const createEpochKeeper = (deps: {
   const carryOver = (repository: Repository, row: TopicRow): void => {
     const { topicKey, readKey, topic } = repository.epoch;
     if (topicKey === null || !mayWrite(repository)) return;
+    const isFresh = hasFreshKeys(repository);
     for (const { oid } of store.entries.items(row.n)) {
       const wire = store.entries.wire(oid);
       const item = wire && readItem(crypto, wire);
@@ -272,6 +279,11 @@ export const createEpochKeeper = (deps: {
       const opened = openEntry({ crypto, inspect }, repository.rid, row.readKey, item.value as CheckedItem);
       if (opened.type !== "record" || store.entries.inner(opened.record.iid) === undefined) continue;
       // Own void records go along, since later ones of the session follow them, and so do ops, since others may build on them.
+      // What was sealed away from somebody is not sealed for them again: the keys are changed first.
+      if (!isFresh && opened.record.header.parts.length > 0) {
+        left.add(repository.n);
+        continue;
+      }
       const isVoid = store.entries.doubt(opened.record.iid) === "void";
       const isOwn = bytesEqual(opened.record.header.devSig, holder().device.publicKey);
       if (isVoid && !isOwn && !opened.parts.some(({ type }) => type === "aclOp")) continue;
@@ -395,6 +407,9 @@ export const createEpochKeeper = (deps: {
     repository.epoch.missing.length === 0 &&
     repository.access.isWriter(holder().device.publicKey);
 
+  const hasFreshKeys: EpochKeeper["hasFreshKeys"] = (repository) =>
+    mayWrite(repository) && !repository.access.state().stale;
+
   const sealAllDrafts: EpochKeeper["sealAllDrafts"] = (repository) => {
     if (!mayWrite(repository) || store.documents.drafts(repository.n, 1).length === 0) return;
     rotateIfDue(repository);
@@ -460,6 +475,10 @@ export const createEpochKeeper = (deps: {
       (tells || (state === ENTRY_STATE.valid && topic.state === "lingering"));
     const reply = topic.kind === "reply" && tells;
     if ((!late && !reply) || !mayWrite(repository)) return;
+    if (!isCommon && record.header.parts.length > 0 && !hasFreshKeys(repository)) {
+      left.add(repository.n);
+      return;
+    }
     sealAgain(record, state, { topicKey, readKey, topic: into }, false);
   };
 
@@ -641,6 +660,8 @@ export const createEpochKeeper = (deps: {
     takeOp,
     headSecrets,
     mayWrite,
+    hasFreshKeys,
+    rotateIfDue,
     sealAllDrafts,
     ownSession,
     sealing,
@@ -651,6 +672,7 @@ export const createEpochKeeper = (deps: {
     say: (repository, parts, into) => say(repository, parts, into),
     publishOps,
     keepUp: (repository) => {
+      if (left.delete(repository.n)) rotateIfDue(repository);
       askForSeals(repository);
       resealMissing(repository);
       announceCombination(repository);

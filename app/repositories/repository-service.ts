@@ -70,6 +70,10 @@ export interface RepositoryService {
   readonly membership: (repository: Repository) => Membership;
   /** Whether this device holds a write key and is, by the ACL known so far, a writer. */
   readonly canWrite: (repository: Repository) => boolean;
+  /** Whether what it writes may be sent under the present keys as they are: nobody without rights knows them, as far as is known here. */
+  readonly hasFreshKeys: (repository: Repository) => boolean;
+  /** Changes keys that somebody without rights knows, before content of another kind than notes is sealed under them. */
+  readonly renewKeys: (repository: Repository) => Result<null, StoreError>;
   /** Whether this device can publish ops of its own, as a writer or over the readers' topic. */
   readonly canSpeak: (repository: Repository) => boolean;
   /** Takes a repository into this node: a new one with its genesis op, or one joined by invite. */
@@ -649,9 +653,24 @@ export const createRepositoryService = (deps: {
       repository.epoch.topicKey !== null &&
       profile !== undefined &&
       repository.access.isWriter(profile.device.publicKey),
+    hasFreshKeys: keeper.hasFreshKeys,
+    renewKeys: (repository) => {
+      if (keeper.hasFreshKeys(repository)) return ok(null);
+      const before = repository.access.ops().length;
+      const written = store.transaction(() => keeper.rotateIfDue(repository));
+      if (!written.ok) {
+        reload(repository);
+        return written;
+      }
+      announce();
+      if (repository.access.ops().length > before)
+        observer.integrated({ repository, changes: new Map(), rebuilt: new Set(), accessChanged: true });
+      return ok(null);
+    },
     canSpeak: (repository) => keeper.speakingTopic(repository) !== undefined,
     adopt: ({ rid, title, aclOps, secrets, topicPk }) => {
       const known = repositories.get(bytesToHex(rid));
+      let rebuilt: ReadonlySet<number> = new Set();
       const written = store.transaction(() => {
         const n = store.repositories.add(rid, title, clock.unix());
         const access = known?.access ?? createAccess(crypto, rid);
@@ -662,12 +681,19 @@ export const createRepositoryService = (deps: {
         for (const secret of secrets) store.repositories.addEpoch(n, { eid: secret.eid, s: secret.S, w: secret.W });
         const keys = deriveTopicKeys(crypto, mergeEpochs(crypto, secrets));
         keeper.moveTo(n, keys.topicKey?.publicKey ?? topicPk, keys);
+        if (known === undefined) return n;
+        known.epoch = keeper.storedEpoch(n);
+        rebuilt = keeper.settleAccess(known);
         return n;
       });
-      if (!written.ok) return written;
-      if (known !== undefined) known.epoch = keeper.storedEpoch(known.n);
+      if (!written.ok) {
+        if (known !== undefined) reload(known);
+        return written;
+      }
       const repository = known ?? track(written.value, rid);
       refreshTopics();
+      announce();
+      if (known !== undefined) observer.integrated({ repository, changes: new Map(), rebuilt, accessChanged: true });
       return ok(repository);
     },
     ingest: (topic, wires, origin, done) => {
@@ -720,7 +746,7 @@ export const createRepositoryService = (deps: {
     headSecrets: keeper.headSecrets,
     takeBundlePage,
     takeOps,
-    mayCompact: (repository) => keeper.membership(repository) === "active" && keeper.mayWrite(repository),
+    mayCompact: (repository) => keeper.membership(repository) === "active" && keeper.hasFreshKeys(repository),
     publishCompacted: (repository, kind, payload) => {
       const written = store.transaction(() =>
         sealCompacted(keeper.sealing(), repository, keeper.ownSession(repository), kind, payload, clock.unix()),

@@ -203,9 +203,10 @@ export const createInviteService = (deps: {
 
   const admit = (invite: Incoming, { joiner }: JoinRequest): Result<Welcome, ContractError> => {
     const { repository, record } = invite;
-    const writer = record.role === "writer";
-    const known = repository.access.members().some(({ idRoot }) => bytesEqual(idRoot, joiner.idRoot));
-    if (!known) {
+    const known = repository.access.members().find(({ idRoot }) => bytesEqual(idRoot, joiner.idRoot));
+    // A member that was made a reader since gets no write secret by a link of before.
+    const writer = known === undefined ? record.role === "writer" : known.role !== "reader";
+    if (known === undefined) {
       if (repositories.headSecrets(repository) === undefined) return err(contractError("KeysMissing"));
       if (!mayInvite(repository) || isWithdrawn(repository, record.invite)) return err(contractError("NotAllowed"));
       // The conversation is read again after each start: whoever was let in by it once and removed since stays out.
@@ -277,7 +278,7 @@ export const createInviteService = (deps: {
         invite.requests.set(effect.request.id, effect.request);
         const welcome = admit(invite, effect.request);
         if (welcome.ok) runInviter(invite, { type: "welcome", id: effect.request.id, welcome: welcome.value });
-        else log.error("newcomer not admitted", { fault: welcome.error.type });
+        else log.info("newcomer not admitted", { fault: welcome.error.type });
         deps.changed();
         break;
       }

@@ -123,6 +123,13 @@ export const createProxyService = (deps: {
         random: random.fork(`proxy-${row.n}`),
         readChunk: deps.chunks.serve,
         chunkSourcesChanged: deps.chunks.sourcesChanged,
+        relayContacts: (topic) =>
+          store.proxies
+            .all()
+            .filter(({ n }) => n !== row.n && store.proxies.topics(n).some(({ pk }) => bytesEqual(pk, topic)))
+            .flatMap(({ staticKey, addresses: [address] }) =>
+              address === undefined ? [] : { staticPk: staticKey, address },
+            ),
       },
       row,
     );

@@ -20,13 +20,14 @@ import type {
   ProxyTopic,
   ProxyTopicState,
 } from "../../protocol/proxy/client-events.ts";
-import type { ProxyAnswer } from "../../protocol/proxy/messages.ts";
+import type { ProxyAnswer, RelayContact } from "../../protocol/proxy/messages.ts";
 import { PUSH_STATUS } from "../../protocol/proxy/messages.ts";
 import { MAX_TOPICS_PER_MESSAGE } from "../../protocol/proxy/wire.ts";
 import type { ItemSet } from "../../protocol/reconcile/item-set.ts";
 import type { ChunkTransfer } from "./chunk-transfer.ts";
 import { createChunkTransfer } from "./chunk-transfer.ts";
 import { createProxyConnection } from "./proxy-connection.ts";
+import { createRelayDelegation } from "./relay-delegation.ts";
 
 /** What became of a connection to a proxy so far. */
 export interface ProxyProgress {
@@ -81,6 +82,8 @@ const LEARNED_DELAY_MS = 3_000;
 const LEARNED_SPREAD_MS = 5_000;
 /** Chunks that came are offered together; also what a proxy needs to learn of the topics it keeps them under. */
 const CHUNK_DELAY = durationMs(1_000);
+/** Topics come up to date together. */
+const RELAY_DELAY = durationMs(500);
 /** How often the space used is asked for while it grows. */
 const USAGE_DELAY = durationMs(10_000);
 /** How often the time of the last answer is written down. */
@@ -98,6 +101,8 @@ export const createProxySession = (
     readonly itemSet: (topic: Uint8Array) => ItemSet;
     readonly readChunk: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
     readonly chunkSourcesChanged: () => void;
+    /** Other proxies at which the topic is followed. */
+    readonly relayContacts: (topic: Uint8Array) => readonly RelayContact[];
     readonly changed: () => void;
     readonly fault: (error: StoreError) => void;
   },
@@ -121,6 +126,7 @@ export const createProxySession = (
   let ownTimer: (() => void) | undefined;
   let usageTimer: (() => void) | undefined;
   let chunkTimer: (() => void) | undefined;
+  let relayTimer: (() => void) | undefined;
   let timer: (() => void) | undefined;
   /** Replaced when a page could not be stored or the positions mean something else: what was handed over before sets no cursor. */
   let trusted = {};
@@ -300,7 +306,10 @@ export const createProxySession = (
     else settled.delete(topic);
     if (next === "refused") refused.add(topic);
     else refused.delete(topic);
-    if (next === "current") touch();
+    if (next === "current") {
+      touch();
+      delegateSoon();
+    }
     deps.changed();
   };
 
@@ -415,6 +424,22 @@ export const createProxySession = (
     chunkTimer ??= clock.after(CHUNK_DELAY, () => {
       chunkTimer = undefined;
       if (state === "online") void chunks.upload();
+    });
+  };
+
+  const relay = createRelayDelegation({
+    clock,
+    staticKey,
+    repositories,
+    ask,
+    isFollowed: (pk) => wanted.has(bytesToHex(pk)),
+    contacts: deps.relayContacts,
+  });
+  const delegateSoon = (): void => {
+    if (kind === "guest" || isStopped) return;
+    relayTimer ??= clock.after(RELAY_DELAY, () => {
+      relayTimer = undefined;
+      if (state === "online") void relay.renew();
     });
   };
 
@@ -534,6 +559,7 @@ export const createProxySession = (
       connection.stop();
       ownTimer?.();
       chunkTimer?.();
+      relayTimer?.();
       usageTimer?.();
       learnedTimer?.();
       dispatch({ type: "stopped" });

@@ -1,19 +1,22 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { CORE_PERIOD_MS } from "../../protocol/core/config.ts";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { createNativeProvider } from "../adapters/native-crypto.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { createTcpTransport } from "../adapters/tcp-transport.ts";
 import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.ts";
+import { isPeer } from "./core-host.ts";
 import { folderHomes } from "./folder-home.ts";
-import { mintProxyLink, startProxyNode } from "./proxy-node.ts";
+import { mintProxyLink, type ProxyNodeConfig, startProxyNode } from "./proxy-node.ts";
 
 const USAGE = `p2pcollab proxy: keeps and forwards what its people write, without any key to read it
 
   p2pcollab node --proxy --data-dir FOLDER [--listen HOST:PORT] [--announce HOST:PORT]…
                  [--capacity SIZE] [--open-quota SIZE] [--json]
-      runs a proxy until it is told to stop
+                 [--peer HOST:PORT|LINK]… [--no-overlay] [--gossip-period SECONDS]
+      runs a proxy until it is told to stop; it takes part in the overlay of always-on nodes
   p2pcollab proxy-code --data-dir FOLDER [--quota SIZE] [--json]
       prints a link that opens one account, for the proxy of that folder
 `;
@@ -43,6 +46,19 @@ const parseSize = (name: string, given: string): number => {
     : bytes;
 };
 
+/** Shorter periods find each other sooner and cost more; below a tenth of a second nothing is gained. */
+const SHORTEST_PERIOD_MS = 100;
+const parseCore = (): ProxyNodeConfig["core"] => {
+  if (values["no-overlay"] === true) return null;
+  const peers = values.peer ?? [];
+  const wrong = peers.find((peer) => !isPeer(peer));
+  if (wrong !== undefined) invalid(`--peer takes HOST:PORT or the link of a proxy, not "${wrong}".`);
+  const periodMs = 1000 * Number(values["gossip-period"] ?? CORE_PERIOD_MS / 1000);
+  if (!(periodMs >= SHORTEST_PERIOD_MS && periodMs <= 3_600_000))
+    invalid("--gossip-period takes seconds, at least 0.1.");
+  return { periodMs, peers };
+};
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -52,6 +68,9 @@ const { values, positionals } = parseArgs({
     announce: { type: "string", multiple: true },
     capacity: { type: "string", default: String(DEFAULT_CAPACITY) },
     "open-quota": { type: "string" },
+    peer: { type: "string", multiple: true },
+    "no-overlay": { type: "boolean" },
+    "gossip-period": { type: "string" },
     quota: { type: "string", default: String(DEFAULT_QUOTA) },
     json: { type: "boolean" },
     help: { type: "boolean" },
@@ -88,6 +107,7 @@ const runProxy = async (): Promise<void> => {
         openQuota: openQuota === undefined ? null : parseSize("open-quota", openQuota),
         capacity: parseSize("capacity", values.capacity),
       },
+      core: parseCore(),
     },
   );
   if (!started.ok) return fail(started.error.type, started.error.message);

@@ -1,6 +1,9 @@
+import path from "node:path";
 import type { Clock } from "../../app/ports/clock.ts";
 import type { Transport } from "../../app/ports/transport.ts";
 import { createNoiseLink, type NoiseLink } from "../../app/runtime/noise-link.ts";
+import { CORE_APPLICATION } from "../../protocol/core/messages.ts";
+import type { CoreStatus } from "../../protocol/core/status.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
@@ -15,9 +18,17 @@ import {
   type ProxyServerEvent,
 } from "../../protocol/proxy/server.ts";
 import { hashCode } from "../../protocol/proxy/statements.ts";
-import type { ForeignChange, StoreRequest } from "../../protocol/proxy/store.ts";
+import type {
+  ForeignChange,
+  StoreAnswer,
+  StoreFault,
+  StoreOperation,
+  StoreRequest,
+} from "../../protocol/proxy/store.ts";
 import { CODE_BYTES, decodeProxyMessage, encodeProxyMessage } from "../../protocol/proxy/wire.ts";
 import { reachableAt } from "../adapters/noise-links.ts";
+import { type CoreHandlers, type CoreHost, type CoreHostConfig, createCoreHost } from "./core-host.ts";
+import { openCoreStore } from "./core-store.ts";
 import type { ProxyError, ProxyHomes, Service } from "./proxy-home.ts";
 
 export interface ProxyNodeConfig {
@@ -32,6 +43,8 @@ export interface ProxyNodeConfig {
     ProxyServerConfig,
     "openQuota" | "capacity" | "maxTopics" | "itemGraceDays" | "blobGraceDays" | "rates"
   >;
+  /** Taking part in the core overlay; `null`: not at all. */
+  readonly core: Pick<CoreHostConfig, "periodMs" | "peers"> | null;
 }
 
 export interface ProxyNodeDeps {
@@ -48,9 +61,13 @@ export interface ProxyNode {
   /** For the owner of a proxy that has no account yet. */
   readonly ownerLink: string | null;
   readonly connections: () => number;
+  /** `null` without the overlay. */
+  readonly core: () => CoreStatus | null;
   readonly stop: () => Promise<void>;
 }
 
+/** What the overlay node keeps; may be deleted. */
+const CORE_DATABASE = "core.db";
 /** A process serves some thousand clients; each connection costs about 30 KiB. */
 const MAX_CONNECTIONS = 4_096;
 /** Devices of one identity, and some that have not yet noticed that their connection is gone. */
@@ -116,7 +133,11 @@ export const startProxyNode = async (
   const clients = new Map<number, Client>();
   const perAccount = new Map<string, number>();
   const links = new Set<NoiseLink>();
-  const requests: { readonly id: number; readonly request: StoreRequest }[] = [];
+  const requests: {
+    readonly request: StoreRequest;
+    readonly settle: (answer: Result<StoreAnswer, StoreFault>) => void;
+  }[] = [];
+  let core: CoreHost | undefined;
   let performing: Promise<void> | undefined;
   let nextConnection = 1;
   let timer: { readonly due: MonotonicMs; readonly cancel: () => void } | undefined;
@@ -145,13 +166,19 @@ export const startProxyNode = async (
       const batch = requests.splice(0, MAX_BATCH);
       const answers = await store.perform(batch.map(({ request }) => request));
       if (!answers.ok) report(`the store refused: ${answers.error.type}: ${answers.error.message}`);
-      for (const [i, { id }] of batch.entries()) {
-        const answer = answers.ok ? ok(answers.value[i] ?? null) : answers;
-        handle({ type: "storeAnswered", id, answer });
-      }
+      for (const [i, { settle }] of batch.entries()) settle(answers.ok ? ok(answers.value[i] ?? null) : answers);
     }
     performing = undefined;
   };
+
+  const request = (asked: StoreRequest, settle: (answer: Result<StoreAnswer, StoreFault>) => void): void => {
+    requests.push({ request: asked, settle });
+    performing ??= perform();
+  };
+  const ask = <K extends StoreOperation>(asked: StoreRequest<K>): Promise<StoreAnswer<K> | null> =>
+    new Promise((resolve) => {
+      request(asked as StoreRequest, (answer) => resolve(answer.ok ? answer.value : null));
+    });
 
   const carryOut = (effect: ProxyServerEffect): void => {
     switch (effect.type) {
@@ -161,9 +188,25 @@ export const startProxyNode = async (
       case "close":
         clients.get(effect.connection)?.link.close();
         break;
-      case "store":
-        requests.push({ id: effect.id, request: effect.request });
-        performing ??= perform();
+      case "store": {
+        const { id } = effect;
+        request(effect.request, (answer) => handle({ type: "storeAnswered", id, answer }));
+        break;
+      }
+      case "itemsStored":
+        core?.itemsStored(effect.items);
+        break;
+      case "relayWanted":
+        core?.relayWanted(effect.topics);
+        break;
+      case "relayDelegated":
+        core?.relayDelegated(effect.topic, effect.until, effect.contacts);
+        break;
+      case "topicsGone":
+        core?.topicsGone(effect.topics);
+        break;
+      case "topicsSwept":
+        core?.topicsSwept(effect.topics);
         break;
     }
   };
@@ -184,6 +227,11 @@ export const startProxyNode = async (
     arm();
   };
 
+  // Processes that share a database have no folder of their own, and one static key: they cannot each be a node of the overlay.
+  const isAlone = config.core !== null && home.folder !== null;
+  const coreStore = isAlone ? openCoreStore(path.join(home.folder, CORE_DATABASE)) : undefined;
+  if (coreStore?.ok === false) report(`no part in the overlay: ${coreStore.error.message}`);
+  const applications = coreStore?.ok === true ? [PROXY_APPLICATION, CORE_APPLICATION] : [PROXY_APPLICATION];
   const port = config.listenPort ?? home.service?.port ?? 0;
   const listening = await transport.listen(config.listenHost ?? "::", port, (connection) => {
     if (isStopping || links.size >= MAX_CONNECTIONS) {
@@ -191,12 +239,20 @@ export const startProxyNode = async (
       return;
     }
     const id = nextConnection++;
+    let coreHandlers: CoreHandlers | undefined;
     const link = createNoiseLink(
       { crypto, random, clock },
       connection,
-      { side: "responder", staticKey: keys, applications: [PROXY_APPLICATION] },
+      { side: "responder", staticKey: keys, applications },
       {
-        opened: ({ remoteStatic }) => {
+        opened: (opened) => {
+          const { remoteStatic, application } = opened;
+          if (application === CORE_APPLICATION) {
+            coreHandlers = core?.accept(link, opened);
+            // It has only just begun to listen: the other one comes back.
+            if (coreHandlers === undefined) queueMicrotask(() => link.close());
+            return;
+          }
           const account = Buffer.from(remoteStatic).toString("latin1");
           const others = perAccount.get(account) ?? 0;
           if (others >= MAX_CONNECTIONS_PER_ACCOUNT) {
@@ -208,6 +264,7 @@ export const startProxyNode = async (
           handle({ type: "connectionOpened", connection: id, account: remoteStatic.slice() });
         },
         message: (bytes) => {
+          coreHandlers?.message(bytes);
           if (!clients.has(id)) return;
           const message = decodeProxyMessage(bytes);
           if (message.ok) handle({ type: "messageReceived", connection: id, message: message.value });
@@ -226,6 +283,7 @@ export const startProxyNode = async (
         },
         closed: () => {
           links.delete(link);
+          coreHandlers?.closed();
           const client = clients.get(id);
           if (client === undefined) return;
           clients.delete(id);
@@ -239,6 +297,7 @@ export const startProxyNode = async (
     links.add(link);
   });
   if (!listening.ok) {
+    if (coreStore?.ok === true) coreStore.value.close();
     await home.close();
     const type = listening.error.type === "PortInUse" ? "PortInUse" : "BadAddress";
     return err({ type, message: listening.error.message });
@@ -249,14 +308,33 @@ export const startProxyNode = async (
   heard = (change) => {
     if (!isStopping) handle({ type: "storeChanged", change });
   };
+  if (config.core !== null && coreStore?.ok === true) {
+    core = createCoreHost(
+      {
+        crypto,
+        random,
+        clock,
+        transport,
+        keys,
+        report,
+        store: coreStore.value,
+        ask,
+        offer: (wires) => handle({ type: "itemsOffered", wires }),
+      },
+      { ...config.core, addresses, isAnnounced: config.announce.length > 0 },
+    );
+    await core.start();
+  }
   const isUnclaimed = config.server.openQuota === null && !(await home.hasAccounts());
   return ok({
     addresses,
     ownerLink: isUnclaimed ? await mint(deps, home.setOwnerCode, config.server.capacity, service) : null,
     connections: () => clients.size,
+    core: () => core?.status() ?? null,
     stop: async () => {
       isStopping = true;
       timer?.cancel();
+      core?.stop();
       for (const link of links) link.close();
       await listening.value.close();
       while (performing !== undefined) await performing;

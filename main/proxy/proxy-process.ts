@@ -1,3 +1,4 @@
+import { CORE_PERIOD_MS } from "../../protocol/core/config.ts";
 import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { createNativeProvider } from "../adapters/native-crypto.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
@@ -38,6 +39,7 @@ const start = async (): Promise<void> => {
       listenPort: null,
       announce: [],
       server: { ...PROXY_LIMITS, openQuota: null, capacity: DEFAULT_CAPACITY },
+      core: { periodMs: CORE_PERIOD_MS, peers: [] },
     },
   );
   if (!started.ok) {

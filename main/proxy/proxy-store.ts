@@ -219,7 +219,7 @@ const createProxyStore = (database: SqliteDatabase): SqliteProxyStore => {
     if (topic === undefined) return refusal("notPinned");
     const stored = itemOf(oid);
     if (stored !== undefined) {
-      if (stored.retired !== null) revive(oid);
+      if (stored.retired !== null && item.keepsMark !== true) revive(oid);
       return { status: "duplicate", position: stored.position, previous: 0 };
     }
     if (isBuried(topic.n, oid) !== undefined) return refusal("retired");

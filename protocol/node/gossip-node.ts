@@ -33,6 +33,8 @@ export interface GossipNodeConfig {
   /** Violations within `blockMs` after which a peer is blocked for that long. */
   readonly violationsAllowed: number;
   readonly blockMs: DurationMs;
+  /** Length of the gossip period in units of the usual ten seconds: a network that gossips faster allows more per second. */
+  readonly pace: number;
 }
 
 /** Rates after the design's policy: at most six intersections a minute, ten minutes apart per peer; bridges every tenth period. */
@@ -47,6 +49,7 @@ export const defaultGossipNodeConfig: GossipNodeConfig = {
   bridgePeriodMs: durationMs(100_000),
   violationsAllowed: 8,
   blockMs: durationMs(1_800_000),
+  pace: 1,
 };
 
 /** What survives a restart; descriptors are checked again by whoever restores them. */
@@ -86,7 +89,7 @@ const MAXIMUM_INTERSECTED = 4_096;
 export const createGossipNode = (options: GossipNodeOptions): GossipNode => {
   const { config, crypto, interests, isAuthentic, random, startAt, restored } = options;
   let self = options.descriptor;
-  const rateLimit = createRateLimit();
+  const rateLimit = createRateLimit(config.pace);
   const offenders = new Map<NodeId, Offender>();
   const intersectedAt = new Map<NodeId, MonotonicMs>();
   let nextDescriptor = after(startAt, config.descriptorPeriodMs);
@@ -289,6 +292,10 @@ export const createGossipNode = (options: GossipNodeOptions): GossipNode => {
           return effects;
         case "topicsConfirmed":
           interests.confirm(event.peer.id, event.topics);
+          pass({ type: "membersConfirmed", peer: event.peer }, now, effects);
+          return effects;
+        case "memberProven":
+          interests.learn(event.peer.id, event.topic);
           pass({ type: "membersConfirmed", peer: event.peer }, now, effects);
           return effects;
         case "descriptorIssued":

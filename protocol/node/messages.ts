@@ -30,6 +30,8 @@ export type GossipNodeEvent =
   | { readonly type: "publish"; readonly topic: TopicTag; readonly id: MessageId; readonly payload: Uint8Array }
   /** Private set intersection with the peer ended: these own topics are shared. */
   | { readonly type: "topicsConfirmed"; readonly peer: VerifiedDescriptor; readonly topics: readonly TopicTag[] }
+  /** The peer proved in a session that it holds this own topic. */
+  | { readonly type: "memberProven"; readonly peer: VerifiedDescriptor; readonly topic: TopicTag }
   | { readonly type: "descriptorIssued"; readonly descriptor: VerifiedDescriptor }
   | { readonly type: "suspend" }
   | { readonly type: "wake" };

@@ -63,7 +63,8 @@ interface Bucket {
 /** Peers remembered; a forgotten one starts with a full bucket again. */
 const MAXIMUM_BUCKETS = 4_096;
 
-export const createRateLimit = (): RateLimit => {
+/** `pace` as in the node's configuration. */
+export const createRateLimit = (pace = 1): RateLimit => {
   const buckets = new Map<string, Bucket>();
   return {
     admit: (peer, message, now) => {
@@ -81,7 +82,7 @@ export const createRateLimit = (): RateLimit => {
             break;
           }
       }
-      const refill = ((now - bucket.at) / 1000) * perSecond;
+      const refill = ((now - bucket.at) / 1000) * (perSecond / Math.min(1, pace));
       bucket.tokens = Math.min(burst, bucket.tokens + refill);
       bucket.dropped = Math.max(0, bucket.dropped - refill);
       bucket.at = now;

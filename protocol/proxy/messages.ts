@@ -37,6 +37,8 @@ export type EdgeMessage =
       readonly topic: Uint8Array;
       readonly until: number;
       readonly signature: Uint8Array;
+      /** Other proxies known to keep the topic; at most 4. */
+      readonly contacts: readonly RelayContact[];
     }
   | {
       readonly type: "putBlob";
@@ -68,6 +70,12 @@ export type EdgeMessage =
   | { readonly type: "redeem"; readonly request: number; readonly code: Uint8Array }
   | { readonly type: "stat"; readonly request: number }
   | { readonly type: "ping"; readonly request: number };
+
+export interface RelayContact {
+  readonly staticPk: Uint8Array;
+  /** `host:port`. */
+  readonly address: string;
+}
 
 /** From the proxy. */
 export type ProxyAnswer =

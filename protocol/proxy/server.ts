@@ -21,9 +21,10 @@ import {
   type ProxyPushResult,
   PUSH_STATUS,
   type PushStatus,
+  type RelayContact,
   SUBSCRIBE_STATUS,
 } from "./messages.ts";
-import { blobStatement, hashCode } from "./statements.ts";
+import { blobStatement, hashCode, relayStatement } from "./statements.ts";
 import type {
   AppendResult,
   ForeignChange,
@@ -61,13 +62,30 @@ export type ProxyServerEvent =
   | { readonly type: "storeAnswered"; readonly id: number; readonly answer: Result<StoreAnswer, StoreFault> }
   /** Only where several processes share the store. */
   | { readonly type: "storeChanged"; readonly change: ForeignChange }
+  /** Items that came through the core overlay: checked, stored and handed on like what an edge pushes. */
+  | { readonly type: "itemsOffered"; readonly wires: readonly Uint8Array[] }
   | DeadlineReached;
 
 export type ProxyServerEffect =
   | { readonly type: "send"; readonly connection: number; readonly message: ProxyMessage; readonly urgent: boolean }
   | { readonly type: "close"; readonly connection: number; readonly rule: string }
   /** Requests are performed, and answered by `storeAnswered`, in the order in which they are emitted. */
-  | { readonly type: "store"; readonly id: number; readonly request: StoreRequest };
+  | { readonly type: "store"; readonly id: number; readonly request: StoreRequest }
+  /** New items are stored, in this order. */
+  | { readonly type: "itemsStored"; readonly items: readonly NewItem[] }
+  /** An account that pins these topics wants them followed in the core overlay. */
+  | { readonly type: "relayWanted"; readonly topics: readonly Uint8Array[] }
+  /** The topic key lets this proxy publish the topic in the core overlay until then (Unix seconds). */
+  | {
+      readonly type: "relayDelegated";
+      readonly topic: Uint8Array;
+      readonly until: number;
+      readonly contacts: readonly RelayContact[];
+    }
+  /** Nobody pins these any more, and they are deleted. */
+  | { readonly type: "topicsGone"; readonly topics: readonly Uint8Array[] }
+  /** The sweep deleted items of these topics. */
+  | { readonly type: "topicsSwept"; readonly topics: readonly Uint8Array[] };
 
 interface Connection {
   readonly id: number;
@@ -233,7 +251,11 @@ export const createProxyServer = (
         const code = status === "known" ? (isUnknown ? "cursorUnknown" : "subscribed") : status;
         return { ...state, status: SUBSCRIBE_STATUS[code] };
       });
-      return answer(connection, { type: "subscribed", request, topics: states });
+      const relayed = topics.flatMap(({ topic, relay, pin }, i) =>
+        relay && pin && hasAccount && results[i]?.status === "known" ? [topic.slice()] : [],
+      );
+      const wanted: ProxyServerEffect[] = relayed.length === 0 ? [] : [{ type: "relayWanted", topics: relayed }];
+      return [...answer(connection, { type: "subscribed", request, topics: states }), ...wanted];
     });
   };
 
@@ -321,23 +343,25 @@ export const createProxyServer = (
   };
 
   const fanOut = (
-    from: Connection,
+    from: Connection | undefined,
     items: readonly NewItem[],
     appended: readonly AppendResult[],
   ): ProxyServerEffect[] => {
     const effects: ProxyServerEffect[] = [];
+    const stored: NewItem[] = [];
     for (const [i, { topic, oid, gen, wire, retires }] of items.entries()) {
       const { status, position, previous } = appended[i] as AppendResult;
       const name = bytesToHex(topic);
       // What was marked or lost its mark is compared from the store.
       if (retires.length > 0 || status === "duplicate") sets.delete(name);
       if (status !== "stored") continue;
+      stored.push(items[i] as NewItem);
       sets.get(name)?.add({ gen, id: oid });
       for (const follower of followers.get(name) ?? [])
         if (follower !== from)
           effects.push(...sendLive(follower, name, { type: "live", topic, previous, position, wire }));
     }
-    return effects;
+    return stored.length === 0 ? effects : [...effects, { type: "itemsStored", items: stored }];
   };
 
   const sendLive = (connection: Connection, name: string, message: LiveMessage): ProxyServerEffect[] => {
@@ -403,7 +427,40 @@ export const createProxyServer = (
         pinned.delete(name);
         for (const follower of followers.get(name) ?? []) unfollow(follower, name);
       }
-      return done(connection, request, PUSH_STATUS.stored);
+      const effects = done(connection, request, PUSH_STATUS.stored);
+      return gone.length === 0 ? effects : [...effects, { type: "topicsGone", topics: gone }];
+    });
+  };
+
+  /** What the overlay brings is bounded by bytes: a comparison after an absence moves more than the rate of writers. */
+  const offered = (wires: readonly Uint8Array[], now: MonotonicMs): ProxyServerEffect[] => {
+    const items: NewItem[] = [];
+    for (const wire of wires) {
+      const item = proxyCheck(crypto, wire);
+      if (!item.ok || item.value.kind === ITEM_KINDS.live || item.value.kind === ITEM_KINDS.inbox) continue;
+      const { topicPk: topic, oid, kind, gen } = item.value;
+      const retires = retiredBy(item.value);
+      if (retires !== undefined && rates.takeBytes(bytesToHex(topic), wire.length, now))
+        items.push({ topic, oid, kind, gen, wire, retires, keepsMark: true });
+    }
+    if (items.length === 0) return [];
+    const what = { type: "append", items, day: today(), capacity: config.capacity } as const;
+    return ask(what, (result) => (result.ok ? fanOut(undefined, items, result.value) : []));
+  };
+
+  const relay = (
+    connection: Connection,
+    { request, topic, until, signature, contacts }: Extract<EdgeMessage, { type: "relay" }>,
+  ): ProxyServerEffect[] => {
+    const isCurrent = until * 1000 > unixNow();
+    if (!isCurrent || !crypto.verify(topic, relayStatement(config.staticPk, until), signature))
+      return done(connection, request, PUSH_STATUS.bad);
+    const topics = [{ topic, pin: false, checkpoint: false }];
+    const what = { type: "subscribe", account: connection.account, maxTopics: config.maxTopics, topics } as const;
+    return askFor(connection, request, what, ([state]) => {
+      if (state?.status !== "known") return done(connection, request, PUSH_STATUS.notPinned);
+      const delegated: ProxyServerEffect = { type: "relayDelegated", topic: topic.slice(), until, contacts };
+      return [...done(connection, request, PUSH_STATUS.stored), delegated];
     });
   };
 
@@ -486,6 +543,7 @@ export const createProxyServer = (
       case "ping":
         return answer(connection, { type: "pong", request: message.request });
       case "relay":
+        return relay(connection, message);
       case "registerInbox":
         return refuse(connection, message.request, ERROR_CODE.unsupported, message.type);
       default:
@@ -508,8 +566,9 @@ export const createProxyServer = (
     rates.prune(now);
     const { itemGraceDays, blobGraceDays } = config;
     return ask({ type: "sweep", day: today(), itemGraceDays, blobGraceDays }, (result) => {
-      if (result.ok) for (const topic of result.value) sets.delete(bytesToHex(topic));
-      return [];
+      if (!result.ok) return [];
+      for (const topic of result.value) sets.delete(bytesToHex(topic));
+      return result.value.length === 0 ? [] : [{ type: "topicsSwept", topics: result.value }];
     });
   };
 
@@ -607,6 +666,8 @@ export const createProxyServer = (
       }
       case "storeChanged":
         return storeChanged(event.change);
+      case "itemsOffered":
+        return offered(event.wires, now);
       case "deadlineReached":
         return sweepAt !== undefined && now >= sweepAt ? sweep(now) : [];
       default:

@@ -11,6 +11,8 @@ export interface NewItem {
   readonly wire: Uint8Array;
   /** The oids this item retires; empty for any other kind. */
   readonly retires: readonly Uint8Array[];
+  /** It came through the overlay, which knows nothing of marks: a known item stays as it is. */
+  readonly keepsMark?: true;
 }
 
 export interface AppendResult {

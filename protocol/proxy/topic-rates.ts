@@ -13,6 +13,8 @@ export const DEFAULT_TOPIC_RATES: TopicRateLimits = { itemsPerSecond: 20, burst:
 export interface TopicRates {
   /** Takes an item of `bytes` out of the topic's buckets; false, and nothing taken, when they do not hold it. */
   readonly take: (topic: string, bytes: number, now: MonotonicMs) => boolean;
+  /** Takes out of the bucket of bytes alone. */
+  readonly takeBytes: (topic: string, bytes: number, now: MonotonicMs) => boolean;
   /** Forgets topics whose buckets are full again. */
   readonly prune: (now: MonotonicMs) => void;
 }
@@ -35,14 +37,25 @@ export const createTopicRates = (limits: TopicRateLimits): TopicRates => {
     bucket.at = now;
   };
 
+  const bucketOf = (topic: string, now: MonotonicMs): Bucket => {
+    let bucket = buckets.get(topic);
+    if (bucket === undefined) {
+      bucket = { items: limits.burst, bytes: limits.bytesPerDay, at: now };
+      buckets.set(topic, bucket);
+    }
+    refill(bucket, now);
+    return bucket;
+  };
+
   return {
+    takeBytes: (topic, bytes, now) => {
+      const bucket = bucketOf(topic, now);
+      if (bucket.bytes < bytes) return false;
+      bucket.bytes -= bytes;
+      return true;
+    },
     take: (topic, bytes, now) => {
-      let bucket = buckets.get(topic);
-      if (bucket === undefined) {
-        bucket = { items: limits.burst, bytes: limits.bytesPerDay, at: now };
-        buckets.set(topic, bucket);
-      }
-      refill(bucket, now);
+      const bucket = bucketOf(topic, now);
       if (bucket.items < 1 || bucket.bytes < bytes) return false;
       bucket.items -= 1;
       bucket.bytes -= bytes;

@@ -108,7 +108,7 @@ export const createTopicSync = (crypto: CryptoProvider, source: ProxyClientSourc
     live: topic.live,
     pin: topic.pin,
     checkpointFirst: topic.cursor === null,
-    relay: false,
+    relay: topic.pin,
   });
 
   const subscribe = (wanted: readonly Topic[]): TopicAction[] => {

@@ -21,6 +21,7 @@ import {
   type ProxyMessage,
   PUSH_STATUS,
   type PushStatus,
+  type RelayContact,
   SUBSCRIBE_STATUS,
   type SubscribeStatus,
   type Subscription,
@@ -41,6 +42,8 @@ export const CODE_BYTES = 16;
 const MAX_RECONCILE_BYTES = 65_536;
 const MAX_REQUEST = 2 ** 32 - 1;
 const MAX_TEXT_BYTES = 256;
+export const MAX_RELAY_CONTACTS = 4;
+const MAX_ADDRESS_BYTES = 128;
 const MAX_UNIX_SECONDS = 2 ** 40;
 
 const HELLO = 1;
@@ -101,6 +104,11 @@ const subscription: Shape<Subscription> = mapped(tuple(key, nullable(position), 
   pin: (flags & FLAG_PIN) !== 0,
   checkpointFirst: (flags & FLAG_CHECKPOINT_FIRST) !== 0,
   relay: (flags & FLAG_RELAY) !== 0,
+}));
+
+const relayContact = mapped(tuple(key, text(MAX_ADDRESS_BYTES)), ([staticPk, address]): RelayContact => ({
+  staticPk,
+  address,
 }));
 
 const flagsOf = ({ live, pin, checkpointFirst, relay }: Subscription): number =>
@@ -247,8 +255,8 @@ const message = tagged<ProxyMessage>({
     }),
   ),
   [RELAY]: mapped(
-    tuple(literal(RELAY), request, key, uint(MAX_UNIX_SECONDS), signature),
-    ([, r, topic, until, sig]) => ({ type: "relay", request: r, topic, until, signature: sig }),
+    tuple(literal(RELAY), request, key, uint(MAX_UNIX_SECONDS), signature, array(relayContact, MAX_RELAY_CONTACTS)),
+    ([, r, topic, until, sig, contacts]) => ({ type: "relay", request: r, topic, until, signature: sig, contacts }),
   ),
   [BPUT]: mapped(
     tuple(literal(BPUT), request, key, key, bytesUpTo(MAX_CHUNK_WIRE, 1)),
@@ -372,7 +380,14 @@ const fieldsOf = (value: ProxyMessage): CborValue => {
     case "unsubscribe":
       return [UNSUB, value.request, value.topics, value.forget ? 1 : 0];
     case "relay":
-      return [RELAY, value.request, value.topic, value.until, value.signature];
+      return [
+        RELAY,
+        value.request,
+        value.topic,
+        value.until,
+        value.signature,
+        value.contacts.map(({ staticPk, address }) => [staticPk, address]),
+      ];
     case "putBlob":
       return [BPUT, value.request, value.topic, value.id, value.bytes];
     case "haveBlobs":

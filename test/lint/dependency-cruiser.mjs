@@ -8,6 +8,7 @@ const LAYERS = [
   ["vicinity", "ringcast", "reconcile", "proxy", "presence"],
   ["poldercast", "recommend", "peer"],
   ["node"],
+  ["core"],
 ];
 
 /** Packages the application core may use: data structures and parsers without I/O. */

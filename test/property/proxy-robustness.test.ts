@@ -84,7 +84,7 @@ const anyMessage = (random: RandomSource): ProxyMessage => {
     { type: "reconciled", request, payload: flip() ? null : random.bytes(below(80)) },
     { type: "get", request, topic, oids },
     { type: "unsubscribe", request, topics: [topic], forget: flip() },
-    { type: "relay", request, topic, until: below(9), signature: filled(0, 64) },
+    { type: "relay", request, topic, until: below(9), signature: filled(0, 64), contacts: [] },
     { type: "putBlob", request, topic, id: native.hash("SHA256", filled(1, 9)), bytes: filled(1, 9) },
     { type: "haveBlobs", request, topic, ids: oids },
     { type: "getBlob", request, topic, id: oids[0] ?? filled(0, 32) },

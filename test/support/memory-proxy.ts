@@ -5,6 +5,7 @@ import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
 import type { EdgeMessage, LiveMessage, ProxyMessage, ProxyPushResult } from "../../protocol/proxy/messages.ts";
+import { relayStatement } from "../../protocol/proxy/statements.ts";
 import { decodeProxyMessage, encodeProxyMessage } from "../../protocol/proxy/wire.ts";
 import { createItemSet } from "../../protocol/reconcile/item-set.ts";
 import { respond } from "../../protocol/reconcile/reconciler.ts";
@@ -162,6 +163,11 @@ export const createMemoryProxy = (clock: Clock, seed = 77): MemoryProxy => {
           if (message.forget) items = items.filter((item) => item.topic !== bytesToHex(topic));
         }
         return { type: "done", request: message.request, status: 0 };
+      case "relay": {
+        const { request, topic, until, signature } = message;
+        const isSigned = native.verify(topic, relayStatement(staticKey, until), signature);
+        return { type: "done", request, status: isSigned ? 0 : 2 };
+      }
       default:
         throw new Error(`not expected of an edge here: ${message.type}`);
     }

@@ -19,7 +19,12 @@ import type {
   ProxyTopic,
 } from "../../protocol/proxy/client-events.ts";
 import type { ProxyMessage } from "../../protocol/proxy/messages.ts";
-import { createProxyServer, type ProxyServerConfig, type ProxyServerEvent } from "../../protocol/proxy/server.ts";
+import {
+  createProxyServer,
+  type ProxyServerConfig,
+  type ProxyServerEffect,
+  type ProxyServerEvent,
+} from "../../protocol/proxy/server.ts";
 import { hashCode } from "../../protocol/proxy/statements.ts";
 import type { StoreFault, StoreRequest } from "../../protocol/proxy/store.ts";
 import { DEFAULT_TOPIC_RATES } from "../../protocol/proxy/topic-rates.ts";
@@ -98,6 +103,8 @@ export const createProxyWorld = (options: WorldOptions = {}) => {
   const mail: (() => void)[] = [];
   const receivers = new Map<number, { readonly message: (m: ProxyMessage) => void; readonly closed: () => void }>();
   let nextConnection = 1;
+  /** What the proxy tells its overlay node. */
+  const toCore: Exclude<ProxyServerEffect, { readonly type: "store" | "send" | "close" }>[] = [];
   /** Every message that crossed the wire, as bytes. */
   const captured: Uint8Array[] = [];
 
@@ -112,11 +119,12 @@ export const createProxyWorld = (options: WorldOptions = {}) => {
       else if (effect.type === "send") {
         const message = transmit(effect.message);
         mail.push(() => receivers.get(effect.connection)?.message(message));
-      } else
+      } else if (effect.type === "close")
         mail.push(() => {
           receivers.get(effect.connection)?.closed();
           receivers.delete(effect.connection);
         });
+      else toCore.push(effect);
     }
   };
   let isDiskFull = false;
@@ -333,6 +341,13 @@ export const createProxyWorld = (options: WorldOptions = {}) => {
 
   return {
     store: () => store,
+    /** What the proxy told its overlay node since the last time. */
+    toCore: () => toCore.splice(0),
+    /** Items come through the overlay. */
+    offer: (wires: readonly Uint8Array[]): Promise<void> => {
+      toServer({ type: "itemsOffered", wires });
+      return settle();
+    },
     captured,
     step,
     settle,

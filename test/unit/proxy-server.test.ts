@@ -3,7 +3,7 @@ import { encodeCbor } from "../../protocol/codec/cbor.ts";
 import { ITEM_KINDS } from "../../protocol/entry/item.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { ProxyMessage } from "../../protocol/proxy/messages.ts";
-import { blobStatement } from "../../protocol/proxy/statements.ts";
+import { blobStatement, relayStatement } from "../../protocol/proxy/statements.ts";
 import { filled, native, withFlippedBit } from "../support/data-fixtures.ts";
 import {
   createProxyWorld,
@@ -480,10 +480,50 @@ test("PRX-16 a code opens one account once; another one adds to it", async () =>
   expect(await peer.ask({ type: "redeem", request: 2, code: world.mint(70) })).toMatchObject([{ quota: 570 }]);
 });
 
-test("PRX-18 PRX-19 relaying and inboxes are refused by name until they exist", async () => {
+test("PRX-18 a pin and the topic key's word make the proxy follow and publish a topic in the overlay", async () => {
+  const world = createProxyWorld();
+  const peer = await greet(world, alice, 100_000);
+  const now = 1_800_000_000;
+  const until = now + 1_000;
+  const contacts = [{ staticPk: STATIC_PK, address: "192.0.2.1:4711" }];
+  const relay = (request: number, at: number, signature: Uint8Array) =>
+    peer.ask({ type: "relay", request, topic, until: at, signature, contacts });
+  const signed = key.sign(relayStatement(STATIC_PK, until));
+  expect(await relay(1, until, signed), "not pinned").toMatchObject([{ status: 5 }]);
+  const pin = { topic, after: null, live: false, pin: true, checkpointFirst: false, relay: true };
+  await peer.ask({ type: "subscribe", request: 2, topics: [pin] });
+  expect(world.toCore()).toEqual([{ type: "relayWanted", topics: [topic] }]);
+  expect(await relay(3, until, filled(1, 64)), "not the topic's signature").toMatchObject([{ status: 2 }]);
+  expect(await relay(4, until + 1, signed), "another time").toMatchObject([{ status: 2 }]);
+  const past = key.sign(relayStatement(STATIC_PK, now - 1));
+  expect(await relay(5, now - 1, past), "run out").toMatchObject([{ status: 2 }]);
+  expect(await relay(6, until, signed)).toMatchObject([{ status: 0 }]);
+  expect(world.toCore()).toEqual([{ type: "relayDelegated", topic, until, contacts }]);
+  const item = sealed(key, 1);
+  await peer.ask({ type: "push", request: 7, wires: [item.wire] });
+  expect(world.toCore()).toMatchObject([{ type: "itemsStored", items: [{ oid: item.oid }] }]);
+  await peer.ask({ type: "unsubscribe", request: 8, topics: [topic], forget: true });
+  expect(world.toCore()).toEqual([{ type: "topicsGone", topics: [topic] }]);
+});
+
+test("PRX-22 what the overlay brings is checked, stored for pinned topics only, and handed on live", async () => {
+  const world = createProxyWorld();
+  const peer = await greet(world, alice, 100_000);
+  const pin = { topic, after: null, live: true, pin: true, checkpointFirst: false, relay: true };
+  await peer.ask({ type: "subscribe", request: 1, topics: [pin] });
+  world.toCore();
+  const [good, forged, foreign] = [sealed(key, 1), sealed(key, 2).wire.slice(), sealed(topicKey(99), 1)];
+  forged[forged.length - 1] = (forged[forged.length - 1] as number) ^ 1;
+  await world.offer([good.wire, forged, foreign.wire]);
+  expect(world.toCore()).toMatchObject([{ type: "itemsStored", items: [{ oid: good.oid }] }]);
+  expect(peer.inbox.filter(({ type }) => type === "live")).toMatchObject([{ position: 1 }]);
+  await world.offer([good.wire]);
+  expect(world.toCore(), "known").toEqual([]);
+});
+
+test("PRX-19 inboxes are refused by name until they exist", async () => {
   const peer = await greet(createProxyWorld(), alice);
   const signature = filled(1, 64);
-  expect(await peer.ask({ type: "relay", request: 1, topic, until: 5, signature })).toMatchObject([{ code: 1 }]);
   expect(await peer.ask({ type: "registerInbox", request: 2, inbox: topic, signature })).toMatchObject([{ code: 1 }]);
 });
 

@@ -1,0 +1,356 @@
+import type { CryptoProvider } from "../crypto/provider.ts";
+import { readItem } from "../entry/item.ts";
+import type { NodeId } from "../identity/node-id.ts";
+import type { VerifiedDescriptor } from "../identity/verified.ts";
+import { bytesEqual, bytesToHex } from "../kernel/bytes.ts";
+import type { DeadlineReached, Machine } from "../kernel/machine.ts";
+import { after, durationMs, earliest, type MonotonicMs } from "../kernel/time.ts";
+import { createItemSet, type ItemSet, type SetItem } from "../reconcile/item-set.ts";
+import { createInitiator, type Initiator, respond } from "../reconcile/reconciler.ts";
+import type { TopicTag } from "../ringcast/messages.ts";
+import type { ExchangeMessage } from "./messages.ts";
+import { MAX_EXCHANGED_BYTES, MAX_EXCHANGED_ITEMS } from "./wire.ts";
+
+export type ExchangeEvent =
+  | { readonly type: "topicHeld"; readonly topic: TopicTag; readonly pk: Uint8Array }
+  | { readonly type: "topicLeft"; readonly topic: TopicTag }
+  /** Compares the topic with this peer as soon as a comparison is free. */
+  | { readonly type: "compare"; readonly topic: TopicTag; readonly peer: NodeId; readonly route: Route }
+  | { readonly type: "messageReceived"; readonly from: NodeId; readonly message: ExchangeMessage }
+  | { readonly type: "peerUnreachable"; readonly peer: NodeId }
+  /** Answers `load`; `null` when the store does not have the topic. */
+  | { readonly type: "loaded"; readonly topic: TopicTag; readonly items: readonly SetItem[] | null }
+  /** Answers `read`; `dealt` counts the ids dealt with. */
+  | {
+      readonly type: "read";
+      readonly token: number;
+      readonly wires: readonly Uint8Array[];
+      readonly dealt: number;
+    }
+  | { readonly type: "stored"; readonly topic: TopicTag; readonly items: readonly SetItem[] }
+  /** Items of the topic were deleted: its set is loaded again. */
+  | { readonly type: "shrunk"; readonly topic: TopicTag }
+  | DeadlineReached;
+
+export type ExchangeEffect =
+  | { readonly type: "send"; readonly to: NodeId; readonly route: Route; readonly message: ExchangeMessage }
+  | { readonly type: "load"; readonly topic: TopicTag; readonly pk: Uint8Array }
+  | {
+      readonly type: "read";
+      readonly token: number;
+      readonly pk: Uint8Array;
+      readonly oids: readonly Uint8Array[];
+      readonly maxBytes: number;
+    }
+  /** To be checked and stored like what an edge pushes. `from` brought them. */
+  | { readonly type: "store"; readonly topic: TopicTag; readonly wires: readonly Uint8Array[]; readonly from: NodeId }
+  | { readonly type: "compared"; readonly topic: TopicTag; readonly peer: NodeId }
+  | { readonly type: "peerViolated"; readonly peer: NodeId; readonly rule: string };
+
+type Route = VerifiedDescriptor | undefined;
+
+interface Held {
+  readonly pk: Uint8Array;
+  set: ItemSet | undefined;
+  isLoading: boolean;
+  /** Continues once the set is there. */
+  readonly waiting: ((set: ItemSet | undefined, now: MonotonicMs) => ExchangeEffect[])[];
+}
+interface Run {
+  readonly request: number;
+  readonly topic: TopicTag;
+  readonly peer: NodeId;
+  readonly route: Route;
+  initiator: Initiator | undefined;
+  need: Uint8Array[];
+  have: Uint8Array[];
+  phase: "comparing" | "fetching" | "giving";
+  deadline: MonotonicMs;
+}
+
+export interface Exchange extends Machine<ExchangeEvent, ExchangeEffect> {
+  readonly open: () => number;
+}
+
+/** Comparisons this node started and that are under way. */
+const MAX_RUNS = 8;
+const MAX_WANTED = 4_096;
+/** Sets in memory: some 80 bytes an item, and a topic has a few hundred. */
+const MAX_SETS = 64;
+const ANSWER_TIMEOUT = durationMs(20_000);
+/** What was fetched and is not stored was refused: quota, retired, forged. It is asked for again after this. */
+const REFUSED_MS = 600_000;
+const MAX_TRIED = 8_192;
+
+/** Makes two holders of a topic equal by range-based set reconciliation; both sides of all its comparisons (SPEC.md). */
+export const createExchange = (crypto: CryptoProvider): Exchange => {
+  const topics = new Map<TopicTag, Held>();
+  const runs = new Map<number, Run>();
+  const wanted = new Map<string, { readonly topic: TopicTag; readonly peer: NodeId; readonly route: Route }>();
+  const reads = new Map<number, (wires: readonly Uint8Array[], dealt: number, now: MonotonicMs) => ExchangeEffect[]>();
+  const tried = new Map<string, MonotonicMs>();
+  let nextRequest = 1;
+  let nextToken = 1;
+
+  const send = (to: NodeId, route: Route, message: ExchangeMessage): ExchangeEffect => ({
+    type: "send",
+    to,
+    route,
+    message,
+  });
+
+  const withSet = (
+    topic: TopicTag,
+    held: Held,
+    now: MonotonicMs,
+    then: (set: ItemSet | undefined, now: MonotonicMs) => ExchangeEffect[],
+  ): ExchangeEffect[] => {
+    if (held.set !== undefined) {
+      // The least recently used set is the first of the map.
+      topics.delete(topic);
+      topics.set(topic, held);
+      return then(held.set, now);
+    }
+    held.waiting.push(then);
+    if (held.isLoading) return [];
+    held.isLoading = true;
+    return [{ type: "load", topic, pk: held.pk }];
+  };
+
+  const evict = (): void => {
+    let sets = 0;
+    for (const { set } of topics.values()) if (set !== undefined) sets++;
+    for (const held of topics.values()) {
+      if (sets <= MAX_SETS) return;
+      if (held.set === undefined) continue;
+      held.set = undefined;
+      sets--;
+    }
+  };
+
+  const loaded = (topic: TopicTag, items: readonly SetItem[] | null, now: MonotonicMs): ExchangeEffect[] => {
+    const held = topics.get(topic);
+    if (held === undefined) return [];
+    held.isLoading = false;
+    held.set = items === null ? undefined : createItemSet(items);
+    const effects = held.waiting.splice(0).flatMap((then) => then(held.set, now));
+    evict();
+    return effects;
+  };
+
+  const read = (
+    pk: Uint8Array,
+    oids: readonly Uint8Array[],
+    then: (wires: readonly Uint8Array[], dealt: number, now: MonotonicMs) => ExchangeEffect[],
+  ): ExchangeEffect[] => {
+    const token = nextToken++;
+    reads.set(token, then);
+    return [{ type: "read", token, pk, oids, maxBytes: MAX_EXCHANGED_BYTES }];
+  };
+
+  const startWanted = (now: MonotonicMs): ExchangeEffect[] => {
+    const effects: ExchangeEffect[] = [];
+    for (const [key, { topic, peer, route }] of wanted) {
+      if (runs.size >= MAX_RUNS) break;
+      if ([...runs.values()].some((run) => run.peer === peer && run.topic === topic)) continue;
+      wanted.delete(key);
+      const held = topics.get(topic);
+      if (held === undefined) continue;
+      const request = nextRequest++ % 2 ** 32;
+      const deadline = after(now, ANSWER_TIMEOUT);
+      const run: Run = {
+        request,
+        topic,
+        peer,
+        route,
+        initiator: undefined,
+        need: [],
+        have: [],
+        phase: "comparing",
+        deadline,
+      };
+      runs.set(request, run);
+      effects.push(
+        ...withSet(topic, held, now, (set) => {
+          if (set === undefined) {
+            runs.delete(request);
+            return [];
+          }
+          run.initiator = createInitiator({ crypto, set });
+          return [send(peer, route, { type: "compare", request, topic, payload: run.initiator.start() })];
+        }),
+      );
+    }
+    return effects;
+  };
+
+  const finish = (run: Run, now: MonotonicMs): ExchangeEffect[] => {
+    runs.delete(run.request);
+    return [{ type: "compared", topic: run.topic, peer: run.peer }, ...startWanted(now)];
+  };
+
+  const isRefusedHere = (oid: Uint8Array, now: MonotonicMs): boolean =>
+    now - (tried.get(bytesToHex(oid)) ?? -REFUSED_MS) < REFUSED_MS;
+  const noteTried = (oids: readonly Uint8Array[], now: MonotonicMs): void => {
+    for (const oid of oids) {
+      const key = bytesToHex(oid);
+      tried.delete(key);
+      tried.set(key, now);
+    }
+    for (const oldest of tried.keys()) {
+      if (tried.size <= MAX_TRIED) break;
+      tried.delete(oldest);
+    }
+  };
+
+  const proceed = (run: Run, now: MonotonicMs): ExchangeEffect[] => {
+    const { request, topic, peer, route } = run;
+    const held = topics.get(topic);
+    if (held === undefined) return finish(run, now);
+    run.deadline = after(now, ANSWER_TIMEOUT);
+    if (run.need.length > 0) {
+      run.phase = "fetching";
+      const oids = run.need.slice(0, MAX_EXCHANGED_ITEMS);
+      return [send(peer, route, { type: "fetch", request, topic, oids })];
+    }
+    if (run.have.length === 0) return finish(run, now);
+    run.phase = "giving";
+    const oids = run.have.slice(0, MAX_EXCHANGED_ITEMS);
+    return read(held.pk, oids, (wires, dealt, later) => {
+      if (!runs.has(request) || dealt === 0) return runs.has(request) ? finish(run, later) : [];
+      run.have.splice(0, dealt);
+      if (wires.length === 0) return proceed(run, later);
+      return [send(peer, route, { type: "give", request, topic, wires })];
+    });
+  };
+
+  /** A wire of another topic or none at all is the sender's fault; its signature is checked where it is stored. */
+  const take = (topic: TopicTag, held: Held, wires: readonly Uint8Array[], from: NodeId, now: MonotonicMs) => {
+    const oids: Uint8Array[] = [];
+    for (const wire of wires) {
+      const item = readItem(crypto, wire);
+      if (!item.ok || !bytesEqual(item.value.topicPk, held.pk)) return undefined;
+      oids.push(item.value.oid);
+    }
+    noteTried(oids, now);
+    const stored: ExchangeEffect[] = wires.length === 0 ? [] : [{ type: "store", topic, wires, from }];
+    return stored;
+  };
+
+  const answered = (
+    from: NodeId,
+    message: Extract<ExchangeMessage, { readonly type: "compared" | "refused" | "items" | "taken" }>,
+    now: MonotonicMs,
+  ): ExchangeEffect[] => {
+    const run = runs.get(message.request);
+    // Late answers of a run given up are no fault.
+    if (run?.peer !== from) return [];
+    const violated = (): ExchangeEffect[] => {
+      runs.delete(run.request);
+      return [{ type: "peerViolated", peer: from, rule: "COR-9" }, ...startWanted(now)];
+    };
+    const held = topics.get(run.topic);
+    if (held === undefined || message.type === "refused") return finish(run, now);
+    switch (message.type) {
+      case "compared": {
+        if (run.phase !== "comparing" || run.initiator === undefined || message.topic !== run.topic) return violated();
+        const taken = run.initiator.take(message.payload);
+        if (!taken.ok) return violated();
+        const { have, need, next } = taken.value;
+        run.have.push(...have);
+        run.need.push(...need.filter((oid) => !isRefusedHere(oid, now)));
+        if (next === undefined) return proceed(run, now);
+        run.deadline = after(now, ANSWER_TIMEOUT);
+        const { request, topic, route } = run;
+        return [send(from, route, { type: "compare", request, topic, payload: next })];
+      }
+      case "items": {
+        if (run.phase !== "fetching" || message.dealt === 0 || message.dealt > run.need.length) return violated();
+        noteTried(run.need.splice(0, message.dealt), now);
+        const stored = take(run.topic, held, message.wires, from, now);
+        return stored === undefined ? violated() : [...stored, ...proceed(run, now)];
+      }
+      case "taken":
+        return run.phase === "giving" ? proceed(run, now) : violated();
+    }
+  };
+
+  const received = (from: NodeId, message: ExchangeMessage, now: MonotonicMs): ExchangeEffect[] => {
+    if (message.type === "changed" || !("topic" in message) || message.type === "compared")
+      return message.type === "changed" ? [] : answered(from, message, now);
+    const { request, topic } = message;
+    const refusal = send(from, undefined, { type: "refused", request });
+    const held = topics.get(topic);
+    if (held === undefined) return [refusal];
+    switch (message.type) {
+      case "compare":
+        return withSet(topic, held, now, (set) => {
+          const response = set === undefined ? undefined : respond({ crypto, set }, message.payload);
+          if (response?.ok !== true) return [refusal];
+          return [send(from, undefined, { type: "compared", request, topic, payload: response.value })];
+        });
+      case "fetch":
+        return read(held.pk, message.oids, (wires, dealt) => [
+          send(from, undefined, dealt === 0 ? { type: "refused", request } : { type: "items", request, dealt, wires }),
+        ]);
+      case "give": {
+        const stored = take(topic, held, message.wires, from, now);
+        if (stored === undefined) return [{ type: "peerViolated", peer: from, rule: "COR-9" }];
+        return [...stored, send(from, undefined, { type: "taken", request })];
+      }
+    }
+  };
+
+  const drop = (isDropped: (run: Run) => boolean, now: MonotonicMs): ExchangeEffect[] => {
+    for (const run of runs.values()) if (isDropped(run)) runs.delete(run.request);
+    return startWanted(now);
+  };
+
+  return {
+    open: () => runs.size,
+    nextDeadline: () => earliest([...runs.values()].map(({ deadline }) => deadline)),
+    handle: (event, now) => {
+      switch (event.type) {
+        case "topicHeld":
+          if (!topics.has(event.topic))
+            topics.set(event.topic, { pk: event.pk, set: undefined, isLoading: false, waiting: [] });
+          return [];
+        case "topicLeft":
+          topics.delete(event.topic);
+          return drop(({ topic }) => topic === event.topic, now);
+        case "compare": {
+          const { topic, peer, route } = event;
+          if (wanted.size < MAX_WANTED) wanted.set(`${topic} ${peer}`, { topic, peer, route });
+          return startWanted(now);
+        }
+        case "messageReceived":
+          return received(event.from, event.message, now);
+        case "peerUnreachable":
+          for (const [key, { peer }] of wanted) if (peer === event.peer) wanted.delete(key);
+          return drop(({ peer }) => peer === event.peer, now);
+        case "loaded":
+          return loaded(event.topic, event.items, now);
+        case "read": {
+          const then = reads.get(event.token);
+          reads.delete(event.token);
+          return then?.(event.wires, event.dealt, now) ?? [];
+        }
+        case "stored": {
+          const set = topics.get(event.topic)?.set;
+          for (const item of event.items) {
+            set?.add(item);
+            tried.delete(bytesToHex(item.id));
+          }
+          return [];
+        }
+        case "shrunk": {
+          const held = topics.get(event.topic);
+          if (held !== undefined) held.set = undefined;
+          return [];
+        }
+        case "deadlineReached":
+          return drop(({ deadline }) => deadline <= now, now);
+      }
+    },
+  };
+};

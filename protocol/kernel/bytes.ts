@@ -111,4 +111,8 @@ export const base64urlToBytes = (text: string): Uint8Array | undefined => {
 };
 
 /** UTF-8 bytes of an ASCII constant such as a domain string. Pure, because `TextEncoder` is not part of ES2024. */
-export const ascii = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
+export const ascii = (text: string): Uint8Array => {
+  const out = new Uint8Array(text.length);
+  for (let at = 0; at < out.length; at++) out[at] = text.charCodeAt(at);
+  return out;
+};

@@ -133,6 +133,12 @@ export const topicTag = (
 ): Uint8Array =>
   crypto.hmac("SHA256", hk(crypto, readKey, EMPTY, "peer-tag", 32), handshakeHash, ascii(role)).subarray(0, TAG_BYTES);
 
+/** How either side names a topic in this session, `theirs` in hex. */
+interface Tags {
+  readonly own: Uint8Array;
+  readonly theirs: string;
+}
+
 const deviceStatement = (handshakeHash: Uint8Array, role: string, topic: Uint8Array): Uint8Array =>
   concatBytes(DEVICE_DOMAIN, handshakeHash, ascii(role), topic);
 
@@ -146,6 +152,7 @@ export const createPeerSession = (
   const otherRole = role === "initiator" ? "responder" : "initiator";
   let greeted = false;
   let followed = new Map<string, FollowedTopic>();
+  const tagged = new Map<string, Tags>();
   /** Tag the peer would send -> topic. */
   let expected = new Map<string, string>();
   let peerTags = new Set<string>();
@@ -166,15 +173,22 @@ export const createPeerSession = (
     return count;
   };
 
+  const tagsOf = ({ pk, readKey }: FollowedTopic): Tags => {
+    const key = bytesToHex(pk);
+    const known = tagged.get(key);
+    if (known !== undefined) return known;
+    const tags: Tags = {
+      own: topicTag(crypto, readKey, handshakeHash, role),
+      theirs: bytesToHex(topicTag(crypto, readKey, handshakeHash, otherRole)),
+    };
+    tagged.set(key, tags);
+    return tags;
+  };
+
   const sendTags = (topics: readonly FollowedTopic[]): PeerEffect => {
     followed = new Map(topics.map((topic) => [bytesToHex(topic.pk), topic]));
-    expected = new Map(
-      topics.map((topic) => [
-        bytesToHex(topicTag(crypto, topic.readKey, handshakeHash, otherRole)),
-        bytesToHex(topic.pk),
-      ]),
-    );
-    const tags = topics.map((topic) => topicTag(crypto, topic.readKey, handshakeHash, role));
+    expected = new Map(topics.map((topic) => [tagsOf(topic).theirs, bytesToHex(topic.pk)]));
+    const tags = topics.map((topic) => tagsOf(topic).own);
     let padded = MIN_TAGS;
     while (padded < tags.length) padded *= 2;
     while (tags.length < padded) tags.push(random.bytes(TAG_BYTES));

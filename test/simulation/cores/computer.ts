@@ -36,6 +36,7 @@ import type { CryptoProvider } from "../../../protocol/crypto/provider.ts";
 import type { RandomSource } from "../../../protocol/kernel/random.ts";
 import { randomBelow } from "../../../protocol/kernel/random.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
+import { durationMs } from "../../../protocol/kernel/time.ts";
 import type { Network } from "./network.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import { createSkewedClock } from "./virtual-time.ts";
@@ -200,6 +201,7 @@ export const createComputer = (
   let image: Buffer | undefined;
   let copy: Buffer | undefined;
   let life: Life | undefined;
+  let reader: { readonly of: SqliteDatabase | Buffer | undefined; readonly store: Store } | undefined;
   let planned: { effects: number; readonly kind: CrashKind; safe: Buffer } | undefined;
 
   const openVault = createMemoryVault(
@@ -344,6 +346,7 @@ export const createComputer = (
       info: { version: "0", dataDirectory: folder, host: "headless" },
       listen: { host: undefined, port: 4000, insist: true },
       deviceName: name,
+      quietTime: () => durationMs(0),
       requestStop: () => undefined,
     });
     const unsupported = async () => err(contractError("Unsupported"));
@@ -397,13 +400,14 @@ export const createComputer = (
     },
     wake: () => life?.node.wake(),
     inspect: (look) => {
-      if (life !== undefined) return look(createStore(life.database, () => undefined));
-      const database = openDatabase(image, MIGRATIONS);
-      try {
-        return look(createStore(database, () => undefined));
-      } finally {
-        database.close();
-      }
+      const of = life?.database ?? image;
+      const known = reader?.of === of ? reader : undefined;
+      const opened = known ?? {
+        of,
+        store: createStore(life?.database ?? openDatabase(image, MIGRATIONS), () => undefined),
+      };
+      reader = opened;
+      return look(opened.store);
     },
     keepCopy: () => {
       if (life !== undefined) copy = life.database.serialize();

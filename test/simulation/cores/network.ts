@@ -230,6 +230,7 @@ export const createNetwork = (time: VirtualTime, random: RandomSource): Network 
       refresh: () => {
         for (const other of searches.keys()) if (other !== host && canReach(host, other)) tell(other, host);
       },
+      report: () => ({ lans: [], ignored: [], neighbours: searches.size, nodes: searches.size }),
       stop: async () => {
         if (searches.get(host)?.isAlive === isAlive) searches.delete(host);
       },

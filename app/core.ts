@@ -6,6 +6,7 @@ import type { DeviceService } from "./devices/device-service.ts";
 import { createDeviceService } from "./devices/device-service.ts";
 import { createAuthors } from "./history/authors.ts";
 import { createHistoryService } from "./history/history-service.ts";
+import { createRecoveredCopies } from "./history/recovered-copies.ts";
 import { createMergeNotices } from "./history/merge-notices.ts";
 import { storeFailure } from "./identities/identity-service.ts";
 import { checkNetwork } from "./peers/network-check.ts";
@@ -78,6 +79,7 @@ export const createCore = (ports: CorePorts): Core => {
         if (accessChanged) devices.accessChanged(repository);
         if (devices.isHome(repository)) return;
         merges.integrated(integration);
+        if (accessChanged || rebuilt.size > 0) recovered.changed(repository);
         if (accessChanged) {
           documents.expireWritable(repository);
           invites.accessChanged(repository);
@@ -366,6 +368,18 @@ export const createCore = (ports: CorePorts): Core => {
     emit({ type: "notebooksChanged" });
     devices.notebooksChanged();
   };
+  const recovered = createRecoveredCopies({
+    store,
+    engine,
+    clock,
+    inspect,
+    repositories,
+    documents,
+    attachments,
+    profile,
+    log,
+    notify: () => emit({ type: "recoveredChanged" }),
+  });
   const moves = createMoveService({
     store,
     engine,
@@ -414,6 +428,7 @@ export const createCore = (ports: CorePorts): Core => {
     history,
     merges,
     moves,
+    recovered,
     presence,
     peers,
     withNotebook,
@@ -473,6 +488,7 @@ export const createCore = (ports: CorePorts): Core => {
   proxies.open();
   attachments.open();
   moves.open();
+  recovered.open();
 
   return {
     handlers,

@@ -91,6 +91,7 @@ const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "invites.pending": [],
   "contacts.list": [],
   "devices.list": [],
+  "recovered.list": [],
   "devices.pairings": [],
   "peers.list": [],
   "proxies.list": [],

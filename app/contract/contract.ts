@@ -1,5 +1,6 @@
 import type { Decoder } from "./decode.ts";
 import { array, boolean, bytes, hexOf, integer, nothing, object, oneOf, optional, text } from "./decode.ts";
+import type * as P from "./note-places.ts";
 import type * as T from "./types.ts";
 import { IDENTITY_COLOURS } from "./types.ts";
 
@@ -50,6 +51,7 @@ const passphrase = text(1, 1_000);
 
 const notebookInput = object({ notebook: notebookId });
 const moveInput = object({ document: documentId, notebook: notebookId, folder: optional(text(0, MAX_PATH)) });
+const recoveredKeep = object({ document: documentId, notebook: notebookId });
 const documentInput = object({ document: documentId });
 const inviteInput = object({ id: hexOf(16) });
 
@@ -313,11 +315,11 @@ export const contract = {
   "documents.delete": command<Input<typeof documentInput>, T.Heads>(documentInput),
   "documents.restore": command<Input<typeof documentInput>, T.Heads>(documentInput),
   /** Gives a note a repository of its own, which others can be invited into. */
-  "documents.share": command<Input<typeof documentInput>, T.MovedNote>(documentInput),
-  "documents.moveTo": command<Input<typeof moveInput>, T.MovedNote>(moveInput),
+  "documents.share": command<Input<typeof documentInput>, P.MovedNote>(documentInput),
+  "documents.moveTo": command<Input<typeof moveInput>, P.MovedNote>(moveInput),
   /** Takes a moved note back to where it was; `document` is the original. */
-  "documents.moveBack": command<Input<typeof documentInput>, T.MovedNote>(documentInput),
-  "documents.moved": query<Input<typeof documentInput>, T.MovedNote | null>(documentInput),
+  "documents.moveBack": command<Input<typeof documentInput>, P.MovedNote>(documentInput),
+  "documents.moved": query<Input<typeof documentInput>, P.MovedNote | null>(documentInput),
   "documents.open": stream<Input<typeof documentInput>, T.OpenDocumentEvent>(documentInput),
   "documents.apply": command<Input<typeof documentsApply>, T.Heads>(documentsApply),
   "documents.recall": query<Input<typeof documentsRecall>, T.Recalled>(documentsRecall),
@@ -328,6 +330,10 @@ export const contract = {
   "history.restore": command<Input<typeof historyRestore>, T.Restored>(historyRestore),
   "history.merged": query<Input<typeof documentInput>, T.MergeNotice | null>(documentInput),
   "history.seen": command<Input<typeof documentInput>, null>(documentInput),
+  "recovered.list": query<undefined, readonly P.RecoveredCopy[]>(nothing),
+  "recovered.read": query<Input<typeof documentInput>, P.RecoveredText>(documentInput),
+  "recovered.keep": command<Input<typeof recoveredKeep>, T.DocumentSummary>(recoveredKeep),
+  "recovered.dismiss": command<Input<typeof documentInput>, null>(documentInput),
   "versions.list": query<Input<typeof documentInput>, readonly T.NamedVersion[]>(documentInput),
   "versions.name": command<Input<typeof versionsName>, T.NamedVersion>(versionsName),
   "versions.remove": command<Input<typeof versionsRemove>, null>(versionsRemove),

@@ -267,17 +267,6 @@ export interface DocumentSummary {
   readonly deleted: boolean;
 }
 
-/** Where a note went on after it was moved out of its notebook. */
-export interface MovedNote {
-  readonly document: string;
-  readonly notebook: string;
-  /** Whether this device has it there. */
-  readonly here: boolean;
-  /** Who moved it. */
-  readonly by: string;
-  readonly self: boolean;
-}
-
 /** Part of a list of notes. */
 export interface DocumentPage {
   /** Notes in the whole list. */
@@ -760,6 +749,7 @@ export type AppEvent =
   | { readonly type: "documentsChanged"; readonly notebook: string }
   | { readonly type: "searchChanged" }
   | { readonly type: "documentMerged"; readonly document: string }
+  | { readonly type: "recoveredChanged" }
   | { readonly type: "membersChanged"; readonly notebook: string }
   | { readonly type: "peersChanged" }
   | { readonly type: "syncChanged"; readonly summary: SyncSummary }

@@ -4,6 +4,7 @@ import type { AppEvent } from "../contract/types.ts";
 import type { AttachmentService } from "../attachments/attachment-service.ts";
 import type { HistoryService } from "../history/history-service.ts";
 import type { MergeNotices } from "../history/merge-notices.ts";
+import type { RecoveredCopies } from "../history/recovered-copies.ts";
 import type { PeerService } from "../peers/peer-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { NoteEdit } from "../ports/engine.ts";
@@ -27,13 +28,27 @@ export const createDocumentOperations = (deps: {
   readonly history: HistoryService;
   readonly merges: MergeNotices;
   readonly moves: MoveService;
+  readonly recovered: RecoveredCopies;
   readonly presence: PresenceBook;
   readonly peers: PeerService;
   readonly withNotebook: WithNotebook;
   readonly emit: (event: AppEvent) => void;
 }) => {
-  const { store, clock, search, documents, attachments, history, merges, moves, presence, peers, withNotebook, emit } =
-    deps;
+  const {
+    store,
+    clock,
+    search,
+    documents,
+    attachments,
+    history,
+    merges,
+    moves,
+    recovered,
+    presence,
+    peers,
+    withNotebook,
+    emit,
+  } = deps;
   return {
     "documents.create": ({ notebook, title, markdown, folder }) =>
       withNotebook(notebook, (repository) => {
@@ -114,6 +129,11 @@ export const createDocumentOperations = (deps: {
       emit({ type: "documentMerged", document });
       return ok(null);
     },
+    "recovered.list": async () => ok(recovered.list()),
+    "recovered.read": ({ document }) => recovered.read(document),
+    "recovered.keep": ({ document, notebook }) =>
+      withNotebook(notebook, (repository) => recovered.keep(document, repository)),
+    "recovered.dismiss": async ({ document }) => recovered.dismiss(document),
     "versions.list": ({ document }) => history.versions(document),
     "versions.name": ({ document, name, heads }) => history.name(document, name, heads),
     "versions.remove": ({ document, heads }) => history.unname(document, heads),

@@ -16,7 +16,7 @@ import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Membership } from "../contract/types.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { EntryState, SessionRow, SignedRow, Store, TopicRow } from "../ports/store.ts";
+import type { EntryState, InnerRow, SessionRow, SignedRow, Store, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
 import type { Access } from "./access.ts";
 import { createAccess } from "./access.ts";
@@ -37,6 +37,7 @@ import type { EpochKeys, Repository, WritableTopic } from "./repository.ts";
 import type { SealDependencies } from "./seal.ts";
 import { appendRecord, sealDrafts } from "./seal.ts";
 import { openEntry } from "./integrate.ts";
+import type { LossReason } from "./lost-changes.ts";
 import { openStored, rejudge } from "./validity.ts";
 
 /** An epoch secret with which new epochs and seals can be made. */
@@ -328,7 +329,18 @@ export const createEpochKeeper = (deps: {
   };
 
   const judgeAgain = (repository: Repository): ReadonlySet<number> => {
-    const { rebuilt, lostSessions } = rejudge(validity(), repository, clock.unix());
+    const { device, idRoot } = holder();
+    const role = repository.access.members().find((member) => bytesEqual(member.idRoot, idRoot))?.role;
+    const devices = repository.access.devicesEver(idRoot);
+    /** Why a record of this identity is void; undefined for those of others. */
+    const reasonOf = (row: InnerRow): LossReason | undefined => {
+      if (!bytesEqual(row.device, device.publicKey) && !devices.some((own) => bytesEqual(own, row.device)))
+        return undefined;
+      if (repository.access.memberOfDevice(row.device) === undefined) return "revoked";
+      if (role === "reader") return "demoted";
+      return store.repositories.hasEquivocation(repository.n) ? "forked" : "removed";
+    };
+    const { rebuilt, lostSessions } = rejudge(validity(), repository, clock.unix(), reasonOf);
     for (const id of lostSessions) {
       const session = store.repositories.session(repository.n, id);
       if (session?.own === true) store.repositories.putSession(repository.n, { ...session, state: 1 });

@@ -309,7 +309,7 @@ export const createRepositoryService = (deps: {
     const now = clock.unix();
     const adopt = (header: RecordHeader) => adoptPast({ store, crypto, inspect, readBundle }, repository, header, now);
     const { record, parts } = opened;
-    if (isFromLostTime(repository, record)) outcome.ended = endSessions({ store, inspect });
+    if (isFromLostTime(repository, record)) outcome.ended = endSessions({ store, inspect }, clock.unix());
     const done = integrateRecord({ store, adoptPast: adopt }, repository, opened, now);
     addChanges(outcome, done.changes);
     outcome.accessChanged ||= done.accessChanged;
@@ -625,7 +625,7 @@ export const createRepositoryService = (deps: {
     open: (opened, isRolledBack) => {
       profile = opened;
       if (isRolledBack) {
-        const ended = store.transaction(() => endSessions({ store, inspect }));
+        const ended = store.transaction(() => endSessions({ store, inspect }, clock.unix()));
         if (!ended.ok) observer.fault(ended.error);
       }
       const home = store.meta.get(HOME_KEY);

@@ -12,6 +12,8 @@ import type { BundleReader } from "./bundle-reader.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { DocumentChanges, Opened } from "./integrate.ts";
 import { openEntry, storeChanges } from "./integrate.ts";
+import type { LossReason } from "./lost-changes.ts";
+import { missingChanges, storedLoss, storeLoss } from "./lost-changes.ts";
 import type { Repository } from "./repository.ts";
 
 interface ValidityDependencies {
@@ -124,9 +126,15 @@ export const rebuildDocument = (
 
 /**
  * Judges every record of the repository again after rights changed, takes what is void now out of the documents and puts
- * back what counts again, so that each document is the replay of its valid records (I17). Inside a transaction.
+ * back what counts again, so that each document is the replay of its valid records (I17). What is taken out of records for which
+ * `reasonOf` gives a reason is kept for their author. Inside a transaction.
  */
-export const rejudge = (deps: ValidityDependencies, repository: Repository, now: number): Rejudged => {
+export const rejudge = (
+  deps: ValidityDependencies,
+  repository: Repository,
+  now: number,
+  reasonOf: (row: InnerRow) => LossReason | undefined,
+): Rejudged => {
   const { store } = deps;
   const rows = store.entries.inners(repository.n);
   const headers = new Map<string, RecordHeader>();
@@ -140,6 +148,20 @@ export const rejudge = (deps: ValidityDependencies, repository: Repository, now:
   const rebuilt = new Set<number>();
   const returning: InnerRow[] = [];
   const lost = new Map<string, Uint8Array>();
+  // As they are now: what somebody else loses by the way may be what the own changes build on.
+  const ownBefore = new Map<number, { readonly changes: readonly Uint8Array[]; readonly reason: LossReason }>();
+  for (const row of rows) {
+    const key = bytesToHex(row.iid);
+    if (verdicts.get(key) !== "void" || before.get(key) === "void") continue;
+    for (const span of headers.get(key)?.parts ?? []) {
+      const document = store.documents.byId(repository.n, span.doc);
+      if (document === undefined || ownBefore.has(document.n)) continue;
+      // What was lost before may build on what goes now.
+      const reason = reasonOf(row) ?? storedLoss(store, document.n)?.reason;
+      if (reason !== undefined)
+        ownBefore.set(document.n, { changes: store.documents.changesAfter(document.n, 0).changes, reason });
+    }
+  }
   for (const row of rows) {
     const key = bytesToHex(row.iid);
     const verdict = verdicts.get(key);
@@ -167,6 +189,10 @@ export const rejudge = (deps: ValidityDependencies, repository: Repository, now:
     : [];
   for (const { iid } of [...new Set([...returning, ...again])].toSorted((a, b) => a.gen - b.gen))
     for (const [document] of apply(deps, repository, iid, now)) rebuilt.add(document);
+  for (const [document, { changes, reason }] of ownBefore) {
+    const missing = missingChanges(deps, document, changes);
+    if (missing.length > 0) storeLoss(deps, { document, at: now, reason, changes: missing });
+  }
   if (lost.size > 0 || returning.length > 0) {
     const counting = rows.filter(({ iid }) => verdicts.get(bytesToHex(iid)) !== "void");
     const named = new Set(

@@ -2,7 +2,7 @@ import type { AttachmentService } from "../attachments/attachment-service.ts";
 import { carrySpans } from "../attachments/carry-spans.ts";
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
-import type { MovedNote } from "../contract/types.ts";
+import type { MovedNote } from "../contract/note-places.ts";
 import type { Authors } from "../history/authors.ts";
 import { storeFailure } from "../identities/identity-service.ts";
 import type { Profile } from "../identities/profile.ts";

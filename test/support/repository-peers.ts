@@ -8,6 +8,7 @@ import type { CheckpointService } from "../../app/repositories/checkpoint-servic
 import { createCheckpointService } from "../../app/repositories/checkpoint-service.ts";
 import { inspectBatch } from "../../app/repositories/change-batch.ts";
 import { storeChanges } from "../../app/repositories/integrate.ts";
+import { storedLoss } from "../../app/repositories/lost-changes.ts";
 import type { Repository } from "../../app/repositories/repository.ts";
 import type { RepositoryObserver, RepositoryService } from "../../app/repositories/repository-service.ts";
 import { createRepositoryService } from "../../app/repositories/repository-service.ts";
@@ -83,6 +84,8 @@ export interface RepositoryPeer {
   /** Appends text; sealed at once, or left as a draft. False when it may not write. */
   readonly write: (text: string, urgency: "now" | "later") => boolean;
   readonly text: () => string;
+  /** Bytes of the changes that the document holds, and of those the device keeps for their author although they no longer count. */
+  readonly changes: () => { readonly held: string; readonly lost: string };
   readonly heads: () => string;
   readonly found: () => void;
   /** The same device once more from a copy of its database, as after restoring a backup: both write in one session. */
@@ -266,6 +269,15 @@ const peerOn = (
     },
     write,
     text: () => textIn(load("00")),
+    changes: () => {
+      const held = repository();
+      const row = held && store.documents.byId(held.n, DOCUMENT);
+      const bytesOf = (list: readonly Uint8Array[]): string => Buffer.concat(list).toString("latin1");
+      return {
+        held: bytesOf(row === undefined ? [] : store.documents.changesAfter(row.n, 0).changes),
+        lost: bytesOf(row === undefined ? [] : (storedLoss(store, row.n)?.changes ?? [])),
+      };
+    },
     heads: () => {
       const held = repository();
       const row = held && store.documents.byId(held.n, DOCUMENT);

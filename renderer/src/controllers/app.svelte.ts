@@ -10,6 +10,8 @@ import type { EventHub } from "./event-hub.ts";
 import { createEventHub } from "./event-hub.ts";
 import type { History } from "./history.svelte.ts";
 import { createHistory } from "./history.svelte.ts";
+import type { Moves } from "./moves.svelte.ts";
+import { createMoves } from "./moves.svelte.ts";
 import type { Navigation } from "./navigation.svelte.ts";
 import { createNavigation } from "./navigation.svelte.ts";
 import type { Network } from "./network.svelte.ts";
@@ -39,6 +41,7 @@ export interface App {
   readonly navigation: Navigation;
   readonly notebooks: Notebooks;
   readonly documents: Documents;
+  readonly moves: Moves;
   readonly history: History;
   /** The full search view's. */
   readonly search: Search;
@@ -96,6 +99,7 @@ export const createApp = (api: Api): App => {
     preferred: () => settings.current().lastNotebook,
   });
   const documents = createDocuments({ api, hub, toasts, notebooks, settings });
+  const moves = createMoves({ api, toasts, notebooks, documents });
   const history = createHistory({ api, hub, toasts, documents });
   const search = createSearch(api, "everything", SEARCH_LIMIT);
   const sharing = createSharing({
@@ -178,6 +182,7 @@ export const createApp = (api: Api): App => {
     navigation,
     notebooks,
     documents,
+    moves,
     history,
     search,
     sharing,

@@ -1,12 +1,13 @@
 import { untrack } from "svelte";
 import type { Api } from "../../../app/contract/create-api.ts";
-import type { DocumentSummary } from "../../../app/contract/types.ts";
+import type { DocumentSummary, Notebook } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Folder } from "./folder-tree.ts";
 import { foldersOf, isInFolder } from "./folder-tree.ts";
 import type { Notebooks } from "./notebooks.svelte.ts";
+import { mayWrite } from "./notebooks.svelte.ts";
 import { createNotePages } from "./note-pages.svelte.ts";
 import { createRefresh } from "./refresh.ts";
 import type { Settings } from "./settings.svelte.ts";
@@ -60,6 +61,9 @@ interface Context {
   readonly settings: Settings;
 }
 
+/** Where a new note may go. */
+const takesNotes = (notebook: Notebook): boolean => notebook.kind === "notebook" && mayWrite(notebook);
+
 export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Context): Documents => {
   const pages = createNotePages(api, (error) => toasts.fail(problemOf(error)));
   /** What the list is to show; it shows it as soon as it is loaded. */
@@ -112,12 +116,19 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
         const isFirst = shownNotebook === null;
         shownNotebook = notebook;
         forget();
-        if (revealed !== null && revealed.notebook === notebook) selectedId = revealed.document;
+        const single = notebooks.selected()?.note ?? null;
+        if (single !== null) selectedId = single;
+        else if (revealed !== null && revealed.notebook === notebook) selectedId = revealed.document;
         else if (isFirst && notebook === lastNotebook && lastDocument !== "") selectedId = lastDocument;
         revealed = null;
         if (notebook !== null && settings.current().lastNotebook !== notebook) settings.set("lastNotebook", notebook);
         void load();
       });
+    });
+    $effect(() => {
+      // A shared note that was just joined arrives after its place in the sidebar.
+      const single = notebooks.selected()?.note ?? null;
+      if (single !== null && untrack(() => selectedId) !== single) selectedId = single;
     });
     $effect(() => {
       const order = settings.current().noteOrder;
@@ -182,7 +193,10 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     showTrash: () => void view({ folder: "", inTrash: true }),
     select,
     selectAt,
-    reveal: async (notebook, document) => {
+    reveal: async (givenNotebook, given) => {
+      const moved = await api.call("documents.moved", { document: given });
+      const { notebook, document } =
+        moved.ok && moved.value?.here === true ? moved.value : { notebook: givenNotebook, document: given };
       if (notebook === shownNotebook) {
         const note = find(document) ?? (await pages.locate(notebook, document));
         if (note === undefined || notebook !== shownNotebook) return;
@@ -197,15 +211,21 @@ export const createDocuments = ({ api, hub, toasts, notebooks, settings }: Conte
     },
     reload,
     create: async () => {
-      const notebook = notebooks.selected();
-      if (notebook === null) return;
-      const { folder } = wanted;
+      const shown = notebooks.selected();
+      const notebook = shown?.kind === "note" ? notebooks.list().find(takesNotes) : shown;
+      if (notebook === null || notebook === undefined) return;
+      const folder = notebook === shown ? wanted.folder : "";
       const created = await api.call("documents.create", { notebook: notebook.id, title: "", folder });
       if (!created.ok) {
         toasts.fail(problemOf(created.error));
         return;
       }
       createdId = created.value.id;
+      if (notebook !== shown) {
+        revealed = { notebook: notebook.id, document: createdId };
+        notebooks.select(notebook.id);
+        return;
+      }
       pages.place(created.value);
       select(createdId);
       await view({ folder, inTrash: false });

@@ -22,7 +22,8 @@ export type DialogState =
   | { readonly type: "import"; readonly notebook: string | null }
   | { readonly type: "export"; readonly notebook: string }
   | { readonly type: "nameVersion"; readonly heads: readonly string[] }
-  | { readonly type: "moveNote"; readonly document: string };
+  | { readonly type: "moveNote"; readonly document: string }
+  | { readonly type: "shareNote"; readonly document: string };
 
 export interface Navigation {
   readonly place: () => Place;

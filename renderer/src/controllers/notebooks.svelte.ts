@@ -25,6 +25,10 @@ export interface Notebooks {
 export const mayWrite = (notebook: Notebook | null): boolean =>
   notebook !== null && notebook.membership === "active" && notebook.role !== "reader";
 
+/** A shared note that moved elsewhere or is in the trash has nothing to show. */
+const isShown = ({ kind, note, membership }: Notebook): boolean =>
+  kind === "notebook" || note !== null || membership !== "active";
+
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 interface Context {
@@ -71,7 +75,7 @@ export const createNotebooks = ({ api, hub, onProblem, onAccessChanged, preferre
     }
     loaded = true;
     problem = null;
-    list = [...given].sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));
+    list = given.filter(isShown).sort((a, b) => collator.compare(a.title, b.title) || (a.id < b.id ? -1 : 1));
     if (find(selectedId) === null) select((find(preferred()) ?? list[0])?.id ?? null);
   };
   const reload = createRefresh(async () => {

@@ -19,7 +19,6 @@ import type {
   Invite,
   Member,
   MergeNotice,
-  MovedNote,
   Notebook,
   NotebookCopies,
   NoteDiff,
@@ -34,6 +33,8 @@ import type {
 } from "../../../app/contract/types.ts";
 import type { Result } from "../../../protocol/kernel/result.ts";
 import { fakeBackup } from "./fake-backup.ts";
+import type { MovedNote, RecoveredCopy } from "../../../app/contract/note-places.ts";
+import { fakeMoves } from "./fake-moves.ts";
 import { fakeIdentities } from "./fake-identities.ts";
 import { noteChanges } from "./note-changes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
@@ -57,6 +58,7 @@ export interface World {
   merged: MergeNotice | null;
   /** Where notes went on, by the id they had. */
   moved: Record<string, MovedNote>;
+  recovered: readonly RecoveredCopy[];
   links: readonly Invite[];
   copies: Readonly<Record<string, NotebookCopies>>;
   invites: readonly PendingInvite[];
@@ -145,6 +147,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   diff: { title: { from: "", to: "" }, parts: [], added: 0, removed: 0 },
   merged: null,
   moved: {},
+  recovered: [],
   links: [],
   copies: {},
   documents: [],
@@ -193,16 +196,6 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     world.documents = world.documents.map((document) => (document.id === id ? { ...document, ...change } : document));
     emit({ type: "documentsChanged", notebook: before.notebook });
     return answer({ heads: [hex(7, 32)] });
-  };
-  const moveTo = (document: string, notebook: string, folder: string): MovedNote => {
-    const before = world.documents.find(({ id }) => id === document);
-    const id = notebook + nextId(16);
-    const moved: MovedNote = { document: id, notebook, here: true, by: "Ada", self: true };
-    world.moved = { ...world.moved, [document]: moved };
-    if (before !== undefined) world.documents = [...world.documents, { ...before, id, notebook, folder }];
-    void replaceDocument(document, { deleted: true });
-    emit({ type: "documentsChanged", notebook });
-    return moved;
   };
   const replaceInvite = (id: string, state: PendingInvite["state"]) => {
     const before = world.invites.find((invite) => invite.id === id);
@@ -523,36 +516,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       }),
     "documents.delete": ({ document }) => replaceDocument(document, { deleted: true }),
     "documents.restore": ({ document }) => replaceDocument(document, { deleted: false }),
-    "documents.share": ({ document }) => {
-      const title = world.documents.find(({ id }) => id === document)?.title ?? "";
-      const id = nextId(16);
-      const moved = moveTo(document, id, "");
-      const shared: Notebook = {
-        id,
-        kind: "note",
-        note: moved.document,
-        title,
-        role: "owner",
-        membership: "active",
-        documentCount: 1,
-        memberCount: 1,
-        updatedAt: Date.now(),
-      };
-      world.notebooks = [...world.notebooks, shared];
-      emit({ type: "notebooksChanged" });
-      return answer(moved);
-    },
-    "documents.moveTo": ({ document, notebook, folder }) => answer(moveTo(document, notebook, folder ?? "")),
-    "documents.moveBack": ({ document }) => {
-      const moved = world.moved[document];
-      if (moved === undefined) return refuse("DocumentNotFound");
-      world.documents = world.documents.filter(({ id }) => id !== moved.document);
-      world.notebooks = world.notebooks.filter(({ note }) => note !== moved.document);
-      void replaceDocument(document, { deleted: false });
-      emit({ type: "notebooksChanged" });
-      return answer({ ...moved, document, notebook: document.slice(0, 32) });
-    },
-    "documents.moved": ({ document }) => answer(world.moved[document] ?? null),
+    ...fakeMoves({ world, answer, refuse, emit, nextId, replaceDocument }),
     "documents.open": ({ document }, send) => {
       const found = world.documents.find(({ id }) => id === document);
       if (found === undefined) send(err(contractError("DocumentNotFound")));

@@ -1,0 +1,32 @@
+/** Where a note went on after it was moved out of its notebook. */
+export interface MovedNote {
+  readonly document: string;
+  readonly notebook: string;
+  /** Whether this device has it there. */
+  readonly here: boolean;
+  /** Who moved it. */
+  readonly by: string;
+  readonly self: boolean;
+}
+
+/** What this identity wrote in a note and no longer counts there. */
+export interface RecoveredCopy {
+  readonly document: string;
+  readonly notebook: string;
+  readonly notebookTitle: string;
+  readonly title: string;
+  /** When it was taken out, or the membership ended. Unix milliseconds. */
+  readonly at: number;
+  /**
+   * `demoted`, `removed`: written after the right to write was taken away, unknown to whoever did; `revoked`: on a device that was
+   * revoked; `forked`: a session was written twice; `rolledBack`: the data folder was put back to an older state.
+   */
+  readonly reason: "demoted" | "removed" | "revoked" | "forked" | "rolledBack";
+  /** Changes taken out; none where the copy on this device still has them and nobody else does. */
+  readonly changes: number;
+}
+
+export interface RecoveredText extends RecoveredCopy {
+  readonly text: string;
+  readonly markdown: string;
+}

@@ -1,4 +1,5 @@
 import { isMediaType } from "../../protocol/blob/file-facts.ts";
+import { readPolicy } from "../../protocol/acl/policy.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { bytesToHex, concatBytes, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
@@ -187,7 +188,10 @@ export const createAttachmentService = (deps: {
   ): Answer<BlobReference & { readonly n: number }> => {
     if (!repositories.canWrite(repository)) return err(contractError("NotAllowed"));
     const used = store.blobs.usage().find((usage) => usage.repository === repository.n)?.bytes ?? 0;
+    const allowed = readPolicy(repository.access.state().policy).attachmentBytes;
     if (used + file.bytes > MAX_NOTEBOOK_BYTES) return err(contractError("NotebookFull"));
+    if (used + file.bytes > allowed)
+      return err(contractError("NotebookFull", "The rules of this notebook do not allow that many files."));
     const renewed = repositories.renewKeys(repository);
     if (!renewed.ok) return err(storeFailure(renewed.error));
     let shown = 0;

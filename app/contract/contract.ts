@@ -53,6 +53,13 @@ const notebookInput = object({ notebook: notebookId });
 const moveInput = object({ document: documentId, notebook: notebookId, folder: optional(text(0, MAX_PATH)) });
 const recoveredKeep = object({ document: documentId, notebook: notebookId });
 const documentInput = object({ document: documentId });
+/** data.md section 13: 5 GiB. */
+const MAX_NOTEBOOK_BYTES = 5 * 1_073_741_824;
+const notebookSetPolicy = object({
+  notebook: notebookId,
+  automaticInvites: optional(boolean),
+  attachmentBytes: optional(integer(0, MAX_NOTEBOOK_BYTES)),
+});
 const inviteInput = object({ id: hexOf(16) });
 
 /** Position in the list of identities; far beyond how many one install holds. */
@@ -285,6 +292,8 @@ export const contract = {
   "devices.approve": command<Input<typeof inviteInput>, T.DevicePairing>(inviteInput),
   "devices.decline": command<Input<typeof inviteInput>, T.DevicePairing>(inviteInput),
   "devices.rename": command<Input<typeof deviceRename>, readonly T.Device[]>(deviceRename),
+  /** Gives this very device another key to seal to; the keys of every notebook change as well. */
+  "devices.renewKey": command<undefined, readonly T.Device[]>(nothing),
   "devices.revoke": command<Input<typeof deviceRevoke>, readonly T.Device[]>(deviceRevoke),
   "contacts.list": query<undefined, readonly T.Contact[]>(nothing),
   "contacts.card": query<undefined, T.ContactCard>(nothing),
@@ -303,6 +312,8 @@ export const contract = {
   "notebooks.leave": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
   "notebooks.transfer": command<Input<typeof memberRef>, T.Notebook>(memberRef),
   "notebooks.changeKeys": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
+  "notebooks.policy": query<Input<typeof notebookInput>, T.NotebookPolicy>(notebookInput),
+  "notebooks.setPolicy": command<Input<typeof notebookSetPolicy>, T.NotebookPolicy>(notebookSetPolicy),
   "members.setRole": command<Input<typeof memberRole>, readonly T.Member[]>(memberRole),
   "members.remove": command<Input<typeof membersRemove>, readonly T.Member[]>(membersRemove),
   "activity.list": query<Input<typeof activityList>, readonly T.Activity[]>(activityList),

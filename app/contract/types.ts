@@ -65,6 +65,8 @@ export interface Device {
   readonly lastSeen: number | null;
   /** By the clock of the device that added it. */
   readonly addedAt: number;
+  /** When it last changed the key that things are sealed to, by its own clock. */
+  readonly keySince: number;
 }
 
 /** A new device on its way in, as the device that signs it in sees it. */
@@ -168,6 +170,14 @@ export interface Member {
   readonly online: boolean;
   /** When one of their devices was last connected to this one, Unix milliseconds; null while none ever was. */
   readonly seenAt: number | null;
+}
+
+/** What the members of a notebook agreed upon; admins and the owner change it, and everybody's app keeps to it. */
+export interface NotebookPolicy {
+  /** Whether a link may let people in without anybody being asked. */
+  readonly automaticInvites: boolean;
+  /** Most bytes of files in the notebook. */
+  readonly attachmentBytes: number;
 }
 
 /** What this device knows of another's copy of a notebook. */

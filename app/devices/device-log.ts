@@ -3,7 +3,7 @@ import type { IdentityState } from "../../protocol/identity/identity-log.ts";
 import { evaluateIdentity } from "../../protocol/identity/identity-log.ts";
 import type { IdentityOpBody, VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
 import { signIdentityOp } from "../../protocol/identity/identity-op.ts";
-import { bytesToHex } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { durationMs } from "../../protocol/kernel/time.ts";
@@ -40,10 +40,17 @@ const MAX_PARENTS = 16;
 const SPREAD_FROM_MS = 300;
 const SPREAD_MS = 2_500;
 
-/** Steps that count and what they build on; others are not kept. */
+/** Steps that count and what they build on; others are not kept, nor are keys that a later one of the same device replaced. */
 const relevantOps = (idRoot: Uint8Array, ops: readonly VerifiedIdentityOp[]): readonly VerifiedIdentityOp[] => {
   const byId = new Map(ops.map((op) => [bytesToHex(op.id), op]));
-  const open = [...evaluateIdentity(idRoot, ops).valid];
+  const { valid, devices } = evaluateIdentity(idRoot, ops);
+  const isReplaced = (id: string): boolean => {
+    const body = byId.get(id)?.body;
+    if (body?.type !== "rekeyDevice") return false;
+    const device = devices.get(bytesToHex(body.devSig));
+    return device === undefined || !bytesEqual(device.devEnc, body.devEnc);
+  };
+  const open = [...valid].filter((id) => !isReplaced(id));
   const kept = new Set<string>();
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (kept.has(id)) continue;
@@ -80,6 +87,7 @@ export const createDeviceLog = (deps: {
     const missing = missingIn(repository);
     if (missing.length === 0) return;
     const isNewcomer = missing.some(({ body }) => body.type === "addDevice");
+    const isRenewal = missing.some(({ body }) => body.type === "rekeyDevice");
     const revoked = missing.flatMap(({ body }) => (body.type === "revokeDevice" ? [bytesToHex(body.devSig)] : []));
     // Who comes after a change of keys finds the whole membership in the topic it is given.
     if (isNewcomer && repositories.canWrite(repository) && repository.access.state().epochs.length > 1) {
@@ -92,7 +100,7 @@ export const createDeviceLog = (deps: {
       log.warn("devices not published", { fault: written.error.type });
       return;
     }
-    if (revoked.length === 0) return;
+    if (revoked.length === 0 && !isRenewal) return;
     // Where this device may not, the next writer does it before anything more is written.
     const rotated = members.rotate(repository);
     if (!rotated.ok) log.info("keys not changed", { fault: rotated.error.type });
@@ -125,7 +133,9 @@ export const createDeviceLog = (deps: {
   return {
     state,
     author: (signer, body) => {
-      const { heads, nextGen } = state();
+      // Nothing builds on a change of key, so that it can be forgotten when the next one comes.
+      const base = profile.ops.filter((known) => known.body.type !== "rekeyDevice");
+      const { heads, nextGen } = evaluateIdentity(profile.idRoot, base);
       const op = signIdentityOp(crypto, signer, {
         idRoot: profile.idRoot,
         parents: heads.slice(-MAX_PARENTS),

@@ -24,6 +24,7 @@ import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { MemberService } from "../sharing/member-service.ts";
 import { createDeviceLog } from "./device-log.ts";
+import { createKeyRenewal, keySince } from "./key-renewal.ts";
 import { createHome } from "./home.ts";
 import { createRecoveryService } from "./recovery-service.ts";
 import { createSponsorService } from "./sponsor-service.ts";
@@ -92,6 +93,7 @@ export const createDeviceService = (ports: {
     return (stored === undefined ? undefined : decodeUtf8(stored)) ?? deps.deviceName;
   };
   const home = createHome({ ...deps, ownName, isPublished: deviceLog.isPublished });
+  const renewal = createKeyRenewal({ ...deps, deviceLog });
   const recovery = createRecoveryService({ ...deps, deviceLog, home });
   const sponsors = createSponsorService({
     ...deps,
@@ -133,6 +135,7 @@ export const createDeviceService = (ports: {
         online: online && !revoked,
         lastSeen: online ? clock.unix() : lastSeen(id),
         addedAt: added.get(id) ?? 0,
+        keySince: keySince(profile, id),
       };
     });
   };
@@ -181,6 +184,8 @@ export const createDeviceService = (ports: {
       home.open();
       recovery.open();
       for (const repository of repositories.all()) deviceLog.accessChanged(repository);
+      renewal.open();
+      renewal.check();
     },
     callMyself: (name) => {
       const written = store.transaction(() => store.meta.set(OWN_NAME, encodeUtf8(name)));
@@ -193,11 +198,16 @@ export const createDeviceService = (ports: {
       "devices.approve": async ({ id }) => sponsors.approve(id),
       "devices.decline": async ({ id }) => sponsors.decline(id),
       "devices.rename": ({ device, name }) => rename(device, name),
+      "devices.renewKey": async () => {
+        const renewed = await renewal.renew();
+        return renewed.ok ? ok(list()) : renewed;
+      },
       "devices.revoke": async ({ device, phrase }) => revoke(device, phrase),
     },
     isHome,
     accessChanged: (repository) => {
       deviceLog.accessChanged(repository);
+      renewal.check();
       home.refresh();
     },
     indexed: (repository) => {
@@ -218,6 +228,7 @@ export const createDeviceService = (ports: {
       isStopped = true;
       changedTimer?.();
       deviceLog.stop();
+      renewal.stop();
       recovery.stop();
       sponsors.stop();
       await home.stop();

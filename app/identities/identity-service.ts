@@ -69,6 +69,7 @@ export interface OwnRecord {
     readonly name?: string;
     readonly ops?: readonly VerifiedIdentityOp[];
     readonly recoverySeed?: Uint8Array;
+    readonly encryptionKey?: Uint8Array;
   }) => Answer<null>;
   /** The identity's root key out of its phrase. */
   readonly root: (phrase: string) => Result<SigningKey, ContractError>;
@@ -311,16 +312,18 @@ export const createIdentityService = (deps: {
     own: {
       isFounder: () => secret?.isFounder === true,
       recoverySeed: () => secret?.recoverySeed ?? null,
-      save: ({ name, ops, recoverySeed: seed }) => {
+      save: ({ name, ops, recoverySeed: seed, encryptionKey }) => {
         if (profile === undefined || secret === undefined) return Promise.resolve(err(contractError("VaultLocked")));
         secret = {
           ...secret,
           ...(name === undefined ? {} : { name }),
           ...(ops === undefined ? {} : { ops: ops.map(identityOpWire) }),
           ...(seed === undefined ? {} : { recoverySeed: seed }),
+          ...(encryptionKey === undefined ? {} : { encryptionKey }),
         };
         if (name !== undefined) profile.name = name;
         if (ops !== undefined) profile.ops = ops;
+        if (encryptionKey !== undefined) profile.deviceEncryption = crypto.dhKeyPair(encryptionKey);
         return storeSecret();
       },
       root: (typed) => {

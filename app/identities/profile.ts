@@ -11,8 +11,10 @@ export interface Profile {
   /** "" on a device that was restored by phrase, until another device tells. */
   name: string;
   readonly device: SigningKey;
-  /** Epoch secrets are sealed to this key. */
-  readonly deviceEncryption: DhKeyPair;
+  /** Epoch secrets are sealed to this key; another one takes its place from time to time. */
+  deviceEncryption: DhKeyPair;
+  /** Keys it had before, to which members who have not heard of the present one may still seal. */
+  earlierEncryption?: readonly DhKeyPair[];
   /** The identity's device log as far as this device knows it; grows while the profile is open. */
   ops: readonly VerifiedIdentityOp[];
 }

@@ -80,6 +80,15 @@ export const createNotebookOperations = (deps: {
       ),
     "notebooks.changeKeys": ({ notebook }) =>
       withNotebook(notebook, (repository) => after(members.rotate(repository), () => view.notebook(repository))),
+    "notebooks.policy": ({ notebook }) => withNotebook(notebook, (repository) => ok(members.policy(repository))),
+    "notebooks.setPolicy": ({ notebook, automaticInvites, attachmentBytes }) =>
+      withNotebook(notebook, (repository) => {
+        const change = {
+          ...(automaticInvites === undefined ? {} : { automaticInvites }),
+          ...(attachmentBytes === undefined ? {} : { attachmentBytes }),
+        };
+        return after(members.setPolicy(repository, change), () => members.policy(repository));
+      }),
     "members.setRole": ({ notebook, member, role }) =>
       withNotebook(notebook, (repository) =>
         after(members.setRole(repository, member, role), () => view.members(repository)),

@@ -392,11 +392,28 @@ export const createEpochKeeper = (deps: {
     return writable.length === secrets.length ? writable : undefined;
   };
 
+  /** Whether a device has changed its key since the epochs were founded that count now: whoever has the old one opens those. */
+  const hasRenewedKeys = ({ access }: Repository): boolean => {
+    const state = access.state();
+    const heads = state.epochHeads.map(({ op }) => op.id);
+    return access
+      .ops()
+      .some(
+        ({ id, body }) =>
+          body.type === "devices" &&
+          body.identityOps.some((op) => op.body.type === "rekeyDevice") &&
+          state.verdictOf(id) === "valid" &&
+          !access.covers(heads, [id]),
+      );
+  };
+
   /** Whether new content needs a new epoch first: somebody without rights knows this one, or it has served long enough. */
   const needsRotation = (repository: Repository): boolean => {
     const { stale, epochHeads } = repository.access.state();
     const newest = Math.max(...epochHeads.map(({ op }) => op.ts * 1000));
-    return stale || epochHeads.length > MAX_EPOCH_HEADS || newest + EPOCH_MS < clock.unix();
+    return (
+      stale || hasRenewedKeys(repository) || epochHeads.length > MAX_EPOCH_HEADS || newest + EPOCH_MS < clock.unix()
+    );
   };
 
   /** Founds a new epoch when one is due. Inside a transaction. */

@@ -13,6 +13,8 @@ export interface KeyHolder {
   readonly idRoot: Uint8Array;
   readonly device: SigningKey;
   readonly deviceEncryption: DhKeyPair;
+  /** Keys the device had before. */
+  readonly earlierEncryption?: readonly DhKeyPair[];
 }
 
 /** Secrets of epochs by eid in hex. */
@@ -59,18 +61,22 @@ export const openableSecrets = (
   const found = new Map<string, EpochSecret>();
   const { epochs } = access.state();
   const identifier = holder.device.publicKey;
-  const sealHolder = { identifier, label: identifier.slice(0, LABEL_BYTES), keyPair: holder.deviceEncryption };
+  const label = identifier.slice(0, LABEL_BYTES);
+  const keyPairs = [holder.deviceEncryption, ...(holder.earlierEncryption ?? [])];
   const secretOf = (eid: string): EpochSecret | undefined => found.get(eid) ?? held.get(eid);
   for (const { body, rid } of epochs) {
     const eid = bytesToHex(body.eid);
     for (const [place, seals] of [[rid, body.seals] as const, ...laterSeals(access, body, holder)]) {
       if ((secretOf(eid)?.W ?? null) !== null) break;
-      const mine = seals.filter(({ label }) => bytesEqual(label, sealHolder.label));
+      const mine = seals.filter(({ label: to }) => bytesEqual(to, label));
       const name = eid + mine.map(({ enc }) => bytesToHex(enc)).join();
       if (mine.length === 0 || tried.has(name)) continue;
       tried.add(name);
-      const opened = openSeal(crypto, place, body, mine, sealHolder);
-      if (opened.ok && (secretOf(eid) === undefined || opened.value.W !== null)) found.set(eid, opened.value);
+      for (const keyPair of keyPairs) {
+        const opened = openSeal(crypto, place, body, mine, { identifier, label, keyPair });
+        if (opened.ok && (secretOf(eid) === undefined || opened.value.W !== null)) found.set(eid, opened.value);
+        if (opened.ok) break;
+      }
     }
   }
   // Epochs come in causal order, so that one pass from the newest back reaches every ancestor.

@@ -16,6 +16,7 @@ import type { Repository } from "../repositories/repository.ts";
 import { NOTEBOOK_DOCUMENT } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { AclBody, VerifiedAclOp } from "../../protocol/acl/acl-op.ts";
+import { readPolicy } from "../../protocol/acl/policy.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
@@ -201,6 +202,9 @@ export const createInviteService = (deps: {
     return role === "owner" || role === "admin";
   };
 
+  const allowsAutomatic = (repository: Repository): boolean =>
+    readPolicy(repository.access.state().policy).automaticInvites;
+
   const admit = (invite: Incoming, { joiner }: JoinRequest): Result<Welcome, ContractError> => {
     const { repository, record } = invite;
     const known = repository.access.members().find(({ idRoot }) => bytesEqual(idRoot, joiner.idRoot));
@@ -208,6 +212,8 @@ export const createInviteService = (deps: {
     const writer = known === undefined ? record.role === "writer" : known.role !== "reader";
     if (known === undefined) {
       if (repositories.headSecrets(repository) === undefined) return err(contractError("KeysMissing"));
+      const isAutomatic = record.mode === "auto";
+      if (isAutomatic && !allowsAutomatic(repository)) return err(contractError("NotAllowed"));
       if (!mayInvite(repository) || isWithdrawn(repository, record.invite)) return err(contractError("NotAllowed"));
       // The conversation is read again after each start: whoever was let in by it once and removed since stays out.
       const { access } = repository;
@@ -535,6 +541,8 @@ export const createInviteService = (deps: {
       if (!mayInvite(repository))
         return err(contractError("NotAllowed", "Only admins and the owner can invite somebody."));
       if (expiresAt <= clock.unix()) return err(contractError("InvalidInput", "expiresAt: expected a time to come."));
+      if (mode === "auto" && !allowsAutomatic(repository))
+        return err(contractError("NotAllowed", "This notebook lets people in only after somebody was asked."));
       if (mode === "auto" && repositories.headSecrets(repository) === undefined)
         return err(contractError("KeysMissing"));
       const secret = createInviteSecret(random);

@@ -1,5 +1,7 @@
 import type { AclBody, Cuts } from "../../protocol/acl/acl-op.ts";
 import { ROLES } from "../../protocol/acl/acl-op.ts";
+import type { RepositoryPolicy } from "../../protocol/acl/policy.ts";
+import { encodePolicy, readPolicy } from "../../protocol/acl/policy.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { SealRecipient } from "../../protocol/epoch/epoch-body.ts";
 import { deviceRecipient, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
@@ -28,6 +30,8 @@ export interface MemberService {
   readonly remove: (repository: Repository, members: readonly string[], discardAfter: number | undefined) => Done;
   readonly leave: (repository: Repository) => Done;
   readonly transfer: (repository: Repository, member: string) => Done;
+  readonly policy: (repository: Repository) => RepositoryPolicy;
+  readonly setPolicy: (repository: Repository, change: Partial<RepositoryPolicy>) => Done;
   /** Founds a new epoch now, without waiting until one is due. */
   readonly rotate: (repository: Repository) => Done;
 }
@@ -154,6 +158,18 @@ export const createMemberService = (deps: {
       if (role === ROLES.none) return err(contractError("MemberNotFound"));
       if (role === ROLES.reader) return refuse("Let them write first: an owner needs the keys of a writer.");
       return author(repository, { type: "transfer", newOwner: idRoot });
+    },
+
+    policy: (repository) => readPolicy(repository.access.state().policy),
+
+    setPolicy: (repository, change) => {
+      if (ownRole(repository) < ROLES.admin) return refuse("Only admins and the owner can change the rules.");
+      const base = repository.access.state().policy;
+      const before = readPolicy(base);
+      const next = { ...before, ...change };
+      if (next.automaticInvites === before.automaticInvites && next.attachmentBytes === before.attachmentBytes)
+        return ok(null);
+      return author(repository, { type: "policy", policy: encodePolicy(next, base) });
     },
 
     rotate: (repository) => {

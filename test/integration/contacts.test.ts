@@ -75,6 +75,48 @@ describe("contacts on real nodes", () => {
     });
   }, 120_000);
 
+  test("the rules of a notebook are set by who may and kept by everybody; a device gets another key", async () => {
+    const [ada, ben] = [await start("Ada"), await start("Ben")];
+    const { id: notebook } = await ada.call("notebooks.create", { title: "Shared" });
+    await joinNotebook(ada, ben, notebook);
+    const { id: note } = await ada.call("documents.create", { notebook, title: "Note" });
+    const rules = { automaticInvites: false, attachmentBytes: 0 };
+    expect(await ada.call("notebooks.setPolicy", { notebook, ...rules })).toEqual(rules);
+    await eventually(
+      async () => !(await ben.call("notebooks.policy", { notebook })).automaticInvites,
+      "the rules at Ben's",
+    );
+    expect(await refusal(ben.call("notebooks.setPolicy", { notebook, automaticInvites: true }))).toBe("NotAllowed");
+    expect(await refusal(ada.call("invites.create", { notebook, mode: "auto" }))).toBe("NotAllowed");
+    const picture = { document: note, bytes: new Uint8Array(9), name: "a.png" };
+    await eventually(
+      async () => (await refusal(ben.call("attachments.add", picture))) === "NotebookFull",
+      "no files by the rules",
+    );
+    expect(
+      (await ben.call("activity.list", { notebook, type: "settingsChanged" })).map(({ effect }) => effect),
+    ).toEqual(["valid"]);
+
+    const before = (await ben.call("devices.list"))[0]?.keySince ?? 0;
+    const [own] = await ben.call("devices.renewKey");
+    expect(own?.keySince).toBeGreaterThanOrEqual(before);
+    await ada.call("documents.edit", { document: note, appendMarkdown: "After." });
+    await eventually(
+      async () => (await ben.call("documents.read", { document: note })).text.includes("After."),
+      "what was written after the key changed",
+    );
+    await ben.stop();
+    const again = await startHeadless(ben.dataDirectory);
+    nodes.splice(nodes.indexOf(ben), 1, again);
+    await again.call("peers.connect", { address: ada.address });
+    await ada.call("notebooks.changeKeys", { notebook });
+    await ada.call("documents.edit", { document: note, appendMarkdown: "Sealed to the new key." });
+    await eventually(
+      async () => (await again.call("documents.read", { document: note })).text.includes("Sealed to the new key."),
+      "what was sealed to the new key, after a restart",
+    );
+  }, 120_000);
+
   test("a contact card makes a contact of somebody who shares nothing; who is blocked is turned down unseen", async () => {
     const [ada, eve] = [await start("Ada"), await start("Eve")];
     const { link } = await eve.call("contacts.card");

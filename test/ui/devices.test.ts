@@ -13,6 +13,7 @@ const device = (seed: number, more: Partial<Device>): Device => ({
   online: false,
   lastSeen: null,
   addedAt: 0,
+  keySince: 0,
   ...more,
 });
 const OWN = device(1, { name: "Laptop", self: true, manager: true, online: true });
@@ -44,6 +45,15 @@ describe("devices in the settings", () => {
     await press("Rename");
     await screen.findByText("Pocket");
     expect(world.devices.find(({ id }) => id === PHONE.id)?.name).toBe("Pocket");
+  });
+
+  test("this one gets another key", async () => {
+    const { calls } = await renderApp(withDevices());
+    await openSettings("Devices");
+    await choose("Laptop", "Change its key");
+    await screen.findByText("This device has another key");
+    await screen.findByText(/^This device · its key is of/u);
+    expect(calls.some(({ name }) => name === "devices.renewKey")).toBe(true);
   });
 
   test("one is removed after a question; one that could remove this one needs the phrase", async () => {

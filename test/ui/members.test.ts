@@ -37,6 +37,29 @@ const asRole = (role: "reader" | "writer" | "admin"): Partial<World> => ({
   },
 });
 
+describe("rules", () => {
+  test("the owner sets them; others read them", async () => {
+    const node = await open("Members");
+    await fireEvent.click(await screen.findByText("Rules of this notebook"));
+    await fireEvent.click(await screen.findByRole("checkbox", { name: /Every newcomer is let in/u }));
+    await waitFor(() =>
+      expect(lastInput(node, "notebooks.setPolicy")).toEqual({ notebook: FIELD_NOTES.id, automaticInvites: false }),
+    );
+    await waitFor(() => expect(screen.getByLabelText<HTMLSelectElement>("Files may take").disabled).toBe(false));
+    await fireEvent.change(screen.getByLabelText("Files may take"), { target: { value: "0" } });
+    await waitFor(() =>
+      expect(lastInput(node, "notebooks.setPolicy")).toEqual({ notebook: FIELD_NOTES.id, attachmentBytes: 0 }),
+    );
+    await expectAccessible();
+  });
+
+  test("who is no admin cannot change them", async () => {
+    await open("Members", asRole("writer"));
+    await fireEvent.click(await screen.findByText("Rules of this notebook"));
+    expect((await screen.findByRole<HTMLInputElement>("checkbox", { name: /Every newcomer/u })).disabled).toBe(true);
+  });
+});
+
 describe("members", () => {
   test("the owner sees who belongs to the notebook, when they were met and what each may do", async () => {
     await open("Members");

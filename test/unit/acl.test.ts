@@ -5,6 +5,7 @@ import { type EntryNode, judgeEntries } from "../../protocol/acl/valid-entries.t
 import { forkProof } from "../../protocol/entry/chain.ts";
 import { signRecord } from "../../protocol/entry/record.ts";
 import { signIdentityOp } from "../../protocol/identity/identity-op.ts";
+import { DEFAULT_POLICY, encodePolicy, readPolicy } from "../../protocol/acl/policy.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { createWorld, epochFor, person, type Person, sealsFor } from "../support/acl-world.ts";
 import { filled, must, native, withFlippedBit } from "../support/data-fixtures.ts";
@@ -470,6 +471,14 @@ describe("entries", () => {
     const byWriter = op(W, [a3], { type: "policy", policy: [3] });
     expect(state([...base, byWriter]).policy).toEqual([]);
     expect(state([...base, byWriter]).verdictOf(byWriter.id)).toBe("unauthorised");
+  });
+
+  it("ACP-1 a policy survives, keeps members of later versions, and anything else counts as the default", () => {
+    const strict = { automaticInvites: false, attachmentBytes: 1_000 };
+    expect(readPolicy(encodePolicy(strict, []))).toEqual(strict);
+    expect(encodePolicy(strict, [0, 7, "later", [1]])).toEqual([1, 1_000, "later", [1]]);
+    for (const odd of [[], ["x", -1], [2, 1.5], [null, "many"], [0, 2 ** 60]])
+      expect(readPolicy(odd), String(odd)).toEqual(DEFAULT_POLICY);
   });
 
   it("ACL-13 a fork voids both branches from there on; the smaller one survives when adopted", () => {

@@ -16,6 +16,8 @@ export interface Devices {
   readonly add: (link: string, phrase: string) => Promise<DevicePairing | Problem>;
   readonly answer: (pairing: string, type: "approve" | "decline") => Promise<Problem | null>;
   readonly rename: (device: string, name: string) => Promise<Problem | null>;
+  /** Gives this device another key. */
+  readonly renewKey: () => Promise<Problem | null>;
   readonly revoke: (device: string, phrase: string) => Promise<Problem | null>;
   readonly stop: () => void;
 }
@@ -64,6 +66,12 @@ export const createDevices = (api: Api, hub: EventHub): Devices => {
       const renamed = await api.call("devices.rename", { device, name });
       if (!renamed.ok) return problemOf(renamed.error);
       take(renamed.value);
+      return null;
+    },
+    renewKey: async () => {
+      const renewed = await api.call("devices.renewKey");
+      if (!renewed.ok) return problemOf(renewed.error);
+      take(renewed.value);
       return null;
     },
     revoke: async (device, phrase) => {

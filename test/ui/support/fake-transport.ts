@@ -21,6 +21,7 @@ import type {
   MergeNotice,
   Notebook,
   NotebookCopies,
+  NotebookPolicy,
   NoteDiff,
   Peer,
   PairingStatus,
@@ -65,6 +66,7 @@ export interface World {
   peers: readonly Peer[];
   devices: readonly Device[];
   contacts: readonly Contact[];
+  policy: NotebookPolicy;
   pairings: readonly DevicePairing[];
   /** What an install without an identity shows. */
   pairing: PairingStatus;
@@ -155,6 +157,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   peers: [],
   devices: [],
   contacts: [],
+  policy: { automaticInvites: true, attachmentBytes: 5_368_709_120 },
   pairings: [],
   pairing: NOT_PAIRING,
   summary: EMPTY_SUMMARY,
@@ -351,6 +354,11 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return answer(null);
     },
     "devices.list": () => answer(world.devices),
+    "devices.renewKey": () => {
+      world.devices = world.devices.map((device) => (device.self ? { ...device, keySince: Date.now() } : device));
+      emit({ type: "devicesChanged" });
+      return answer(world.devices);
+    },
     "devices.pairings": () => answer(world.pairings),
     "devices.add": ({ link }) => {
       if (!link.startsWith("p2pc:d/")) return refuse("BadPairingLink");
@@ -389,6 +397,15 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       replaceNotebook(notebook, { title });
       const renamed = world.notebooks.find(({ id }) => id === notebook);
       return renamed === undefined ? refuse("NotebookNotFound") : answer(renamed);
+    },
+    "notebooks.policy": () => answer(world.policy),
+    "notebooks.setPolicy": ({ notebook, automaticInvites, attachmentBytes }) => {
+      world.policy = {
+        automaticInvites: automaticInvites ?? world.policy.automaticInvites,
+        attachmentBytes: attachmentBytes ?? world.policy.attachmentBytes,
+      };
+      emit({ type: "membersChanged", notebook });
+      return answer(world.policy);
     },
     "notebooks.members": ({ notebook }) => answer(world.members[notebook] ?? []),
     "notebooks.copies": ({ notebook }) => answer(world.copies[notebook] ?? NO_COPIES),

@@ -1,6 +1,7 @@
 import type { Decoder } from "./decode.ts";
 import { array, boolean, bytes, hexOf, integer, nothing, object, oneOf, optional, text } from "./decode.ts";
 import type * as P from "./note-places.ts";
+import type * as W from "./people.ts";
 import type * as T from "./types.ts";
 import { IDENTITY_COLOURS } from "./types.ts";
 
@@ -295,14 +296,14 @@ export const contract = {
   /** Gives this very device another key to seal to; the keys of every notebook change as well. */
   "devices.renewKey": command<undefined, readonly T.Device[]>(nothing),
   "devices.revoke": command<Input<typeof deviceRevoke>, readonly T.Device[]>(deviceRevoke),
-  "contacts.list": query<undefined, readonly T.Contact[]>(nothing),
-  "contacts.card": query<undefined, T.ContactCard>(nothing),
-  "contacts.add": command<Input<typeof contactsAdd>, T.Contact>(contactsAdd),
-  "contacts.rename": command<Input<typeof contactRename>, T.Contact>(contactRename),
+  "contacts.list": query<undefined, readonly W.Contact[]>(nothing),
+  "contacts.card": query<undefined, W.ContactCard>(nothing),
+  "contacts.add": command<Input<typeof contactsAdd>, W.Contact>(contactsAdd),
+  "contacts.rename": command<Input<typeof contactRename>, W.Contact>(contactRename),
   /** Marks a person as verified when the digits read to each other are the same. */
-  "contacts.verify": command<Input<typeof contactVerify>, T.Contact>(contactVerify),
-  "contacts.unverify": command<Input<typeof contactInput>, T.Contact>(contactInput),
-  "contacts.block": command<Input<typeof contactBlock>, T.Contact>(contactBlock),
+  "contacts.verify": command<Input<typeof contactVerify>, W.Contact>(contactVerify),
+  "contacts.unverify": command<Input<typeof contactInput>, W.Contact>(contactInput),
+  "contacts.block": command<Input<typeof contactBlock>, W.Contact>(contactBlock),
   "contacts.remove": command<Input<typeof contactInput>, null>(contactInput),
   "notebooks.create": command<Input<typeof notebookCreate>, T.Notebook>(notebookCreate),
   "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),

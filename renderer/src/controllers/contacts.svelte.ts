@@ -1,6 +1,6 @@
 import type { Api } from "../../../app/contract/create-api.ts";
 import type { ContractError } from "../../../app/contract/errors.ts";
-import type { Contact, ContactCard } from "../../../app/contract/types.ts";
+import type { Contact, ContactCard } from "../../../app/contract/people.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 import type { EventHub } from "./event-hub.ts";

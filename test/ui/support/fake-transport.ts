@@ -4,12 +4,12 @@ import type { ContractError, ErrorType } from "../../../app/contract/errors.ts";
 import { contractError } from "../../../app/contract/errors.ts";
 import type { Handlers } from "../../../app/contract/handlers.ts";
 import { createContractHost } from "../../../app/contract/handlers.ts";
+import type { Contact } from "../../../app/contract/people.ts";
 import type {
   Activity,
   AppEvent,
   Background,
   BackupStatus,
-  Contact,
   Device,
   DevicePairing,
   DocumentSummary,

@@ -1,6 +1,6 @@
+import type { Contact } from "../../../app/contract/people.ts";
 import type {
   Activity,
-  Contact,
   ActivityType,
   DocumentSummary,
   HistorySession,

@@ -346,6 +346,8 @@ export const createCore = (ports: CorePorts): Core => {
     crypto,
     clock,
     random: random.fork("profile-portability"),
+    inspect,
+    inflateRaw: ports.inflateRaw,
     folders: ports.folders,
     indexer,
     attachments,

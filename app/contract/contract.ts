@@ -240,6 +240,7 @@ const exportProfile = object({
   notebooks: optional(array(notebookId, 10_000)),
 });
 const folderInput = object({ path: text(1, MAX_PATH) });
+const importProfile = object({ path: text(1, MAX_PATH), history: optional(boolean) });
 const backupCreate = object({
   /** That of the schedule when absent. */
   folder: optional(text(1, MAX_PATH)),
@@ -382,7 +383,8 @@ export const contract = {
   /** Writes, reads everything back and compares. */
   "export.profile": command<Input<typeof exportProfile>, T.ProfileExport>(exportProfile),
   "export.verify": command<Input<typeof folderInput>, T.ProfileExport>(folderInput),
-  "import.profile": command<Input<typeof folderInput>, T.ProfileImport>(folderInput),
+  /** With the history of each note unless `history` is false. */
+  "import.profile": command<Input<typeof importProfile>, T.ProfileImport>(importProfile),
   /** Ends an export, a check or an import of whole notebooks. */
   "export.cancel": command<undefined, null>(nothing),
   "backup.create": command<Input<typeof backupCreate>, T.BackupReport>(backupCreate),

@@ -584,6 +584,8 @@ export interface ProfileExport {
   readonly missing: number;
   /** Signed records. */
   readonly records: number;
+  /** Changes in the Automerge files that stand in no record: edits whose record had not come when it was made. */
+  readonly unsigned: number;
   readonly files: number;
   readonly bytes: number;
 }
@@ -591,6 +593,8 @@ export interface ProfileExport {
 export interface ProfileImport {
   readonly notebooks: readonly { readonly id: string; readonly title: string }[];
   readonly documents: number;
+  /** Notes that came with their history. */
+  readonly histories: number;
   readonly attachments: number;
   readonly failed: readonly { readonly path: string; readonly reason: string }[];
 }

@@ -36,7 +36,12 @@ export const createAuthors = (store: Store, profile: Profile) => {
     if (idRoot === undefined) return { member: null, device, name: "Somebody", self: false };
     const member = bytesToHex(idRoot);
     const self = bytesEqual(profile.idRoot, idRoot);
-    const name = self ? profile.name : (memberNames(store, repository)[member] ?? `Member ${member.slice(0, 8)}`);
+    const names = memberNames(store, repository);
+    const name = self ? profile.name : (names[member] ?? `Member ${member.slice(0, 8)}`);
+    const imported = names[actor];
+    // Whoever signed is named as well: what an export says of its authors is that person's word.
+    if (imported !== undefined)
+      return { member: null, device: null, name: `${imported}, imported by ${self ? "you" : name}`, self: false };
     return { member, device, name, self };
   };
 };

@@ -66,7 +66,7 @@ export const createHistoryService = (deps: {
     const byDevice = new Map<string, Contribution>();
     for (const { actor, changes, inserted, removed } of work) {
       const { member, device, name, self } = authorOf(repository, actor);
-      const key = device ?? actor;
+      const key = device ?? name;
       const before = byDevice.get(key);
       byDevice.set(key, {
         member,

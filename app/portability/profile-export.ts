@@ -6,18 +6,24 @@ import type { Profile } from "../identities/profile.ts";
 import type { Engine, NoteContent } from "../ports/engine.ts";
 import type { FolderError, FolderReader, FolderWriter } from "../ports/folder.ts";
 import type { DocumentRow, Store } from "../ports/store.ts";
+import type { ChangeInspector } from "../repositories/change-inspector.ts";
 import type { DocumentIndexer } from "../repositories/document-indexer.ts";
 import { documentId, headsOf } from "../repositories/document-service.ts";
 import type { Repository } from "../repositories/repository.ts";
-import { encodeUtf8 } from "../../protocol/codec/utf8.ts";
+import type { FormatDependencies } from "../../protocol/automerge-format/change.ts";
+import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import type { ExportManifest, ManifestFile } from "./export-manifest.ts";
-import { checkFile, encodeManifest, MANIFEST, readManifest, recordingWriter } from "./export-manifest.ts";
-import { checkRecords, ENTRIES, exportRecords } from "./export-records.ts";
+import { checkFile, encodeManifest, MANIFEST, parseJson, readManifest, recordingWriter } from "./export-manifest.ts";
+import type { CheckedRecords } from "./check-records.ts";
+import { checkRecords } from "./check-records.ts";
+import { ENTRIES, exportRecords, HISTORY } from "./export-records.ts";
+import { hashesIn, headsIn } from "./exported-history.ts";
 import type { NotebookFile, NoteFile } from "./exported-note.ts";
+import { noteFile } from "./exported-note.ts";
 import { exportMarkdown, planPaths, safeName } from "./markdown-export.ts";
 
 type Fault = FolderError | ContractError;
@@ -34,6 +40,8 @@ export interface ProfileExportDependencies {
   readonly store: Store;
   readonly engine: Engine;
   readonly crypto: CryptoProvider;
+  readonly inspect: ChangeInspector;
+  readonly inflateRaw: FormatDependencies["inflateRaw"];
   readonly indexer: Pick<DocumentIndexer, "withLoaded">;
   readonly attachments: Pick<AttachmentService, "copy">;
   readonly profile: Profile;
@@ -255,9 +263,47 @@ export const exportProfile = async (
   });
 };
 
-/** Checks every file against the manifest, and every record's signature and place in its chain. */
+/** Largest log of a notebook in lines, and largest note, that are checked. */
+const MAX_CHECKED_BYTES = 268_435_456;
+
+/** iids of the records whose changes do not count, by what the export says of them. */
+const voidRecords = async (reader: FolderReader, folder: string): Promise<ReadonlySet<string>> => {
+  const read = await reader.read(`${folder}/${HISTORY}`, MAX_CHECKED_BYTES);
+  const lines = read.ok ? (decodeUtf8(read.value) ?? "").split("\n") : [];
+  const voids = new Set<string>();
+  for (const line of lines) {
+    if (!line.includes('"void"')) continue;
+    const record = parseJson(line) as { readonly iid?: unknown; readonly state?: unknown } | undefined;
+    if (record?.state === "void" && typeof record.iid === "string") voids.add(record.iid);
+  }
+  return voids;
+};
+
+/**
+ * Compares a note's Automerge file with the JSON beside it (heads) and with the signed log: every change of a record that counts is in
+ * it. Answers how many changes the file has beside those, `undefined` when it does not agree.
+ */
+const checkHistory = async (
+  { engine, inspect }: Pick<ProfileExportDependencies, "engine" | "inspect">,
+  reader: FolderReader,
+  path: string,
+  changes: CheckedRecords["changes"],
+): Promise<number | undefined> => {
+  const json = await reader.read(path, MAX_CHECKED_BYTES);
+  const note = noteFile(parseJson(json.ok ? decodeUtf8(json.value) : undefined));
+  const file = await reader.read(path.replace(/\.json$/, ".automerge"), MAX_CHECKED_BYTES);
+  if (!note.ok || !file.ok) return undefined;
+  const history = await engine.history(file.value);
+  if (!history.ok || headsIn(inspect, history.value)?.join() !== note.value.heads.toSorted().join()) return undefined;
+  const held = hashesIn(inspect, history.value);
+  const signed = changes.get(note.value.id.slice(32)) ?? new Set<string>();
+  for (const hash of signed) if (held?.has(hash) !== true) return undefined;
+  return (held?.size ?? 0) - signed.size;
+};
+
+/** Checks every file against the manifest, every record's signature and place in its chain, and every history against the records. */
 export const verifyExport = async (
-  { crypto, tell, isCancelled }: Pick<ProfileExportDependencies, "crypto" | "tell" | "isCancelled">,
+  deps: Pick<ProfileExportDependencies, "crypto" | "tell" | "isCancelled" | "engine" | "inspect">,
   path: string,
   reader: FolderReader,
 ): Promise<Result<ProfileExport, Fault>> => {
@@ -267,6 +313,7 @@ export const verifyExport = async (
   const { files, notebooks, createdAt, name } = manifest.value;
   const damaged = (file: string) =>
     err(contractError("ExportDamaged", `The file ${file} of the export is missing or was changed.`));
+  const { crypto, tell, isCancelled } = deps;
   let bytes = 0;
   for (const [at, file] of files.entries()) {
     if (isCancelled()) return err(contractError("Cancelled"));
@@ -275,13 +322,22 @@ export const verifyExport = async (
     bytes += file.bytes;
   }
   let records = 0;
+  let unsigned = 0;
   for (const { id, folder } of notebooks) {
     const opened = await reader.open(`${folder}/${ENTRIES}`);
     if (!opened.ok) return damaged(`${folder}/${ENTRIES}`);
-    const checked = await checkRecords(crypto, hexToBytes(id) as Uint8Array, opened.value);
+    const voids = await voidRecords(reader, folder);
+    const checked = await checkRecords(deps, hexToBytes(id) as Uint8Array, opened.value, (iid) => voids.has(iid));
     await opened.value.close();
     if (checked === undefined) return damaged(`${folder}/${ENTRIES}`);
-    records += checked;
+    records += checked.records;
+    for (const { path: note } of files) {
+      if (!note.startsWith(`${folder}/documents/`) || !note.endsWith(".json")) continue;
+      if (isCancelled()) return err(contractError("Cancelled"));
+      const beside = await checkHistory(deps, reader, note, checked.changes);
+      if (beside === undefined) return damaged(note.replace(/\.json$/, ".automerge"));
+      unsigned += beside;
+    }
   }
   const isIn = (pattern: RegExp): number => files.filter((file) => pattern.test(file.path)).length;
   return ok({
@@ -293,6 +349,7 @@ export const verifyExport = async (
     attachments: isIn(/^notebooks\/[^/]+\/(?:notes|trash)\/attachments\//),
     missing: 0,
     records,
+    unsigned,
     files: files.length,
     bytes,
   });

@@ -3,13 +3,20 @@ import { attachmentOfAttrs, attrsOfAttachment } from "../attachments/attachment-
 import type { ContractError } from "../contract/errors.ts";
 import { contractError } from "../contract/errors.ts";
 import type { ProfileImport } from "../contract/types.ts";
+import type { Profile } from "../identities/profile.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Engine, NoteEdit } from "../ports/engine.ts";
 import type { FolderError, FolderReader } from "../ports/folder.ts";
-import type { BlobReference } from "../ports/store.ts";
+import type { BlobReference, Store } from "../ports/store.ts";
+import type { ChangeInspector } from "../repositories/change-inspector.ts";
+import type { DocumentIndexer } from "../repositories/document-indexer.ts";
 import type { DocumentService } from "../repositories/document-service.ts";
 import { documentId } from "../repositories/document-service.ts";
 import { DOCUMENT_LINK } from "../repositories/note-schema.ts";
 import type { NoteSpan } from "../repositories/note-schema.ts";
 import type { Repository } from "../repositories/repository.ts";
+import { NOTEBOOK_DOCUMENT } from "../repositories/repository.ts";
+import type { RepositoryService } from "../repositories/repository-service.ts";
 import { decodeUtf8 } from "../../protocol/codec/utf8.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
@@ -20,6 +27,9 @@ import type { ExportManifest, ManifestFile } from "./export-manifest.ts";
 import { parseJson, readManifest } from "./export-manifest.ts";
 import type { NoteFile } from "./exported-note.ts";
 import { notebookFile, noteFile } from "./exported-note.ts";
+import { HISTORY } from "./export-records.ts";
+import { headsIn } from "./exported-history.ts";
+import { importHistory } from "./import-history.ts";
 import { mapLinks } from "./note-links.ts";
 
 type Fault = FolderError | ContractError;
@@ -27,6 +37,13 @@ type Fault = FolderError | ContractError;
 export interface ProfileImportDependencies {
   readonly crypto: CryptoProvider;
   readonly random: RandomSource;
+  readonly engine: Pick<Engine, "history">;
+  readonly indexer: Pick<DocumentIndexer, "dirty">;
+  readonly store: Store;
+  readonly inspect: ChangeInspector;
+  readonly clock: Clock;
+  readonly profile: Pick<Profile, "device">;
+  readonly repositories: Pick<RepositoryService, "scheduleSeal">;
   readonly documents: Pick<DocumentService, "create" | "edit">;
   readonly attachments: Pick<AttachmentService, "attach">;
   readonly found: (title: string) => Promise<Result<Repository, ContractError>>;
@@ -42,10 +59,14 @@ const MAX_TITLE = 200;
 const MAX_NOTEBOOK_BYTES = 134_217_728;
 const MAX_TAGS = 100;
 
-/** Makes notebooks of an export: every note with its text, files, folder, tags and times. Histories begin anew. */
+/**
+ * Makes notebooks of an export: every note with its text, files, folder, tags and times, and its history if that is wanted. What has to name
+ * other ids here, files and links between notes, becomes one more change on top.
+ */
 export const importProfile = async (
   deps: ProfileImportDependencies,
   reader: FolderReader,
+  keepsHistory: boolean,
 ): Promise<Result<ProfileImport, Fault>> => {
   const { crypto, random, documents, attachments } = deps;
   const manifest = await readManifest(reader);
@@ -57,6 +78,7 @@ export const importProfile = async (
   const made: { id: string; title: string }[] = [];
   let imported = 0;
   let attached = 0;
+  let histories = 0;
 
   const readJson = async (file: ManifestFile, limit: number): Promise<unknown> => {
     const read = await reader.read(file.path, limit);
@@ -118,7 +140,10 @@ export const importProfile = async (
     );
     // Ids first, so that links between notes find their targets.
     const notes = own?.ok === true ? own.value.notes : [];
-    const idByOld = new Map(notes.map((old) => [old, documentId(repository, random.bytes(16))]));
+    const idOf = (old: string): string =>
+      documentId(repository, (keepsHistory ? hexToBytes(old.slice(32)) : undefined) ?? random.bytes(16));
+    const idByOld = new Map(notes.map((old) => [old, idOf(old)]));
+    const sessions = new Set<string>();
     const references = new Map<string, BlobReference | undefined>();
     const read = async (file: ManifestFile): Promise<NoteFile | undefined> => {
       const note = noteFile(await readJson(file, MAX_NOTE_BYTES));
@@ -142,6 +167,14 @@ export const importProfile = async (
           : `${DOCUMENT_LINK}${target}${fragment === undefined ? "" : `#${fragment}`}`;
       });
       const spans = await attachAgain(repository, linked, pathOf, references);
+      if (keepsHistory && (await takeHistory(repository, source, note, id, sessions))) {
+        histories++;
+        imported++;
+        const isSame = JSON.stringify(spans) === JSON.stringify(note.spans);
+        const edited = isSame ? ok(null) : await documents.edit(id, [{ type: "setContent", title: note.title, spans }]);
+        if (!edited.ok) failed.push({ path: source.path, reason: edited.error.message });
+        continue;
+      }
       const created = await documents.create(
         repository,
         {
@@ -168,7 +201,66 @@ export const importProfile = async (
       }
       imported++;
     }
+    if (sessions.size > 0) await nameAuthors(repository, notebook.folder, sessions);
     return ok(null);
+  };
+
+  /** Takes the changes of a note's Automerge file as they are; false when they do not give the state of the JSON beside it. */
+  const takeHistory = async (
+    repository: Repository,
+    source: ManifestFile,
+    note: NoteFile,
+    id: string,
+    sessions: Set<string>,
+  ): Promise<boolean> => {
+    const file = listed.get(source.path.replace(/\.json$/, ".automerge"));
+    const bytes = file === undefined ? undefined : await reader.read(file.path, MAX_NOTE_BYTES);
+    if (file === undefined || bytes?.ok !== true) return false;
+    if (bytesToHex(crypto.hash("SHA256", bytes.value)) !== file.sha256) return false;
+    const read = await deps.engine.history(bytes.value);
+    if (!read.ok || headsIn(deps.inspect, read.value)?.join() !== note.heads.toSorted().join()) {
+      failed.push({ path: file.path, reason: "Its history is damaged; the note begins a new one." });
+      return false;
+    }
+    const taken = importHistory(
+      { ...deps, device: deps.profile.device.publicKey },
+      repository,
+      hexToBytes(id.slice(32)) as Uint8Array,
+      read.value,
+      sessions,
+    );
+    if (!taken.ok) {
+      failed.push({ path: file.path, reason: "Its history does not fit a notebook; the note begins a new one." });
+      return false;
+    }
+    deps.indexer.dirty(taken.value);
+    deps.repositories.scheduleSeal(
+      repository,
+      "idle",
+      read.value.reduce((sum, change) => sum + change.length, 0),
+    );
+    return true;
+  };
+
+  /** Says in the notebook whose changes the sessions of the import are, as the export names them. */
+  const nameAuthors = async (repository: Repository, folder: string, sessions: ReadonlySet<string>): Promise<void> => {
+    const file = listed.get(`${folder}/${HISTORY}`);
+    const read = file === undefined ? undefined : await reader.read(file.path, MAX_NOTEBOOK_BYTES);
+    if (read?.ok !== true) return;
+    const names = new Map<string, string>();
+    for (const line of (decodeUtf8(read.value) ?? "").split("\n")) {
+      const record = parseJson(line);
+      if (typeof record !== "object" || record === null) continue;
+      const { session, name } = record as Readonly<Record<string, unknown>>;
+      if (typeof session === "string" && typeof name === "string" && sessions.has(session))
+        names.set(session, name.slice(0, MAX_TITLE).toWellFormed());
+    }
+    if (names.size === 0) return;
+    const named = await documents.edit(
+      documentId(repository, NOTEBOOK_DOCUMENT),
+      [...names].map(([identity, name]): NoteEdit => ({ type: "setName", identity, name })),
+    );
+    if (!named.ok) failed.push({ path: `${folder}/${HISTORY}`, reason: named.error.message });
   };
 
   for (const notebook of notebooks) {
@@ -176,5 +268,5 @@ export const importProfile = async (
     if (!done.ok) return done;
   }
   const flushed = deps.flush();
-  return flushed.ok ? ok({ notebooks: made, documents: imported, attachments: attached, failed }) : flushed;
+  return flushed.ok ? ok({ notebooks: made, documents: imported, histories, attachments: attached, failed }) : flushed;
 };

@@ -17,7 +17,7 @@ type Deps = Omit<ProfileExportDependencies & ProfileImportDependencies, "now" | 
     readonly reader: (path: string) => FolderReader;
     readonly writer: (path: string) => FolderWriter;
   };
-  readonly repositories: Pick<RepositoryService, "sealAll" | "byId" | "all">;
+  readonly repositories: Pick<RepositoryService, "sealAll" | "byId" | "all" | "scheduleSeal">;
   readonly describe: (repository: ExportedNotebook["repository"]) => { readonly title: string; readonly role: string };
   readonly emit: (event: AppEvent) => void;
 };
@@ -80,10 +80,10 @@ export const createProfilePortability = (deps: Deps): ProfilePortability => {
           const { verifyExport } = await import("./profile-export.ts");
           return verifyExport({ ...deps, ...job }, path, folders.reader(path));
         }),
-      "import.profile": ({ path }) =>
+      "import.profile": ({ path, history }) =>
         run(async (job) => {
           const { importProfile } = await import("./profile-import.ts");
-          return importProfile({ ...deps, ...job }, folders.reader(path));
+          return importProfile({ ...deps, ...job }, folders.reader(path), history ?? true);
         }),
       "export.cancel": async () => {
         stop();

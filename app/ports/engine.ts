@@ -119,6 +119,8 @@ export interface Engine {
   readonly convert: (input: ConvertInput) => Promise<Result<Converted, EngineError>>;
   /** Automerge's own file of a document, made by Automerge from all its changes. */
   readonly automerge: (changes: readonly Uint8Array[]) => Promise<Result<Uint8Array, EngineError>>;
+  /** All changes of an Automerge file, dependencies first; `BadChange` when it is none, or larger than any document. */
+  readonly history: (file: Uint8Array) => Promise<Result<readonly Uint8Array[], EngineError>>;
   /** Replica snapshot of the document's present state. */
   readonly snapshot: (key: number) => Promise<Result<Uint8Array, EngineError>>;
   readonly unload: (key: number) => Promise<void>;

@@ -6,7 +6,7 @@ import type { CheckedItem } from "../../protocol/entry/item.ts";
 import { openItem, readItem } from "../../protocol/entry/item.ts";
 import { readRecord } from "../../protocol/entry/record.ts";
 import type { SignedRecord } from "../../protocol/entry/record.ts";
-import { bytesEqual } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 import type { InnerRow, Store } from "../ports/store.ts";
 import type { ChangeBatch } from "./change-batch.ts";
@@ -24,7 +24,7 @@ export const createBundleReader = (deps: {
   readonly inflateRaw: FormatDependencies["inflateRaw"];
 }): BundleReader => {
   const { store, crypto, inflateRaw } = deps;
-  let last: { readonly n: number; readonly bundle: Bundle } | undefined;
+  let last: { readonly n: number; readonly bundle: Bundle; readonly places: ReadonlyMap<string, number> } | undefined;
 
   return (repository, { iid, session, seq }) => {
     const held = store.checkpoints.bundleOf(repository.n, session, seq);
@@ -42,9 +42,10 @@ export const createBundleReader = (deps: {
       const format = { crypto, inflateRaw, sha256: (bytes: Uint8Array) => crypto.hash("SHA256", bytes) };
       const bundle = decodeBundle(format, repository.rid, record.value.payload);
       if (!bundle.ok) return undefined;
-      last = { n: held.n, bundle: bundle.value };
+      const places = new Map(bundle.value.records.map((record, place) => [bytesToHex(record.iid), place]));
+      last = { n: held.n, bundle: bundle.value, places };
     }
-    const found = last.bundle.records.find((record) => bytesEqual(record.iid, iid));
+    const found = last.bundle.records[last.places.get(bytesToHex(iid)) ?? -1];
     if (found === undefined) return undefined;
     const batches: ChangeBatch[] = [];
     for (const changes of found.changes) {
@@ -58,8 +59,9 @@ export const createBundleReader = (deps: {
       batches.push(batch.value);
     }
     const { header, headerBytes, payload, parts } = found;
-    // Its signature is that of its session's last record in the bundle.
-    const record = { header, headerBytes, iid, payload, isig: NOTHING, bytes: NOTHING };
+    // Only the last record of its session in the bundle has a signature of its own.
+    const isig = last.bundle.sessions.find((one) => bytesEqual(one.iid, iid))?.isig ?? NOTHING;
+    const record = { header, headerBytes, iid, payload, isig, bytes: NOTHING };
     return { type: "record", record: record as Partial<SignedRecord> as SignedRecord, parts, batches };
   };
 };

@@ -82,6 +82,9 @@ interface Job {
 
 const sum = (parts: readonly Uint8Array[]): number => parts.reduce((total, part) => total + part.length, 0);
 
+/** How much smaller a file is than its changes, at most: a note of 260 000 keystrokes has 130 kB and 30 MB. */
+const FILE_EXPANSION = 256;
+
 /** Milliseconds a request may take beyond the base. */
 const extraTime = (request: EngineRequest): number => {
   switch (request.type) {
@@ -90,6 +93,8 @@ const extraTime = (request: EngineRequest): number => {
     case "apply":
     case "automerge":
       return (sum(request.changes) / 1024) * TIME_PER_KIB;
+    case "history":
+      return (request.file.length / 1024) * TIME_PER_KIB * FILE_EXPANSION;
     case "convert":
       return (request.input.markdown.length / 1024) * TIME_PER_MARKDOWN_KIB;
     case "create":
@@ -267,6 +272,7 @@ export const createEngineHost = (
     convert: (input) => ask<"convert">({ type: "convert", input }),
     snapshot: (key) => ask<"snapshot">({ type: "snapshot", key }),
     automerge: (changes) => askForBatch<"automerge">({ type: "automerge", changes }),
+    history: (file) => ask<"history">({ type: "history", file }),
     unload: async (key) => {
       void (await ask<"unload">({ type: "unload", key }));
     },

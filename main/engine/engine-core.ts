@@ -3,6 +3,8 @@ import { convertMarkdownFile } from "../../app/portability/markdown-import.ts";
 import { createNote, editNote, readFacts, readNote } from "../../app/repositories/note-document.ts";
 import type { FormatDependencies } from "../../protocol/automerge-format/change.ts";
 import { changeMeta } from "../../protocol/automerge-format/decode.ts";
+import { FORMAT_LIMITS } from "../../protocol/automerge-format/limits.ts";
+import { preflight } from "../../protocol/automerge-format/preflight.ts";
 import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import { createReplica, loadReplica } from "../../protocol/replica/replica.ts";
 import type { ApplyOutcome, Replica } from "../../protocol/replica/types.ts";
@@ -11,6 +13,8 @@ import type { EngineAnswer, EngineRequest } from "./engine-messages.ts";
 export interface EngineCoreDependencies extends FormatDependencies {
   /** Automerge's own file of the changes; throws on changes it does not accept. */
   readonly automergeFile: (changes: readonly Uint8Array[]) => Uint8Array;
+  /** The changes of an Automerge file, dependencies first; throws on what is none. */
+  readonly automergeChanges: (file: Uint8Array) => readonly Uint8Array[];
   /** Bytes this process holds. */
   readonly memory: () => number;
 }
@@ -19,6 +23,9 @@ export interface EngineCoreDependencies extends FormatDependencies {
 const MAX_DOCUMENTS = 64;
 /** Resident bytes above which documents are dropped until one is left: the engine's share of the desktop's memory goal. */
 const MAX_MEMORY = 400 << 20;
+
+/** A file a person chose holds a whole note: some millions of keystrokes. */
+const FILE_LIMITS = { ...FORMAT_LIMITS, inflatedBytes: 256 << 20, cells: 50_000_000, valueBytes: 256 << 20 };
 
 /** A replica of the engine makes changes only in the name of an `edit`, which says the actor. */
 const NOBODY = "00";
@@ -131,6 +138,16 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
     return ok(dependencies.automergeFile(changes));
   };
 
+  const history = (file: Uint8Array): EngineAnswer<"history"> => {
+    const counted = preflight(file, dependencies, FILE_LIMITS);
+    if (!counted.ok) return fault("BadChange", "not an Automerge file of a note");
+    try {
+      return ok(dependencies.automergeChanges(file));
+    } catch {
+      return fault("BadChange", "not an Automerge file");
+    }
+  };
+
   return {
     handle: (request: EngineRequest): EngineAnswer => {
       switch (request.type) {
@@ -158,6 +175,8 @@ export const createEngineCore = (dependencies: EngineCoreDependencies) => {
         }
         case "automerge":
           return automerge(request.changes);
+        case "history":
+          return history(request.file);
         case "unload":
           documents.delete(request.key);
           return ok(null);

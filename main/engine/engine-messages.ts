@@ -26,6 +26,7 @@ export type EngineRequest =
   | { readonly type: "convert"; readonly input: ConvertInput }
   | { readonly type: "snapshot"; readonly key: number }
   | { readonly type: "automerge"; readonly changes: readonly Uint8Array[] }
+  | { readonly type: "history"; readonly file: Uint8Array }
   | { readonly type: "unload"; readonly key: number };
 
 /** Positions of the changes that were refused and left out; those that build on them wait for ever. */
@@ -43,6 +44,7 @@ export interface EngineAnswers {
   readonly convert: Converted;
   readonly snapshot: Uint8Array;
   readonly automerge: Uint8Array;
+  readonly history: readonly Uint8Array[];
   readonly unload: null;
 }
 export type EngineAnswer<Type extends EngineRequest["type"] = EngineRequest["type"]> = Result<

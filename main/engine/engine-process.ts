@@ -25,6 +25,12 @@ const core = createEngineCore({
     Automerge.free(document);
     return file;
   },
+  automergeChanges: (file) => {
+    const document = Automerge.load(file);
+    const changes = Automerge.getAllChanges(document);
+    Automerge.free(document);
+    return changes;
+  },
   memory: () => process.memoryUsage.rss(),
 });
 

@@ -94,7 +94,20 @@ const contentOf = (root: string): ReadonlyMap<string, Buffer> =>
       .map((file) => [file.replace(/-[0-9a-f]{8}(?=[/\\])/, ""), readFileSync(path.join(root, file))]),
   );
 
-test("I48 an export verifies and re-imports to equal notes: all block kinds, attachments, folders, trash, links", async () => {
+/** The notes of an export, by the half of their id that an import keeps. */
+const notesOf = (root: string): ReadonlyMap<string, { readonly heads: readonly string[]; readonly title: string }> =>
+  new Map(
+    filesBelow(root)
+      .filter((file) => /documents.*\.json$/.test(file))
+      .map((file) => {
+        const note = JSON.parse(readFileSync(path.join(root, file), "utf8")) as Record<"id" | "title", string> & {
+          readonly heads: readonly string[];
+        };
+        return [note.id.slice(32), note];
+      }),
+  );
+
+test("I48 an export verifies and re-imports to equal notes and heads: all block kinds, attachments, folders, trash, links", async () => {
   const ada = await start("Ada");
   const notebook = (await ada.call("notebooks.create", { title: "Field: notes?" })).id;
   const second = (await ada.call("notebooks.create", { title: "Empty" })).id;
@@ -128,7 +141,7 @@ test("I48 an export verifies and re-imports to equal notes: all block kinds, att
   await ada.call("import.markdown", { path: at("in"), notebook });
 
   const report = await ada.call("export.profile", { path: at("out") });
-  expect(report).toMatchObject({ name: "Ada", notebooks: 2, documents: 5, attachments: 2, missing: 0 });
+  expect(report).toMatchObject({ name: "Ada", notebooks: 2, documents: 5, attachments: 2, missing: 0, unsigned: 0 });
   expect(report.records).toBeGreaterThan(5);
   expect(await ada.call("export.verify", { path: at("out") })).toEqual(report);
   expect(filesBelow(at("out"))).toHaveLength(report.files + 1);
@@ -155,9 +168,16 @@ test("I48 an export verifies and re-imports to equal notes: all block kinds, att
 
   const bob = await start("Bob");
   const imported = await bob.call("import.profile", { path: at("out") });
-  expect(imported).toMatchObject({ documents: 5, attachments: 2, failed: [] });
+  expect(imported).toMatchObject({ documents: 5, histories: 5, attachments: 2, failed: [] });
   expect(imported.notebooks.map(({ title }) => title).toSorted()).toEqual(["Empty", "Field: notes?"]);
   expect(imported.notebooks.some(({ id }) => id === notebook || id === second)).toBe(false);
+  const id = imported.notebooks.find(({ title }) => title.startsWith("Field"))?.id ?? "";
+  const timesOf = async (node: HeadlessNode, of: string): Promise<string> =>
+    (await node.call("documents.list", { notebook: of, deleted: "include" }))
+      .map((note) => `${note.id.slice(32)} ${note.updatedAt}`)
+      .join();
+  const times = await timesOf(ada, notebook);
+  await eventually(async () => (await timesOf(bob, id)) === times, "the lists");
   const again = await bob.call("export.profile", { path: at("again") });
   expect(again).toMatchObject({ name: "Bob", notebooks: 2, documents: 5, attachments: 2, missing: 0 });
   const [before, after] = [contentOf(at("out")), contentOf(at("again"))];
@@ -167,6 +187,30 @@ test("I48 an export verifies and re-imports to equal notes: all block kinds, att
     if (!same) expect(after.get(name)?.toString()).toBe(bytes.toString());
     expect(same, name).toBe(true);
   }
+
+  // Heads are equal; where files or links have to name other ids here, one change stands on top of them.
+  for (const [did, { heads, title }] of notesOf(at("out"))) {
+    const now = notesOf(at("again")).get(did);
+    const document = id + did;
+    // Names come with the notebook's own document, which is read a moment later.
+    await eventually(async () => {
+      const { sessions } = await bob.call("history.list", { document });
+      return sessions.some(({ people }) => people.some(({ name }) => name === "Ada, imported by you"));
+    }, `${title} ascribed to its author`);
+    if (title === "Everything") {
+      const past = await bob.call("history.read", { document, heads });
+      const { text } = await ada.call("history.read", { document: notebook + did, heads });
+      expect(past.text).toBe(text);
+    } else expect(now?.heads, title).toEqual(heads);
+  }
+  // What is written on top belongs to whoever writes it.
+  const front = [...notesOf(at("out"))].find(([, { title }]) => title === "Front")?.[0] ?? "";
+  await bob.call("documents.edit", { document: id + front, appendMarkdown: "by Bob" });
+  const { sessions } = await bob.call("history.list", { document: id + front });
+  expect(sessions[0]?.people.map(({ name }) => name)).toContain("Bob");
+  // New histories are begun on demand.
+  const begun = await bob.call("import.profile", { path: at("out"), history: false });
+  expect(begun).toMatchObject({ documents: 5, histories: 0, attachments: 2, failed: [] });
 }, 90_000);
 
 test("I48 a profile that joined by a checkpoint exports what it has, and the export verifies", async () => {
@@ -184,7 +228,13 @@ test("I48 a profile that joined by a checkpoint exports what it has, and the exp
     }
   }, "the note at Ann");
   const report = await ann.call("export.profile", { path: at("out") });
-  expect(report).toMatchObject({ notebooks: 1, documents: 1 });
+  expect(report).toMatchObject({ notebooks: 1, documents: 1, unsigned: 0 });
+  // Records that came in a bundle are there as well, the genesis of another's notebook among them.
+  const folderName = readdirSync(at("out", "notebooks"))[0] as string;
+  const history = readFileSync(at("out", "notebooks", folderName, "history.ndjson"), "utf8")
+    .trim()
+    .split("\n");
+  expect(report.records).toBe(history.length);
   expect(await ann.call("export.verify", { path: at("out") })).toEqual(report);
 }, 60_000);
 
@@ -217,6 +267,22 @@ test("what is missing, changed or forged in an export is named; a folder with fi
   writeFileSync(note, original);
   await ada.call("export.verify", { path: at("out") });
 
+  // A history that does not hold what the records signed, in a manifest that says so.
+  const listed = at("out", "manifest.json");
+  const whole = readFileSync(listed, "utf8");
+  const replaced = at("out", "notebooks", name, "documents", "One.automerge");
+  const genuine = readFileSync(replaced);
+  const forged = Automerge.save(Automerge.from({ title: "One" }));
+  writeFileSync(replaced, forged);
+  const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+  const renamed = JSON.parse(whole) as { files: { path: string; sha256: string; bytes: number }[] };
+  for (const file of renamed.files)
+    if (file.path.endsWith("One.automerge")) Object.assign(file, { sha256: hashOf(forged), bytes: forged.length });
+  writeFileSync(listed, JSON.stringify(renamed));
+  expect(await failure(ada.call("export.verify", { path: at("out") }))).toContain("One.automerge");
+  writeFileSync(replaced, genuine);
+  writeFileSync(listed, whole);
+
   // A record changed together with the manifest is not what its author signed.
   const records = at("out", "notebooks", name, "entries.cborseq");
   const bytes = readFileSync(records);
@@ -225,7 +291,7 @@ test("what is missing, changed or forged in an export is named; a folder with fi
   const manifest = JSON.parse(readFileSync(at("out", "manifest.json"), "utf8")) as {
     files: { path: string; sha256: string }[];
   };
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const sha256 = hashOf(bytes);
   const files = manifest.files.map((file) => (file.path.endsWith(".cborseq") ? { ...file, sha256 } : file));
   writeFileSync(at("out", "manifest.json"), JSON.stringify({ ...manifest, files }));
   expect(await failure(ada.call("export.verify", { path: at("out") }))).toContain("entries.cborseq");

@@ -6,6 +6,7 @@ import { automergeDependencies } from "./automerge-dependencies.ts";
 const core = createEngineCore({
   ...automergeDependencies,
   automergeFile: () => new Uint8Array(),
+  automergeChanges: () => [],
   memory: () => 0,
 });
 

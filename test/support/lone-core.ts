@@ -53,7 +53,12 @@ const createMemoryBlobs = (): BlobStore => {
 };
 
 const createEngine = (): Engine => {
-  const core = createEngineCore({ ...automergeDependencies, automergeFile: () => new Uint8Array(), memory: () => 0 });
+  const core = createEngineCore({
+    ...automergeDependencies,
+    automergeFile: () => new Uint8Array(),
+    automergeChanges: () => [],
+    memory: () => 0,
+  });
   type Request = Parameters<typeof core.handle>[0];
   const ask = async (request: Request): Promise<never> => core.handle(request) as never;
   const done = async (request: Request) => {
@@ -69,6 +74,7 @@ const createEngine = (): Engine => {
     create: (actor, time, document) => ask({ type: "create", actor, time, document }),
     convert: (input) => ask({ type: "convert", input }),
     automerge: (changes) => ask({ type: "automerge", changes }),
+    history: (file) => ask({ type: "history", file }),
     snapshot: (key) => ask({ type: "snapshot", key }),
     unload: async (key) => void core.handle({ type: "unload", key }),
     stop: async () => undefined,

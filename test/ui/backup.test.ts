@@ -73,6 +73,7 @@ test("everything is exported, and files that were not here are named", async () 
     attachments: 12,
     missing: 2,
     records: 900,
+    unsigned: 0,
     files: 230,
     bytes: 48_000_000,
   };

@@ -20,7 +20,12 @@ test("P-ENGINE-5 a change that builds on one far older than a replica remembers 
   }
   const onOldOne = late.change({ time: 0 }, (transaction) => transaction.splice(text, 0, 0, "late "));
   if (onOldOne === undefined) throw new Error("no change");
-  const engine = createEngineCore({ ...automergeDependencies, automergeFile: () => new Uint8Array(), memory: () => 0 });
+  const engine = createEngineCore({
+    ...automergeDependencies,
+    automergeFile: () => new Uint8Array(),
+    automergeChanges: () => [],
+    memory: () => 0,
+  });
   engine.handle({ type: "load", key: 1, source: { snapshot: null, changes: [...changes, onOldOne.bytes] } });
   const facts = engine.handle({ type: "facts", key: 1 });
   if (!facts.ok) throw new Error(facts.error.type);

@@ -123,7 +123,13 @@ const createMemoryVault = (random: RandomSource, effect: () => void, isAlive: ()
 
 /** The engine without its process; now and then it forgets every document, as a process that died. */
 const createMortalEngine = (random: RandomSource): Engine => {
-  const dependencies = { sha256, inflateRaw, automergeFile: () => new Uint8Array(), memory: () => 0 };
+  const dependencies = {
+    sha256,
+    inflateRaw,
+    automergeFile: () => new Uint8Array(),
+    automergeChanges: () => [],
+    memory: () => 0,
+  };
   let core = createEngineCore(dependencies);
   type Core = ReturnType<typeof createEngineCore>;
   const handle = (request: Parameters<Core["handle"]>[0]): ReturnType<Core["handle"]> => {
@@ -144,6 +150,7 @@ const createMortalEngine = (random: RandomSource): Engine => {
     create: (actor, at, document) => ask({ type: "create", actor, time: at, document }),
     convert: (input) => ask({ type: "convert", input }),
     automerge: (changes) => ask({ type: "automerge", changes }),
+    history: (file) => ask({ type: "history", file }),
     snapshot: (key) => ask({ type: "snapshot", key }),
     unload: async (key) => {
       await ask({ type: "unload", key });

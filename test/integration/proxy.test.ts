@@ -2,16 +2,9 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Link } from "../../app/ports/links.ts";
-import { createNoiseLinks } from "../../main/adapters/noise-links.ts";
-import { createSystemClock } from "../../main/adapters/system-clock.ts";
-import { createSystemRandom } from "../../main/adapters/system-random.ts";
-import { createTcpTransport } from "../../main/adapters/tcp-transport.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
-import { PROXY_APPLICATION, type ProxyMessage } from "../../protocol/proxy/messages.ts";
-import { decodeProxyMessage, encodeProxyMessage } from "../../protocol/proxy/wire.ts";
 import { proxyArguments } from "../../tools/proxy-arguments.mjs";
-import { filled, must, native } from "../support/data-fixtures.ts";
+import { filled } from "../support/data-fixtures.ts";
 import {
   eventually,
   type HeadlessNode,
@@ -20,6 +13,7 @@ import {
   temporaryFolder,
 } from "../support/headless-node.ts";
 import { joinNotebook, startNode } from "../support/node-pair.ts";
+import { connectToProxy } from "../support/proxy-connection.ts";
 import { portOf, type ProxyProcess, readLink, startProxy } from "../support/proxy-process.ts";
 import { sealed, topicKey } from "../support/proxy-world.ts";
 
@@ -39,38 +33,10 @@ const startAt = async (folder: string, port = 0): Promise<ProxyProcess> => {
   return proxy;
 };
 
-/** A session of an account with the proxy, over NoiseSocket, without a client machine. */
 const connect = async (proxy: ProxyProcess, staticPk: Uint8Array, account: Uint8Array) => {
-  const clock = createSystemClock();
-  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-  const links = createNoiseLinks({
-    transport: createTcpTransport(),
-    crypto: native,
-    random: createSystemRandom(),
-    clock,
-    log,
-  });
-  const link: Link = must(
-    await links.dial(proxy.address, {
-      application: PROXY_APPLICATION,
-      staticKey: native.dhKeyPair(account),
-      remoteStatic: staticPk,
-    }),
-  );
-  cleanUp.push(() => link.close(), clock.close);
-  const waiting: ((message: ProxyMessage | undefined) => void)[] = [];
-  link.start({
-    message: (bytes) => waiting.shift()?.(must(decodeProxyMessage(bytes))),
-    closed: () => {
-      for (const settle of waiting.splice(0)) settle(undefined);
-    },
-  });
-  /** Undefined when the connection ended before the answer. */
-  return (message: ProxyMessage): Promise<ProxyMessage | undefined> => {
-    const answer = new Promise<ProxyMessage | undefined>((resolve) => waiting.push(resolve));
-    link.send(encodeProxyMessage(message), "bulk");
-    return answer;
-  };
+  const { ask, close } = await connectToProxy(proxy.address, staticPk, account);
+  cleanUp.push(close);
+  return ask;
 };
 
 const filesOf = (folder: string): readonly string[] => readdirSync(folder).toSorted();

@@ -38,6 +38,9 @@ const NEEDS = {
     command("dbus-run-session", "dbus"),
     library("libsecret-1.so.0", "libsecret-1-0"),
   ],
+  image: [command("xz", "xz-utils"), command("dpkg-deb", "dpkg")],
+  machine: [command("qemu-system-x86_64", "qemu-system-x86"), command("mkfs.ext4", "e2fsprogs")],
+  sandbox: [command("bwrap", "bubblewrap")],
   network: [command("ip", "iproute2"), command("tc", "iproute2"), command("tcpdump", "tcpdump")],
 };
 

@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 test(
-  `kill -9 at ${POINTS} points loses no acknowledged edit and forks no session (seed ${SEED})`,
+  `I8 I9 kill -9 at ${POINTS} points loses no acknowledged edit and forks no session (seed ${SEED})`,
   { timeout: 60_000 + POINTS * 15_000 },
   async () => {
     const random = createSeededRandom(SEED);

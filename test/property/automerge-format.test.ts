@@ -149,7 +149,7 @@ test("AMF-6 inspecting in one pass agrees with preflight and meta on honest, def
   expect(accepted).toBeGreaterThan(rounds / 100);
 });
 
-test("AMF-4 I39 a kilobyte never costs more than 50 ms before it is refused or counted", () => {
+test("AMF-4 I39 a kilobyte never costs more than 50 ms or 20 MB before it is refused or counted", () => {
   const runs = (specification: number, run: readonly number[]): Uint8Array => {
     const column = new Uint8Array(run);
     const header = [0, 1, 0xaa, 1, 1, 0, 0, 0];
@@ -158,6 +158,10 @@ test("AMF-4 I39 a kilobyte never costs more than 50 ms before it is refused or c
   const frame = (type: number, body: Uint8Array): Uint8Array => {
     const length = [(body.length & 127) | 128, (body.length >> 7) & 127];
     return new Uint8Array([0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, type, ...length, ...body]);
+  };
+  const memory = (): number => {
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
   };
   const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
   const zeros = deflateRawSync(new Uint8Array(1_000_000));
@@ -172,10 +176,12 @@ test("AMF-4 I39 a kilobyte never costs more than 50 ms before it is refused or c
   ];
   for (const input of inputs) {
     expect(input.length).toBeLessThanOrEqual(1100);
+    const held = memory();
     const cpu = process.cpuUsage();
     const counted = preflight(input, automergeDependencies);
     const { user, system } = process.cpuUsage(cpu);
     expect((user + system) / 1000).toBeLessThan(50);
+    expect(memory() - held).toBeLessThan(20_000_000);
     if (counted.ok) for (const chunk of counted.value) expect(chunk.opCount).toBeLessThanOrEqual(FORMAT_LIMITS.cells);
   }
 });

@@ -138,6 +138,7 @@ const compare = (world: World, notebook: string, failures: string[]): { compared
         pending: pending.length,
         drafts: store.documents.drafts(n, 1_000).length,
         foreign: store.documents.foreignDrafts(n).length,
+        secrets: new Map(store.repositories.epochs(n).map(({ eid, w }) => [bytesToHex(eid), w !== null])),
         texts: textsIn(store, n),
         replay: replayed(store, n, rid),
       };
@@ -167,6 +168,13 @@ const compare = (world: World, notebook: string, failures: string[]): { compared
         .join();
     if (voids(own, reference) !== voids(reference, own))
       fail(place, `void records ${show(voids(own, reference))} | ${show(voids(reference, own))}`);
+    const state = access?.state();
+    for (const { body } of state?.epochs ?? [])
+      if (!own.secrets.has(bytesToHex(body.eid))) fail(place, `I22 I24 has no secret of epoch ${bytesToHex(body.eid)}`);
+    const writes = access?.isWriter(hexToBytes(place.device) ?? new Uint8Array()) === true;
+    for (const { body } of state?.epochHeads ?? [])
+      if (own.secrets.get(bytesToHex(body.eid)) === !writes)
+        fail(place, `I22 I23 ${writes ? "lacks the" : "has a"} write secret of epoch ${bytesToHex(body.eid)}`);
     if (own.pending > 0) fail(place, `${own.pending} records of members wait`);
     if (own.drafts > 0) fail(place, `${own.drafts} drafts are not sealed`);
     if (own.foreign > 0) fail(place, `${own.foreign} live changes without an entry`);
@@ -268,7 +276,12 @@ export const judge = (world: World): Verdict => {
           "identityOps" in body
             ? body.identityOps.flatMap((op) => (op.body.type === "addDevice" ? [bytesToHex(op.body.devSig)] : []))
             : [];
-        const who = body.type === "set" || body.type === "join" ? [bytesToHex(body.who)] : [];
+        const who =
+          body.type === "set" || body.type === "join"
+            ? [bytesToHex(body.who)]
+            : body.type === "transfer"
+              ? [bytesToHex(body.newOwner)]
+              : [];
         ops.set(bytesToHex(id), { device, who });
       }
     allOps.set(notebook, ops);

@@ -1,4 +1,4 @@
-import type { CryptoProvider } from "../../../protocol/crypto/provider.ts";
+import type { CryptoProvider, SigningKey } from "../../../protocol/crypto/provider.ts";
 import { native } from "../../support/data-fixtures.ts";
 
 /** Answers remembered at most; everything is forgotten at once. */
@@ -13,8 +13,19 @@ export const createRememberingCrypto = (): CryptoProvider => {
   const derived = new Map<string, Uint8Array>();
   const text = (bytes: Uint8Array): string =>
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  const signers = new Map<string, SigningKey>();
   return {
     ...native,
+    signingKey: (seed) => {
+      const key = text(seed);
+      let signer = signers.get(key);
+      if (signer === undefined) {
+        if (signers.size >= MAX_ANSWERS) signers.clear();
+        signer = native.signingKey(seed.slice());
+        signers.set(key, signer);
+      }
+      return { ...signer, seed };
+    },
     verify: (publicKey, message, signature) => {
       const key = text(publicKey) + text(signature) + text(message);
       let answer = verified.get(key);

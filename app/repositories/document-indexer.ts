@@ -32,6 +32,8 @@ export interface DocumentIndexer {
   readonly write: (repository: Repository, document: number, facts: NoteFacts) => void;
   /** Hands content to full-text search. */
   readonly publish: (repository: Repository, document: number, facts: NoteFacts) => void;
+  /** Somebody replays these changes to open the document: when they are many, a snapshot is made for the next one. */
+  readonly opened: (document: number, replayed: readonly Uint8Array[]) => void;
   /** Takes up what an earlier run left unindexed. */
   readonly resume: () => void;
   /** Ends after the document under way; the rest is taken up at the next start. */
@@ -55,6 +57,9 @@ const SNAPSHOT_PAUSE_MS = 3_000;
 const SNAPSHOT_CHANGES_WHILE_TYPING = 2_048;
 /** Opening the search index waits until the window has been painted. */
 const CHECK_DELAY = durationMs(2_000);
+
+const isWorthSnapshot = (changes: number, bytes: number): boolean =>
+  changes >= SNAPSHOT_CHANGES || bytes >= SNAPSHOT_BYTES;
 
 const memberNamesKey = (repository: Repository): string => `names/${repository.id}`;
 
@@ -219,7 +224,7 @@ export const createDocumentIndexer = (deps: {
       else handToSearch(repository, document, facts.value, revision);
       isLong = facts.value.text.length >= LONG_TEXT;
       const { changes = 0, bytes = 0 } = loaded.get(document) ?? {};
-      if (changes >= SNAPSHOT_CHANGES || bytes >= SNAPSHOT_BYTES) {
+      if (isWorthSnapshot(changes, bytes)) {
         if (!isLong || changes >= SNAPSHOT_CHANGES_WHILE_TYPING) await makeSnapshot(document);
         else snapshotDueAt.set(document, clock.monotonic() + SNAPSHOT_PAUSE_MS);
       }
@@ -277,6 +282,12 @@ export const createDocumentIndexer = (deps: {
     timer = { due, cancel };
   };
 
+  const snapshotLater = (document: number): void => {
+    const due = clock.monotonic() + SNAPSHOT_PAUSE_MS;
+    snapshotDueAt.set(document, due);
+    schedule(due);
+  };
+
   const dirty: DocumentIndexer["dirty"] = (document) => {
     const now = clock.monotonic();
     revisions.set(document, revisionOf(document) + 1);
@@ -320,7 +331,13 @@ export const createDocumentIndexer = (deps: {
       loaded.delete(document);
     },
     write,
-    publish: (repository, document, facts) => handToSearch(repository, document, facts, revisionOf(document)),
+    publish: (repository, document, facts) => {
+      handToSearch(repository, document, facts, revisionOf(document));
+      if (facts.text.length >= LONG_TEXT) snapshotLater(document);
+    },
+    opened: (document, replayed) => {
+      if (isWorthSnapshot(replayed.length, sizeOf(replayed)) && !snapshotDueAt.has(document)) snapshotLater(document);
+    },
     resume: () => {
       for (const document of store.documents.unindexed()) dirty(document);
       cancelCheck = clock.after(CHECK_DELAY, feed.check);

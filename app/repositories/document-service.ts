@@ -306,6 +306,7 @@ export const createDocumentService = (deps: {
       const leaseId = bytesToHex(random.bytes(16));
       const snapshot = store.documents.snapshot(row.n);
       const { changes } = store.documents.changesAfter(row.n, snapshot?.upTo ?? 0);
+      indexer.opened(row.n, changes);
       leases.set(leaseId, { id: leaseId, release: leased?.value.release, repository, document: row, session, emit });
       emit(
         ok({

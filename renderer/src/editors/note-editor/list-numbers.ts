@@ -1,20 +1,14 @@
 import type { Node as ProseMirrorNode } from "prosemirror-model";
-import { Plugin, PluginKey } from "prosemirror-state";
-import { Decoration, DecorationSet } from "prosemirror-view";
+import { DOMSerializer } from "prosemirror-model";
+import { Plugin } from "prosemirror-state";
+import type { EditorView, NodeViewConstructor } from "prosemirror-view";
 import { nodeToBlock } from "./schema.ts";
 
-interface Numbering {
-  readonly doc: ProseMirrorNode;
-  readonly decorations: DecorationSet;
-}
-
-const key = new PluginKey<Numbering>("list-numbers");
-
-/** Numbers of ordered items: a list goes on until a block of its own depth that is none of its items. */
-export const itemNumbers = (doc: ProseMirrorNode): Map<number, number> => {
-  const numberByPosition = new Map<number, number>();
+/** Numbers of the ordered items, in their order: a list goes on until a block of its own depth that is none of its items. */
+export const itemNumbers = (doc: ProseMirrorNode): number[] => {
+  const numbers: number[] = [];
   const counters: (number | undefined)[] = [];
-  doc.forEach((node, pos) => {
+  doc.forEach((node) => {
     const { type, parents, attrs } = nodeToBlock(node);
     const depth = parents.length;
     counters.length = Math.min(counters.length, depth + 1);
@@ -24,37 +18,55 @@ export const itemNumbers = (doc: ProseMirrorNode): Map<number, number> => {
     }
     const number = typeof attrs["start"] === "number" ? attrs["start"] : (counters[depth] ?? 0) + 1;
     counters[depth] = number;
-    numberByPosition.set(pos, number);
+    numbers.push(number);
   });
-  return numberByPosition;
+  return numbers;
 };
 
-/** Shows the number of each ordered item; computed anew only when blocks change, not while text is typed. */
-export const listNumbers = (): Plugin =>
-  new Plugin<Numbering>({
-    key,
-    state: {
-      init: (_config, { doc }) => ({ doc, decorations: numberDecorations(doc) }),
-      apply: (tr, old) => {
-        if (!tr.docChanged) return old;
-        const decorations = sameBlocks(old.doc, tr.doc)
-          ? old.decorations.map(tr.mapping, tr.doc)
-          : numberDecorations(tr.doc);
-        return { doc: tr.doc, decorations };
-      },
-    },
-    props: { decorations: (state) => key.getState(state)?.decorations },
-  });
+/**
+ * Shows the number of each ordered item; counted anew only when blocks change, not while text is typed. The numbers are
+ * attributes of the elements and no decorations: ProseMirror looks through all of those again for every block it passes.
+ */
+export const listNumbers = (): { readonly plugin: Plugin; readonly orderedItem: NodeViewConstructor } => {
+  let hasNewItems = true;
 
-const numberDecorations = (doc: ProseMirrorNode): DecorationSet =>
-  DecorationSet.create(
-    doc,
-    [...itemNumbers(doc)].map(([pos, number]) =>
-      Decoration.node(pos, pos + (doc.nodeAt(pos)?.nodeSize ?? 1), { "data-number": `${number}.` }),
-    ),
-  );
+  const orderedItem: NodeViewConstructor = (node) => {
+    hasNewItems = true;
+    const spec = node.type.spec.toDOM?.(node) ?? ["p", 0];
+    return {
+      ...(DOMSerializer.renderSpec(document, spec) as { dom: HTMLElement; contentDOM: HTMLElement }),
+      ignoreMutation: (mutation) => mutation.type === "attributes",
+    };
+  };
+
+  const number = ({ dom, state }: EditorView): void => {
+    const items = dom.getElementsByClassName("block-ordered-list-item");
+    const numbers = itemNumbers(state.doc);
+    // While an input method composes, the page may lag behind the document; the next update finds both alike.
+    hasNewItems = items.length !== numbers.length;
+    if (hasNewItems) return;
+    let index = 0;
+    for (const item of items) {
+      const label = `${numbers[index++]}.`;
+      if (item.getAttribute("data-number") !== label) item.setAttribute("data-number", label);
+    }
+  };
+
+  const plugin = new Plugin({
+    view: (view) => {
+      number(view);
+      return {
+        update: (updated, { doc }) => {
+          if (hasNewItems || !sameBlocks(doc, updated.state.doc)) number(updated);
+        },
+      };
+    },
+  });
+  return { plugin, orderedItem };
+};
 
 const sameBlocks = (a: ProseMirrorNode, b: ProseMirrorNode): boolean => {
+  if (a === b) return true;
   if (a.childCount !== b.childCount) return false;
   for (let i = 0; i < a.childCount; i++) {
     const left = a.child(i);

@@ -13,6 +13,7 @@ import { linkAt } from "./commands.ts";
 import { markdownRules } from "./input-rules.ts";
 import { noteKeymap } from "./keymap.ts";
 import { listNumbers } from "./list-numbers.ts";
+import { nearBlocks } from "./near-blocks.ts";
 import { nodeViews } from "./node-views.ts";
 import { placeholder, plainEmbeds } from "./plugins.ts";
 import { createReplicaBinding } from "./replica-binding.ts";
@@ -62,6 +63,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
   /** Changes that came while an input method was composing: touching the text then would end the composition. */
   let held: Uint8Array[] = [];
   let present: readonly Presence[] = [];
+  const numbers = listNumbers();
   let compareTimer: ReturnType<typeof setTimeout> | undefined;
 
   const travel =
@@ -90,13 +92,14 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
         fileDrops(options.attachments),
         clipboard(),
         plainEmbeds(),
-        listNumbers(),
+        numbers.plugin,
+        nearBlocks(),
         carets(),
         placeholder(writable ? "Start writing. Markdown works: # heading, - list, [] task, > quote" : ""),
         dropCursor({ color: false, class: "drop-cursor", width: 2 }),
       ],
     }),
-    nodeViews: nodeViews(options.attachments),
+    nodeViews: { ...nodeViews(options.attachments), "ordered-list-item": numbers.orderedItem },
     editable: () => writable,
     attributes: {
       class: "note-text",

@@ -3,7 +3,7 @@ import type { LaunchOptions } from "../support/launch-app.ts";
 /** What a test asks the driver of one namespace to do; selectors are Playwright's. */
 export type DriverRequest =
   | { readonly method: "launch"; readonly options: Omit<LaunchOptions, "display"> }
-  | { readonly method: "close" | "kill" | "log" | "processId" }
+  | { readonly method: "close" | "kill" | "log" | "processId" | "reload" }
   | { readonly method: "click" | "text" | "count"; readonly selector: string }
   | { readonly method: "fill"; readonly selector: string; readonly text: string }
   | { readonly method: "type"; readonly selector: string; readonly text: string; readonly delayMs?: number }

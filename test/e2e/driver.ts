@@ -84,6 +84,9 @@ const perform = async (request: DriverRequest): Promise<unknown> => {
       );
     case "evaluate":
       return app().page.evaluate(request.expression);
+    case "reload":
+      await app().page.reload();
+      return null;
     case "chooseFolder":
       return answerFolderDialog(app().application, request.folder);
     case "theme":

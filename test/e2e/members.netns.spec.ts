@@ -1,7 +1,4 @@
 import { expect, test } from "@playwright/test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import type {
   DocumentContent,
   DocumentSummary,
@@ -10,13 +7,8 @@ import type {
   NotebookCopies,
   SyncStatus,
 } from "../../app/contract/types.ts";
-import { electronRuntime } from "../support/electron-runtime.ts";
-import type { NetworkHost } from "../support/netns.ts";
-import { withNetwork } from "../support/netns.ts";
-import { SCREENSHOTS, isRoot } from "./fixtures.ts";
 import type { Person } from "./people.ts";
-import { EDITOR, ask, firstRun, openNote } from "./people.ts";
-import { startRemoteApp } from "./remote-app.ts";
+import { EDITOR, ask, firstRun, openNote, withPeople } from "./people.ts";
 
 const MAY = 'role=status[name="What you may do here"]';
 const ARRIVES_MS = 60_000;
@@ -108,37 +100,7 @@ const journey = async (olga: Person, rita: Person): Promise<void> => {
   await olga.keep("07-alone-dark");
 };
 
-const personAt = (host: NetworkHost, name: string): Person => {
-  const app = startRemoteApp(host);
-  const keep = (station: string) =>
-    app.screenshot(path.join(SCREENSHOTS, `members-${station}-${name.toLowerCase()}.png`));
-  return { name, app, keep };
-};
-
 test("the owner lets somebody only read, then removes her: her window says so each time and shows nothing new", async () => {
   test.setTimeout(240_000);
-  const runtime = electronRuntime();
-  const folder = mkdtempSync(path.join(os.tmpdir(), "p2pcollab-members-"));
-  mkdirSync(SCREENSHOTS, { recursive: true });
-  try {
-    await withNetwork(["olga", "rita"], async (network) => {
-      const olga = personAt(network.host("olga"), "Olga");
-      const rita = personAt(network.host("rita"), "Rita");
-      try {
-        for (const { name, app } of [olga, rita])
-          await app.launch({ runtime, dataDirectory: path.join(folder, name), sandbox: !isRoot });
-        await journey(olga, rita);
-      } catch (cause) {
-        for (const { name, app, keep } of [olga, rita]) {
-          await keep("99-failed");
-          await test.info().attach(`${name}.log`, { body: await app.log(), contentType: "text/plain" });
-        }
-        throw cause;
-      } finally {
-        await Promise.all([olga, rita].map(({ app }) => app.dispose()));
-      }
-    });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await withPeople("members", ["Olga", "Rita"], async (_network, people) => journey(...(people as [Person, Person])));
 });

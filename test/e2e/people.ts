@@ -1,5 +1,13 @@
-import { expect } from "@playwright/test";
+import { expect, test } from "@playwright/test";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { electronRuntime } from "../support/electron-runtime.ts";
+import type { Network } from "../support/netns.ts";
+import { withNetwork } from "../support/netns.ts";
+import { SCREENSHOTS, isRoot } from "./fixtures.ts";
 import type { RemoteApp } from "./remote-app.ts";
+import { startRemoteApp } from "./remote-app.ts";
 
 export const EDITOR = ".ProseMirror";
 const PASSPHRASE = "seven quiet herons over the marsh";
@@ -21,6 +29,98 @@ export const ask = async <T>({ app }: Person, name: string, input?: unknown): Pr
   return answer.value;
 };
 
+/** Waits until the contract's answer satisfies `holds`. */
+export const answers = async <T>(
+  person: Person,
+  name: string,
+  input: unknown,
+  holds: (value: T) => boolean,
+  timeoutMs = 60_000,
+): Promise<void> => {
+  await expect
+    .poll(async () => holds(await ask<T>(person, name, input)), {
+      timeout: timeoutMs,
+      message: `${person.name}: ${name}`,
+    })
+    .toBe(true);
+};
+
+/** Makes an identity through the contract, for journeys that are not about the first run; its 24 words. */
+export const settleIn = async (person: Person, name = person.name): Promise<readonly string[]> => {
+  await person.app.waitFor('role=button[name="Get started"]');
+  const { phrase } = await ask<{ readonly phrase: readonly string[] }>(person, "identity.create", {
+    name,
+    passphrase: PASSPHRASE,
+  });
+  await person.app.reload();
+  await person.app.waitFor('role=heading[name="Start with a notebook"]');
+  return phrase;
+};
+
+/** Fills the fields for a passphrase of this install. */
+export const choosePassphrase = async ({ app }: Person): Promise<void> => {
+  await app.fill("input[type=password] >> nth=0", PASSPHRASE);
+  await app.fill("input[type=password] >> nth=1", PASSPHRASE);
+};
+
+/** Opens the app again as somebody who comes back to it: with the passphrase. */
+export const comeBack = async ({ app }: Person): Promise<void> => {
+  await app.launchAgain();
+  await app.fill("input[type=password]", PASSPHRASE);
+  await app.click('role=button[name="Unlock"]');
+};
+
+/**
+ * Starts one app on a host of its own for each name, and ends them whatever happens. Pictures are named after `journey`.
+ * `machines`: further hosts, without an app.
+ */
+export const withPeople = async (
+  journey: string,
+  names: readonly string[],
+  work: (network: Network, people: readonly Person[]) => Promise<void>,
+  machines: readonly string[] = [],
+  segmentOf?: (host: string) => number,
+): Promise<void> => {
+  const runtime = electronRuntime();
+  const folder = mkdtempSync(path.join(os.tmpdir(), `p2pcollab-${journey}-`));
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  try {
+    await withNetwork(
+      [...names.map((name) => name.toLowerCase()), ...machines],
+      async (network) => {
+        const people = names.map((name): Person => {
+          const app = startRemoteApp(network.host(name.toLowerCase()));
+          return {
+            name,
+            app,
+            keep: (station) =>
+              app.screenshot(path.join(SCREENSHOTS, `${journey}-${station}-${name.toLowerCase()}.png`)),
+          };
+        });
+        try {
+          await Promise.all(
+            people.map(({ name, app }) =>
+              app.launch({ runtime, dataDirectory: path.join(folder, name), sandbox: !isRoot }),
+            ),
+          );
+          await work(network, people);
+        } catch (cause) {
+          for (const { name, app, keep } of people) {
+            const log = keep("99-failed").then(app.log, String);
+            await test.info().attach(`${name}.log`, { body: await log, contentType: "text/plain" });
+          }
+          throw cause;
+        } finally {
+          await Promise.all(people.map(({ app }) => app.dispose()));
+        }
+      },
+      segmentOf,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
 /** Makes an identity as the first run of the app asks for it. */
 export const firstRun = async (person: Person): Promise<void> => {
   const { app, name, keep } = person;
@@ -28,8 +128,7 @@ export const firstRun = async (person: Person): Promise<void> => {
   await keep("01-welcome");
   await app.click('role=button[name="Get started"]');
   await app.fill('role=textbox[name="Your name"]', name);
-  await app.fill("input[type=password] >> nth=0", PASSPHRASE);
-  await app.fill("input[type=password] >> nth=1", PASSPHRASE);
+  await choosePassphrase(person);
   await app.click('role=button[name="Create my identity"]');
   await app.waitFor('role=list[name="Recovery phrase"]');
   expect(await app.count('role=list[name="Recovery phrase"] >> role=listitem')).toBe(24);

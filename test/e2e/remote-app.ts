@@ -10,12 +10,15 @@ const DRIVER = path.join(import.meta.dirname, "driver.ts");
 /** The app on one host of a test network, steered from outside. Selectors are Playwright's. */
 export interface RemoteApp {
   readonly launch: (options: Omit<LaunchOptions, "display">) => Promise<void>;
+  /** Starts the app as it was started last. */
+  readonly launchAgain: () => Promise<void>;
   /** Closes the app as a person would. */
   readonly close: () => Promise<void>;
   /** Ends the app's main process with SIGKILL. */
   readonly kill: () => Promise<void>;
   readonly log: () => Promise<string>;
   readonly processId: () => Promise<number>;
+  readonly reload: () => Promise<void>;
   readonly click: (selector: string) => Promise<void>;
   readonly fill: (selector: string, text: string) => Promise<void>;
   readonly type: (selector: string, text: string, delayMs?: number) => Promise<void>;
@@ -51,6 +54,7 @@ export const startRemoteApp = (host: NetworkHost): RemoteApp => {
     { readonly resolve: (value: unknown) => void; readonly reject: (cause: Error) => void }
   >();
   let last = 0;
+  let launched: Omit<LaunchOptions, "display"> | undefined;
   const exited = new Promise<void>((resolve) => {
     child.once("exit", (code) => {
       for (const { reject } of waiting.values()) reject(new Error(`the driver on ${host.name} ended with ${code}`));
@@ -74,11 +78,19 @@ export const startRemoteApp = (host: NetworkHost): RemoteApp => {
     });
 
   return {
-    launch: (options) => ask({ method: "launch", options }),
+    launch: (options) => {
+      launched = options;
+      return ask({ method: "launch", options });
+    },
+    launchAgain: async () => {
+      if (launched === undefined) throw new Error("the app was never started");
+      await ask({ method: "launch", options: launched });
+    },
     close: () => ask({ method: "close" }),
     kill: () => ask({ method: "kill" }),
     log: () => ask({ method: "log" }),
     processId: () => ask({ method: "processId" }),
+    reload: () => ask({ method: "reload" }),
     click: (selector) => ask({ method: "click", selector }),
     fill: (selector, text) => ask({ method: "fill", selector, text }),
     type: (selector, text, delayMs = 0) => ask({ method: "type", selector, text, delayMs }),

@@ -1,16 +1,12 @@
 import { expect, test } from "@playwright/test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { DocumentContent, DocumentSummary, Notebook, SyncStatus } from "../../app/contract/types.ts";
-import { electronRuntime } from "../support/electron-runtime.ts";
 import { copyMarkdown } from "../support/markdown-folder.ts";
 import type { Network } from "../support/netns.ts";
-import { withNetwork } from "../support/netns.ts";
-import { SCREENSHOTS, isRoot } from "./fixtures.ts";
 import type { Person } from "./people.ts";
-import { EDITOR, ask, firstRun, openNote } from "./people.ts";
-import { startRemoteApp } from "./remote-app.ts";
+import { EDITOR, ask, firstRun, openNote, withPeople } from "./people.ts";
 
 const NOTEBOOK = "Manuals";
 const CHECK_STRING = ".check >> text=/Check string/";
@@ -167,33 +163,11 @@ const journey = async (network: Network, ann: Person, bob: Person, folder: strin
 
 test("two people meet on a LAN, write one note together, and again after the cable was out", async () => {
   test.setTimeout(400_000);
-  const runtime = electronRuntime();
-  const folder = mkdtempSync(path.join(os.tmpdir(), "p2pcollab-people-"));
-  mkdirSync(SCREENSHOTS, { recursive: true });
+  const folder = mkdtempSync(path.join(os.tmpdir(), "p2pcollab-source-"));
   try {
-    await withNetwork(["ann", "bob"], async (network) => {
-      const [ann, bob] = ["Ann", "Bob"].map((name): Person => {
-        const app = startRemoteApp(network.host(name.toLowerCase()));
-        return {
-          name,
-          app,
-          keep: (station) => app.screenshot(path.join(SCREENSHOTS, `two-people-${station}-${name.toLowerCase()}.png`)),
-        };
-      }) as [Person, Person];
-      try {
-        for (const { name, app } of [ann, bob])
-          await app.launch({ runtime, dataDirectory: path.join(folder, name), sandbox: !isRoot });
-        await journey(network, ann, bob, folder);
-      } catch (cause) {
-        for (const { name, app, keep } of [ann, bob]) {
-          await keep("99-failed");
-          await test.info().attach(`${name}.log`, { body: await app.log(), contentType: "text/plain" });
-        }
-        throw cause;
-      } finally {
-        await Promise.all([ann, bob].map(({ app }) => app.dispose()));
-      }
-    });
+    await withPeople("two-people", ["Ann", "Bob"], async (network, people) =>
+      journey(network, ...(people as [Person, Person]), folder),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

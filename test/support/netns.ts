@@ -8,8 +8,8 @@ import path from "node:path";
  * nothing of the machine's real network is touched or reachable. Linux, root, iproute2.
  */
 
-/** Documentation-free private range; only ever used inside the namespaces. */
-const SUBNET = "10.77.0";
+/** Documentation-free private range, one part for each segment; only ever used inside the namespaces. */
+const subnetOf = (segment: number): string => `10.77.${segment}`;
 const CAPTURE_START_TIMEOUT_MS = 10_000;
 
 export interface Capture {
@@ -136,18 +136,19 @@ const startCapture = async (namespace: string, device: string, file: string): Pr
   };
 };
 
-const createHost = (name: string, index: number, prefix: string, hub: string): NetworkHost => {
+const createHost = (name: string, index: number, prefix: string, hub: string, segment: number): NetworkHost => {
   const namespace = `${prefix}-${name}`;
   const port = `port${index}`;
-  const address = `${SUBNET}.${index + 1}`;
+  const subnet = subnetOf(segment);
+  const address = `${subnet}.${index + 1}`;
   ip("netns", "add", namespace);
   quickAddresses(namespace);
   ip("link", "add", port, "netns", hub, "type", "veth", "peer", "name", "eth0", "netns", namespace);
-  inside(hub, "ip", "link", "set", port, "master", "br0", "up");
+  inside(hub, "ip", "link", "set", port, "master", `br${segment}`, "up");
   inside(namespace, "ip", "link", "set", "lo", "up");
-  inside(namespace, "ip", "addr", "add", `${address}/24`, "broadcast", `${SUBNET}.255`, "dev", "eth0");
+  inside(namespace, "ip", "addr", "add", `${address}/24`, "broadcast", `${subnet}.255`, "dev", "eth0");
   inside(namespace, "ip", "link", "set", "eth0", "up");
-  inside(namespace, "ip", "route", "add", "default", "via", `${SUBNET}.254`, "dev", "eth0");
+  inside(namespace, "ip", "route", "add", "default", "via", `${subnet}.254`, "dev", "eth0");
   const command = (argv: readonly string[]): readonly [string, ...string[]] => [
     "ip",
     "netns",
@@ -168,7 +169,7 @@ const createHost = (name: string, index: number, prefix: string, hub: string): N
     plug: () => {
       inside(hub, "ip", "link", "set", port, "up");
       // The kernel drops routes through a link that lost its carrier only when the link itself goes down; ours stays up.
-      inside(namespace, "ip", "route", "replace", "default", "via", `${SUBNET}.254`, "dev", "eth0");
+      inside(namespace, "ip", "route", "replace", "default", "via", `${subnet}.254`, "dev", "eth0");
     },
     throttle: (kilobitsPerSecond) => {
       const bucket = ["rate", `${kilobitsPerSecond}kbit`, "burst", "4kb", "latency", "500ms"];
@@ -180,8 +181,11 @@ const createHost = (name: string, index: number, prefix: string, hub: string): N
 
 let created = 0;
 
-/** A network with one host per name. Dispose of it in a `finally`: that also ends every process inside. */
-export const createNetwork = (names: readonly string[]): Network => {
+/**
+ * A network with one host per name. Hosts of different segments reach each other through a router only, which passes on no
+ * multicast. Dispose of it in a `finally`: that also ends every process inside.
+ */
+export const createNetwork = (names: readonly string[], segmentOf: (name: string) => number = () => 0): Network => {
   const prefix = `p2pc${process.pid}n${++created}`;
   const hub = `${prefix}-hub`;
   const hosts = new Map<string, NetworkHost>();
@@ -196,9 +200,15 @@ export const createNetwork = (names: readonly string[]): Network => {
     ip("netns", "add", hub);
     quickAddresses(hub);
     inside(hub, "ip", "link", "set", "lo", "up");
-    inside(hub, "ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0");
-    inside(hub, "ip", "link", "set", "br0", "up");
-    for (const [index, name] of names.entries()) hosts.set(name, createHost(name, index, prefix, hub));
+    const segments = new Set(names.map(segmentOf));
+    for (const segment of segments) {
+      const bridge = `br${segment}`;
+      inside(hub, "ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0");
+      inside(hub, "ip", "link", "set", bridge, "up");
+      if (segments.size > 1) inside(hub, "ip", "addr", "add", `${subnetOf(segment)}.254/24`, "dev", bridge);
+    }
+    if (segments.size > 1) inside(hub, "sysctl", "-qw", "net.ipv4.ip_forward=1");
+    for (const [index, name] of names.entries()) hosts.set(name, createHost(name, index, prefix, hub, segmentOf(name)));
   } catch (cause) {
     dispose();
     throw cause;
@@ -216,8 +226,12 @@ export const createNetwork = (names: readonly string[]): Network => {
 };
 
 /** Runs `work` in a fresh network and takes the network down whatever happens. */
-export const withNetwork = async <T>(names: readonly string[], work: (network: Network) => Promise<T>): Promise<T> => {
-  const network = createNetwork(names);
+export const withNetwork = async <T>(
+  names: readonly string[],
+  work: (network: Network) => Promise<T>,
+  segmentOf?: (name: string) => number,
+): Promise<T> => {
+  const network = createNetwork(names, segmentOf);
   try {
     return await work(network);
   } finally {

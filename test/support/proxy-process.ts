@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { parseProxyLink, type ProxyLink } from "../../protocol/proxy/proxy-link.ts";
 import { proxyArguments } from "../../tools/proxy-arguments.mjs";
 import { must } from "./data-fixtures.ts";
+import type { NetworkHost } from "./netns.ts";
 
 /** A real proxy in its own process and in Node's permission model, as `p2pcollab node --proxy` starts it. */
 export interface ProxyProcess {
   readonly child: ChildProcess;
-  /** host:port on loopback. */
+  /** host:port. */
   readonly address: string;
   /** The owner's link; null when there is an account. */
   readonly link: string | null;
@@ -28,10 +29,11 @@ const ended = (child: ChildProcess): Promise<void> =>
 const run = async (
   args: readonly string[],
   nodeArguments = proxyArguments(args),
+  host?: NetworkHost,
 ): Promise<{ readonly child: ChildProcess; readonly answer: unknown }> => {
-  const child = spawn(process.execPath, [...(nodeArguments ?? []), ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const own: readonly [string, ...string[]] = [process.execPath, ...(nodeArguments ?? []), ...args];
+  const [command, ...rest] = host?.command(own) ?? own;
+  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
@@ -51,16 +53,20 @@ const run = async (
   return { child, answer };
 };
 
-/** Starts a proxy on loopback; `port` 0 for any free one. `nodeArguments`: another script than the sources', and its permissions. */
+/**
+ * Starts a proxy on loopback or on a host of a test network; `port` 0 for any free one. `nodeArguments`: another script than
+ * the sources', and its permissions.
+ */
 export const startProxy = async (
   folder: string,
   port = 0,
   more: readonly string[] = [],
   nodeArguments?: readonly string[],
+  host?: NetworkHost,
 ): Promise<ProxyProcess> => {
-  const listen = `127.0.0.1:${port}`;
+  const listen = `${host?.address ?? "127.0.0.1"}:${port}`;
   const args = ["node", "--proxy", "--data-dir", folder, "--listen", listen, "--json", ...more];
-  const { child, answer } = await run(args, nodeArguments);
+  const { child, answer } = await run(args, nodeArguments, host);
   const { listening, link } = answer as { readonly listening: readonly string[]; readonly link: string | null };
   return {
     child,

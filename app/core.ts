@@ -35,10 +35,12 @@ import { bytesEqual, bytesToHex } from "../protocol/kernel/bytes.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
 import type { Core, CorePorts } from "./core-ports.ts";
 import { createDocumentOperations } from "./operations/document-operations.ts";
+import { createFollowingOperations } from "./operations/following-operations.ts";
 import { createNotebookOperations } from "./operations/notebook-operations.ts";
 import { createWithNotebook } from "./operations/with-notebook.ts";
 import { atMost } from "./runtime/at-most.ts";
 import { createChangeNotices } from "./runtime/change-notices.ts";
+import { createFollowing } from "./sharing/following.ts";
 import { createNotebookView } from "./sharing/notebook-view.ts";
 
 /** Composes the services of one open profile and implements the contract with them. */
@@ -163,6 +165,7 @@ export const createCore = (ports: CorePorts): Core => {
     },
   });
 
+  const following = createFollowing(store);
   const copies = createCopies({ store, clock, log, meter: ports.meter, device: profile.device.publicKey });
 
   const isFollowed = (repository: Repository, topic: TopicRow): boolean =>
@@ -185,6 +188,7 @@ export const createCore = (ports: CorePorts): Core => {
       else if (data.type === "presence") presence.received(repository, from.device, data.state);
     },
     isFollowed,
+    following,
     chunks: {
       serve: (repository, id) => attachments.serve(repository, id),
       received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
@@ -206,6 +210,7 @@ export const createCore = (ports: CorePorts): Core => {
     repositories,
     itemSet: (topic) => items.itemSet(topic),
     isFollowed,
+    following,
     chunks: {
       serve: (repository, id) => attachments.serve(repository, id),
       received: (source, repository, id, bytes) => attachments.received(source, repository, id, bytes),
@@ -421,6 +426,16 @@ export const createCore = (ports: CorePorts): Core => {
     emit,
     prepareBundles: () => ports.compactor.prepare(),
   });
+  const followingOperations = createFollowingOperations({
+    store,
+    repositories,
+    following,
+    copies,
+    peers,
+    proxies,
+    withNotebook,
+    statusChanged,
+  });
   const documentOperations = createDocumentOperations({
     store,
     clock,
@@ -442,6 +457,7 @@ export const createCore = (ports: CorePorts): Core => {
     ...contacts.handlers,
     ...notebookOperations,
     ...documentOperations,
+    ...followingOperations,
     "peers.list": async () => ok(peers.list()),
     "peers.connect": ({ address }) => peers.connect(address),
     "network.check": async () =>

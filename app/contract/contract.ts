@@ -216,6 +216,13 @@ const attachmentsRead = object({
   length: integer(0, MAX_PIECE_BYTES),
 });
 const attachmentsPolicy = object({ notebook: notebookId, policy: oneOf("always", "small", "demand") });
+/** `proxies`: those of one's own that keep it, by id; at most as many as an identity may have. */
+const followingSet = object({
+  notebook: notebookId,
+  paused: optional(boolean),
+  priority: optional(oneOf("first", "normal", "last")),
+  proxies: optional(array(hexOf(32), 8)),
+});
 const settingsSet = object({ key: text(1, 100), value: text(0, 10_000) });
 /** Heads of a state: more than a handful of concurrent writers at one moment would be new. */
 const heads = array(hexOf(32), 64);
@@ -359,6 +366,8 @@ export const contract = {
   "invites.decline": command<Input<typeof inviteInput>, T.PendingInvite>(inviteInput),
   "peers.list": query<undefined, readonly T.Peer[]>(nothing),
   "peers.connect": command<Input<typeof peersConnect>, T.Peer>(peersConnect),
+  "following.list": query<undefined, readonly T.FollowedNotebook[]>(nothing),
+  "following.set": command<Input<typeof followingSet>, T.FollowedNotebook>(followingSet),
   "network.check": query<undefined, T.NetworkCheck>(nothing),
   "proxies.add": command<Input<typeof proxiesAdd>, T.Proxy>(proxiesAdd),
   "proxies.list": query<undefined, readonly T.Proxy[]>(nothing),

@@ -468,6 +468,30 @@ export interface NetworkFinding {
   readonly remedy: string;
 }
 
+export type FollowingPriority = "first" | "normal" | "last";
+
+/** How this device follows a notebook: told to nobody. */
+export interface FollowedNotebook {
+  readonly id: string;
+  readonly title: string;
+  /** Nothing of it is sent or received; what is written waits. */
+  readonly paused: boolean;
+  /** Which notebooks are brought up to date before others. */
+  readonly priority: FollowingPriority;
+  /** Own always-on nodes: whether each is to keep it, and whether it has everything. */
+  readonly proxies: readonly {
+    readonly id: string;
+    readonly address: string;
+    readonly used: boolean;
+    readonly holdsAll: boolean;
+  }[];
+  readonly connectedPeers: number;
+  /** When another device or an always-on node was last heard about it, Unix milliseconds; null for never. */
+  readonly heardAt: number | null;
+  readonly entries: number;
+  readonly documents: number;
+}
+
 /** An always-on node that keeps and forwards what this identity's devices store, without being able to read it. */
 export interface Proxy {
   /** Its static key, 64 hex digits. */

@@ -10,6 +10,7 @@ import type { Store, TopicRow } from "../ports/store.ts";
 import { memberNames } from "../repositories/document-indexer.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
+import type { Following } from "../sharing/following.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { ITEM_KINDS, openItem, proxyCheck, sealItem } from "../../protocol/entry/item.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
@@ -121,6 +122,7 @@ export const createPeerService = (deps: {
   ) => void;
   /** Whether the topic of an epoch still has something to give or to take. */
   readonly isFollowed: (repository: Repository, topic: TopicRow) => boolean;
+  readonly following: Following;
   /** Attachment chunks: what members ask for, and what they sent. */
   readonly chunks: {
     readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
@@ -145,12 +147,22 @@ export const createPeerService = (deps: {
   /** Addresses whose link was given up because the same device is reached over another. */
   const duplicates = new Map<string, string>();
 
+  /** Brought up to date from the first to the last. */
   const followed = (): readonly FollowedTopic[] =>
-    repositories.topics().flatMap((topic) => {
-      const repository = repositoryOf(topic);
-      if (repository !== undefined && topic.kind === "epoch" && !deps.isFollowed(repository, topic)) return [];
-      return [{ pk: topic.pk, readKey: topic.readKey, device: topic.repository === null ? null : profile.device }];
-    });
+    repositories
+      .topics()
+      .flatMap((topic) => {
+        const repository = repositoryOf(topic);
+        if (repository !== undefined && deps.following.isPaused(repository)) return [];
+        if (repository !== undefined && topic.kind === "epoch" && !deps.isFollowed(repository, topic)) return [];
+        return { topic, rank: repository === undefined ? 0 : deps.following.rank(repository) };
+      })
+      .toSorted((a, b) => a.rank - b.rank)
+      .map(({ topic: { pk, readKey, repository } }) => ({
+        pk,
+        readKey,
+        device: repository === null ? null : profile.device,
+      }));
 
   const repositoryOf = (topic: TopicRow): Repository | undefined =>
     topic.repository === null ? undefined : repositories.byNumber(topic.repository);
@@ -194,6 +206,18 @@ export const createPeerService = (deps: {
         connection.held.delete(bytesToHex(effect.topic));
         connection.synced.delete(bytesToHex(effect.topic));
         if (connection.found !== "incoming") rememberAddress(connection);
+        deps.chunks.sourcesChanged();
+        deps.changed();
+        return;
+      }
+      case "topicUnshared": {
+        const key = bytesToHex(effect.topic);
+        noteCopy(connection, effect.topic);
+        connection.shared.delete(key);
+        connection.devices.delete(key);
+        connection.held.delete(key);
+        connection.synced.delete(key);
+        connection.windows.delete(key);
         deps.chunks.sourcesChanged();
         deps.changed();
         return;
@@ -475,8 +499,8 @@ export const createPeerService = (deps: {
     offer: (address) => dialer.offer(address, "manual"),
     topicsChanged: () => {
       if (stopped) return;
-      for (const connection of connections.values())
-        dispatch(connection, { type: "topicsChanged", topics: followed() });
+      const topics = followed();
+      for (const connection of connections.values()) dispatch(connection, { type: "topicsChanged", topics });
       dialer.wake();
     },
     stored: (topic, item, source) => {

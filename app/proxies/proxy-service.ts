@@ -7,6 +7,7 @@ import type { LinkError, Links } from "../ports/links.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProxyRow } from "../ports/proxy-store.ts";
 import type { Store, StoreError, TopicRow } from "../ports/store.ts";
+import type { Following } from "../sharing/following.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
@@ -57,6 +58,14 @@ export interface ProxyService {
   readonly joined: (rendezvous: TopicRow, repository: Repository) => void;
   readonly wake: () => void;
   /** Gives the proxies what this device has made, as far as they answer soon, and disconnects. */
+  /** The proxies with an account, whether each is to keep the repository, and whether it has everything of it. */
+  readonly keeping: (repository: Repository) => readonly {
+    readonly id: string;
+    readonly address: string;
+    readonly used: boolean;
+    readonly holdsAll: boolean;
+    readonly lastContact: number | null;
+  }[];
   readonly stop: () => Promise<void>;
 }
 
@@ -88,6 +97,7 @@ export const createProxyService = (deps: {
   readonly itemSet: (topic: Uint8Array) => ItemSet;
   /** False for a topic that has nothing this device still needs. */
   readonly isFollowed: (repository: Repository, topic: TopicRow) => boolean;
+  readonly following: Following;
   /** Attachment chunks: what is here, and what came. */
   readonly chunks: {
     readonly serve: (repository: number, id: Uint8Array) => Promise<Uint8Array | null>;
@@ -101,11 +111,16 @@ export const createProxyService = (deps: {
   const sessions = new Map<number, ProxySession>();
   let isStopped = false;
 
-  /** An own proxy keeps everything; a guest what it was known for, and the notebook that belongs to. */
-  const topicsFor = ({ n, kind }: ProxyRow): readonly TopicRow[] => {
+  const repositoryOf = (topic: TopicRow): Repository | undefined =>
+    topic.repository === null ? undefined : repositories.byNumber(topic.repository);
+
+  /** An own proxy keeps everything it was not told to leave out; a guest what it was known for, and the notebook that belongs to. */
+  const topicsFor = ({ n, kind, staticKey }: ProxyRow): readonly TopicRow[] => {
     const all = repositories.topics().filter((topic) => {
-      const repository = topic.repository === null ? undefined : repositories.byNumber(topic.repository);
-      return repository === undefined || topic.kind !== "epoch" || deps.isFollowed(repository, topic);
+      const repository = repositoryOf(topic);
+      if (repository === undefined) return true;
+      if (kind === "own" && !deps.following.usesProxy(repository, staticKey)) return false;
+      return topic.kind !== "epoch" || deps.isFollowed(repository, topic);
     });
     if (kind === "own") return all;
     const known = store.proxies.topics(n);
@@ -113,6 +128,21 @@ export const createProxyService = (deps: {
     const notebooks = new Set(followed.flatMap(({ repository }) => repository ?? []));
     return all.filter(
       (topic) => followed.includes(topic) || (topic.repository !== null && notebooks.has(topic.repository)),
+    );
+  };
+
+  const follow = (session: ProxySession | undefined, topics: readonly TopicRow[]): void => {
+    const ranked = topics
+      .map((topic) => ({ topic, repository: repositoryOf(topic) }))
+      .map(({ topic, repository }) => ({
+        topic,
+        isResting: repository !== undefined && deps.following.isPaused(repository),
+        rank: repository === undefined ? 0 : deps.following.rank(repository),
+      }))
+      .toSorted((a, b) => a.rank - b.rank);
+    session?.follow(
+      ranked.filter(({ isResting }) => !isResting).map(({ topic }) => topic),
+      ranked.filter(({ isResting }) => isResting).map(({ topic }) => topic),
     );
   };
 
@@ -134,7 +164,7 @@ export const createProxyService = (deps: {
       row,
     );
     sessions.set(row.n, session);
-    session.follow(topicsFor(row));
+    follow(session, topicsFor(row));
     session.start();
     return session;
   };
@@ -172,7 +202,7 @@ export const createProxyService = (deps: {
     if (progress.state === "connecting") return shown("connecting");
     if (progress.isFull)
       return shown("full", "Your space there is used up. The rest waits, and goes elsewhere meanwhile.");
-    return shown(progress.behind > 0 || waiting > 0 || progress.isUploading ? "syncing" : "synced");
+    return shown(progress.behind > 0 || progress.isOwing || refused > 0 || progress.isUploading ? "syncing" : "synced");
   };
 
   const forget = (n: number): Result<null, ContractError> => {
@@ -266,6 +296,24 @@ export const createProxyService = (deps: {
       });
     });
 
+  const keeping: ProxyService["keeping"] = (repository) => {
+    const own = store.proxies.all().filter(({ kind }) => kind === "own");
+    if (own.length === 0) return [];
+    // What is typed and not sealed yet is nowhere else.
+    const isSealed = store.documents.drafts(repository.n, 1).length === 0;
+    const holding = new Set(isSealed ? store.proxies.holding(repository.n) : []);
+    return own.map(({ n, staticKey, addresses, badItems, lastContact }) => {
+      const used = deps.following.usesProxy(repository, staticKey);
+      return {
+        id: bytesToHex(staticKey),
+        address: addresses[0] ?? "",
+        used,
+        holdsAll: used && holding.has(n) && badItems === 0 && sessions.get(n)?.owesChunks(repository.n) === false,
+        lastContact,
+      };
+    });
+  };
+
   return {
     open: () => {
       for (const row of store.proxies.all()) connect(row);
@@ -287,7 +335,7 @@ export const createProxyService = (deps: {
       for (const row of store.proxies.all()) {
         const topics = topicsFor(row);
         if (row.kind === "own" || topics.length > 0) {
-          sessions.get(row.n)?.follow(topics);
+          follow(sessions.get(row.n), topics);
           continue;
         }
         const left = forget(row.n);
@@ -309,15 +357,10 @@ export const createProxyService = (deps: {
     },
     connected: () => [...sessions.values()].filter((session) => session.progress().state === "online").length,
     safety: (repository) => {
-      const own = store.proxies.all().filter(({ kind }) => kind === "own");
-      if (own.length === 0) return { on: 0, of: 0 };
-      // What is typed and not sealed yet is nowhere else.
-      const isSealed = store.documents.drafts(repository.n, 1).length === 0;
-      const holding = new Set(isSealed ? store.proxies.holding(repository.n) : []);
-      const isSafeAt = ({ n, badItems }: ProxyRow): boolean =>
-        holding.has(n) && badItems === 0 && sessions.get(n)?.owesChunks(repository.n) === false;
-      return { on: own.filter(isSafeAt).length, of: own.length };
+      const used = keeping(repository).filter((proxy) => proxy.used);
+      return { on: used.filter(({ holdsAll }) => holdsAll).length, of: used.length };
     },
+    keeping,
     hints: () =>
       store.proxies
         .all()
@@ -347,7 +390,7 @@ export const createProxyService = (deps: {
         if (row === undefined) continue;
         const session = sessions.get(row.n);
         if (session === undefined) connect(row);
-        else session.follow(topicsFor(row));
+        else follow(session, topicsFor(row));
       }
     },
     joined: (rendezvous, repository) => {
@@ -358,7 +401,7 @@ export const createProxyService = (deps: {
         const written = store.transaction(() => {
           for (const { pk } of topics) store.proxies.follow(row.n, pk);
         });
-        if (written.ok) sessions.get(row.n)?.follow(topicsFor(row));
+        if (written.ok) follow(sessions.get(row.n), topicsFor(row));
         else deps.fault(written.error);
       }
     },

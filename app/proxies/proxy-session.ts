@@ -40,6 +40,8 @@ export interface ProxyProgress {
   readonly fault: LinkError["type"] | undefined;
   /** Topics that are not up to date. */
   readonly behind: number;
+  /** Something waits to be sent, besides what rests. */
+  readonly isOwing: boolean;
   /** Chunks of files are being sent. */
   readonly isUploading: boolean;
   /** Something was not taken for want of space. */
@@ -53,8 +55,11 @@ export interface ProxySession {
   readonly n: number;
   readonly start: () => void;
   readonly progress: () => ProxyProgress;
-  /** Follows these topics and no others; what is followed no more is forgotten at the proxy. */
-  readonly follow: (topics: readonly TopicRow[]) => void;
+  /**
+   * Follows these topics, the first ones first, and no others. What is followed no more is forgotten at the proxy, except for
+   * what rests: nothing of it travels, and the proxy keeps it.
+   */
+  readonly follow: (topics: readonly TopicRow[], resting: readonly TopicRow[]) => void;
   /** An item was stored; `source` is where it came from, undefined for an own one. */
   readonly stored: (source: object | undefined) => void;
   /** A new code is there to be redeemed. */
@@ -111,6 +116,7 @@ export const createProxySession = (
   const { store, links, crypto, random, clock, log, repositories } = deps;
   const { n, staticKey, kind } = given;
   let wanted = new Set<string>();
+  let resting: readonly TopicRow[] = [];
   let isStopped = false;
   let state: ProxyClientState = "offline";
   let failures = 0;
@@ -141,11 +147,18 @@ export const createProxySession = (
   };
 
   /** What the machine follows: the wanted topics with their cursors. */
-  const followed = (): readonly ProxyTopic[] =>
-    store.proxies
-      .topics(n)
-      .filter(({ pk }) => wanted.has(bytesToHex(pk)))
-      .map(({ pk, cursor }) => ({ pk, cursor, live: true, pin: kind === "own" }));
+  const followed = (): readonly ProxyTopic[] => {
+    const known = new Map(store.proxies.topics(n).map((topic) => [bytesToHex(topic.pk), topic]));
+    return [...wanted].flatMap((topic) => {
+      const { pk, cursor } = known.get(topic) ?? { pk: undefined, cursor: null };
+      return pk === undefined ? [] : { pk, cursor, live: true, pin: kind === "own" };
+    });
+  };
+  const isGone = (pk: Uint8Array): boolean =>
+    !wanted.has(bytesToHex(pk)) && !resting.some((topic) => bytesEqual(topic.pk, pk));
+  const restingRows = (): readonly number[] => resting.map((topic) => topic.n);
+  const owesOwn = (): boolean =>
+    store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: restingRows() }).length > 0;
 
   const machine = createProxyClient(
     {
@@ -159,7 +172,7 @@ export const createProxySession = (
           });
           const learned = clock.monotonic() >= learnedFrom;
           return store.proxies
-            .owed(n, { learned, limit, bytes, without })
+            .owed(n, { learned, limit, bytes, without: [...without, ...restingRows()] })
             .map(({ oid, topicPk, wire }) => ({ oid, topic: topicPk, wire }));
         },
         itemSet: deps.itemSet,
@@ -375,7 +388,7 @@ export const createProxySession = (
     });
     touch();
     askUsageSoon();
-    if (store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] }).length === 0) settleDrained();
+    if (!owesOwn()) settleDrained();
     // One push holds a page of what is owed: the machine looks again when this one is settled.
     if (held.length + dead.length > 0) dispatch({ type: "outboxChanged" });
     deps.changed();
@@ -463,7 +476,7 @@ export const createProxySession = (
         const answer = await ask({ type: "unsubscribe", topics, forget: true });
         if (answer?.type !== "done") return;
         write(() => {
-          for (const pk of topics) if (!wanted.has(bytesToHex(pk))) store.proxies.unfollow(n, pk);
+          for (const pk of topics) if (isGone(pk)) store.proxies.unfollow(n, pk);
         });
       }),
     );
@@ -473,7 +486,7 @@ export const createProxySession = (
   const forgetGone = (): void => {
     if (state !== "online") return;
     const followedThere = store.proxies.topics(n).map(({ pk }) => pk);
-    void forget(followedThere.filter((pk) => !wanted.has(bytesToHex(pk))));
+    void forget(followedThere.filter(isGone));
   };
 
   const flushSoon = (): void => {
@@ -492,12 +505,14 @@ export const createProxySession = (
       reason: connection.reason(),
       fault: connection.fault(),
       behind: [...wanted].filter((topic) => !settled.has(topic)).length,
+      isOwing: store.proxies.owed(n, { learned: true, limit: 1, bytes: 0, without: restingRows() }).length > 0,
       isUploading: chunks.isUploading(),
       isFull: isPushRefused || refused.size > 0 || chunks.isFull(),
       isCodeBad,
     }),
-    follow: (topics) => {
+    follow: (topics, atRest) => {
       if (isStopped) return;
+      resting = atRest;
       wanted = new Set(topics.map(({ pk }) => bytesToHex(pk)));
       const known = new Set(store.proxies.topics(n).map(({ pk }) => bytesToHex(pk)));
       const fresh = topics.filter(({ pk }) => !known.has(bytesToHex(pk)));
@@ -509,7 +524,7 @@ export const createProxySession = (
       )
         return;
       dispatch({ type: "topicsChanged", topics: followed() });
-      if (fresh.length > 0) flushSoon();
+      flushSoon();
       forgetGone();
     },
     stored: (source) => {
@@ -542,8 +557,7 @@ export const createProxySession = (
     owesChunks: chunks.owes,
     drained: () =>
       new Promise((resolve) => {
-        const owed = store.proxies.owed(n, { learned: false, limit: 1, bytes: 0, without: [] });
-        if (state !== "online" || owed.length === 0) {
+        if (state !== "online" || !owesOwn()) {
           resolve();
           return;
         }

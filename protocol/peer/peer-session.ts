@@ -65,6 +65,8 @@ export type PeerEffect =
     }
   | { readonly type: "liveReceived"; readonly topic: Uint8Array; readonly wire: Uint8Array }
   | { readonly type: "topicShared"; readonly topic: Uint8Array }
+  /** One of the two follows it no more. */
+  | { readonly type: "topicUnshared"; readonly topic: Uint8Array }
   /** Both sides held the same items a moment ago. */
   | { readonly type: "topicSynced"; readonly topic: Uint8Array }
   /** The peer holds every item this device holds of the topic (PEER-14). */
@@ -157,6 +159,8 @@ export const createPeerSession = (
   let expected = new Map<string, string>();
   let peerTags = new Set<string>();
   const shared = new Map<string, TopicSession>();
+  /** Shared once in this session: what was sent before the other side knew that it ended is answered, not blamed. */
+  const former = new Set<string>();
   const requests = new Map<number, Request>();
   let nextRequest = 1;
   const ingesting = new Map<number, string>();
@@ -199,10 +203,16 @@ export const createPeerSession = (
 
   const isShared = (topic: Uint8Array): boolean => shared.has(bytesToHex(topic));
 
-  /** Makes every topic that both sides name a shared one. */
+  /** Makes exactly the topics that both sides name shared ones. */
   const matchTopics = (): PeerEffect[] => {
     const effects: PeerEffect[] = [];
-    for (const key of shared.keys()) if (!followed.has(key)) shared.delete(key);
+    const named = new Set([...expected].flatMap(([tag, key]) => (peerTags.has(tag) ? key : [])));
+    for (const [key, { pk }] of shared)
+      if (!named.has(key)) {
+        shared.delete(key);
+        former.add(key);
+        effects.push({ type: "topicUnshared", topic: pk });
+      }
     effects.push(...chunks.keepTopics(isShared));
     for (const [tag, key] of expected) {
       if (!peerTags.has(tag) || shared.has(key)) continue;
@@ -483,8 +493,32 @@ export const createPeerSession = (
     return [{ type: "topicSynced", topic }, ...advance(now)];
   };
 
+  /** The empty answer to a message about a topic that is shared no more. */
+  const answerFormer = (message: PeerMessage): readonly PeerEffect[] | undefined => {
+    if (!("topic" in message) || shared.has(bytesToHex(message.topic)) || !former.has(bytesToHex(message.topic)))
+      return;
+    const send = (answer: PeerMessage): readonly PeerEffect[] => [{ type: "send", message: answer }];
+    switch (message.type) {
+      case "get":
+        return send({ type: "items", request: message.request, wires: [], more: false });
+      case "push":
+        return send({ type: "pushed", request: message.request, results: [] });
+      case "have":
+        return send({ type: "has", request: message.request, oids: [] });
+      case "getChunk":
+        return send({ type: "chunk", request: message.request, bytes: null });
+      case "device":
+      case "compared":
+        return [];
+      default:
+        return;
+    }
+  };
+
   const onMessage = (message: PeerMessage, now: MonotonicMs): readonly PeerEffect[] => {
     if (!greeted && message.type !== "hello") return violated("PEER-1");
+    const late = answerFormer(message);
+    if (late !== undefined) return late;
     switch (message.type) {
       case "hello":
         if (greeted || message.version < PEER_PROTOCOL_VERSION) return violated("PEER-1");

@@ -243,6 +243,12 @@ export const createTopicSync = (crypto: CryptoProvider, source: ProxyClientSourc
           fresh.push(known);
         }
       }
+      // Catching up goes from the first to the last.
+      for (const { pk } of given) {
+        const key = bytesToHex(pk);
+        const topic = topics.get(key);
+        if (topic !== undefined && topics.delete(key)) topics.set(key, topic);
+      }
       return isOnline ? [...actions, ...subscribe(fresh)] : actions;
     },
     dropCursors: () => {

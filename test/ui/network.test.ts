@@ -65,6 +65,20 @@ describe("the network panel", () => {
     expect(asked()).toBe(before);
   });
 
+  test("a notebook is paused, put first, and taken from an always-on node", async () => {
+    const node = await renderApp(sampleWorld());
+    await openNetwork();
+    await fireEvent.click(await screen.findByRole("button", { name: "How Field notes is followed" }));
+    await fireEvent.click(screen.getByRole("button", { name: "Pause this notebook" }));
+    await screen.findByRole("button", { name: "Resume this notebook" });
+    await fireEvent.click(screen.getByRole("radio", { name: "First" }));
+    await fireEvent.click(screen.getByRole("checkbox", { name: /198\.51\.100\.7/u }));
+    await waitFor(() =>
+      expect(node.world.following[0]).toMatchObject({ paused: true, priority: "first", proxies: [{ used: false }] }),
+    );
+    await expectAccessible();
+  });
+
   test("a failure is shown", async () => {
     const node = await renderApp(sampleWorld());
     node.break("sync.status", "Stopping");

@@ -84,10 +84,16 @@ const ITEMS = Array.from({ length: 12 }, (_, n) => itemOf(SHARED, n));
 
 type Side = ReturnType<typeof device>;
 
+const converse = (left: Side, right: Side): void =>
+  exchange(
+    left,
+    right,
+    left.run({ type: "opened", topics: left.followed }),
+    right.run({ type: "opened", topics: right.followed }),
+  );
 /** Delivers messages both ways, through the wire codec, until nobody has anything to say. */
-const converse = (left: Side, right: Side): void => {
-  let toRight = left.run({ type: "opened", topics: left.followed });
-  let toLeft = right.run({ type: "opened", topics: right.followed });
+const exchange = (left: Side, right: Side, fromLeft: PeerMessage[], fromRight: PeerMessage[] = []): void => {
+  let [toRight, toLeft] = [fromLeft, fromRight];
   for (let round = 0; round < 100 && toRight.length + toLeft.length > 0; round++) {
     const [leftInbox, rightInbox] = [toLeft, toRight];
     toRight = leftInbox.flatMap((message) => left.run({ type: "messageReceived", message: overWire(message) }));
@@ -184,6 +190,38 @@ test("[PEER-3] what concerns a topic that is not shared is refused; a live item 
   expect(violations(side)).toEqual([]);
   expect(side.seen.some(({ type }) => type === "liveReceived")).toBe(false);
 });
+
+test.each(["left", "right"] as const)(
+  "[PEER-3] what the %s side leaves out rests on both, late questions get empty answers, and named again it is compared anew",
+  (who) => {
+    const { left, right } = meet();
+    const pausing = who === "left" ? left : right;
+    const other = who === "left" ? right : left;
+    const tell = (topics: readonly FollowedTopic[]) =>
+      exchange(pausing, other, pausing.run({ type: "topicsChanged", topics }));
+    const gone = ({ seen }: Side) => seen.filter(({ type }) => type === "topicUnshared").length;
+    tell(pausing.followed.slice(1));
+    expect([gone(left), gone(right)]).toEqual([1, 1]);
+    const late: PeerMessage[] = [
+      { type: "get", request: 91, topic: SHARED.pk, oids: [] },
+      { type: "push", request: 92, topic: SHARED.pk, wires: [] },
+      { type: "have", request: 93, topic: SHARED.pk, oids: [] },
+      { type: "getChunk", request: 94, topic: SHARED.pk, id: new Uint8Array(32) },
+      { type: "compared", topic: SHARED.pk },
+    ];
+    const answers = late.flatMap((message) => pausing.run({ type: "messageReceived", message }));
+    expect(answers.map(({ type }) => type)).toEqual(["items", "pushed", "has", "chunk"]);
+    expect(
+      pausing.run({ type: "itemStored", topic: SHARED.pk, oid: ITEMS[0]?.oid as Uint8Array, wire: new Uint8Array(1) }),
+    ).toEqual([]);
+
+    const synced = ({ seen }: Side) => seen.filter(({ type }) => type === "topicSynced").length;
+    const before = [synced(left), synced(right)];
+    tell(pausing.followed);
+    expect([synced(left), synced(right)]).toEqual(before.map((n) => n + 1));
+    expect([violations(left), violations(right)]).toEqual([[], []]);
+  },
+);
 
 test("[PEER-4] answers nobody asked for are violations", () => {
   const answers: PeerMessage[] = [

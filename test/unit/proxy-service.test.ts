@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createTopicItems } from "../../app/repositories/item-source.ts";
 import type { ProxyService } from "../../app/proxies/proxy-service.ts";
+import { createFollowing } from "../../app/sharing/following.ts";
 import { createProxyService } from "../../app/proxies/proxy-service.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { formatProxyLink } from "../../protocol/proxy/proxy-link.ts";
@@ -46,6 +47,7 @@ const createEdge = (name: string, random: RandomSource, clock: ManualClock, ...s
       repositories: peer.service(),
       itemSet: (topic) => items.itemSet(topic),
       isFollowed: () => true,
+      following: createFollowing(peer.store),
       chunks: { serve: async () => null, received: () => undefined, sourcesChanged: () => undefined },
       changed: () => undefined,
       fault: (error) => {

@@ -1,5 +1,5 @@
 import type { Api } from "../../../app/contract/create-api.ts";
-import type { NetworkCheck, SyncStatus, SyncSummary } from "../../../app/contract/types.ts";
+import type { FollowedNotebook, NetworkCheck, SyncStatus, SyncSummary } from "../../../app/contract/types.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -10,6 +10,8 @@ export interface Network {
   readonly summary: () => SyncSummary | null;
   /** Loaded only while the network panel watches it. */
   readonly status: () => SyncStatus | null;
+  /** Loaded with `status`. */
+  readonly followed: () => readonly FollowedNotebook[];
   readonly problem: () => Problem | null;
   readonly reload: () => Promise<void>;
   /** Keeps `status` fresh until the returned function is called. */
@@ -18,6 +20,15 @@ export interface Network {
   readonly pause: (paused: boolean) => Promise<Problem | null>;
   /** Takes some two seconds: the network is asked and given time to answer. */
   readonly check: () => Promise<NetworkCheck | Problem>;
+  /** Changes how this device follows a notebook. */
+  readonly follow: (
+    notebook: string,
+    terms: {
+      readonly paused?: boolean;
+      readonly priority?: FollowedNotebook["priority"];
+      readonly proxies?: readonly string[];
+    },
+  ) => Promise<Problem | null>;
   readonly connect: (address: string) => Promise<Problem | null>;
   /** Uses an always-on node: by its link, or by its address and the code for it ("" for none). */
   readonly addProxy: (linkOrAddress: string, code: string) => Promise<Problem | null>;
@@ -30,15 +41,18 @@ export const isProxyLink = (text: string): boolean => text.trim().startsWith("p2
 export const createNetwork = (api: Api, hub: EventHub): Network => {
   let summary = $state.raw<SyncSummary | null>(null);
   let status = $state.raw<SyncStatus | null>(null);
+  let followed = $state.raw<readonly FollowedNotebook[]>([]);
   let problem = $state.raw<Problem | null>(null);
   let watchers = 0;
 
   const reloadStatus = createRefresh(async () => {
-    const answer = await api.call("sync.status");
-    if (answer.ok) {
+    const [answer, follows] = await Promise.all([api.call("sync.status"), api.call("following.list")]);
+    if (answer.ok && follows.ok) {
       status = answer.value;
+      followed = follows.value;
       problem = null;
-    } else problem = problemOf(answer.error);
+    } else if (!answer.ok) problem = problemOf(answer.error);
+    else if (!follows.ok) problem = problemOf(follows.error);
   });
   const reload = createRefresh(async () => {
     const answer = await api.call("sync.summary");
@@ -62,6 +76,7 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
   return {
     summary: () => summary,
     status: () => status,
+    followed: () => followed,
     problem: () => problem,
     reload,
     watch: () => {
@@ -78,6 +93,11 @@ export const createNetwork = (api: Api, hub: EventHub): Network => {
     check: async () => {
       const checked = await api.call("network.check");
       return checked.ok ? checked.value : problemOf(checked.error);
+    },
+    follow: async (notebook, terms) => {
+      const changed = await api.call("following.set", { notebook, ...terms });
+      reloadIfWatched();
+      return changed.ok ? null : problemOf(changed.error);
     },
     connect: async (address) => {
       const connected = await api.call("peers.connect", { address: address.trim() });

@@ -13,6 +13,7 @@ import type {
   Device,
   DevicePairing,
   DocumentSummary,
+  FollowedNotebook,
   Identity,
   HistorySession,
   InstalledIdentity,
@@ -72,6 +73,7 @@ export interface World {
   pairing: PairingStatus;
   summary: SyncSummary;
   status: SyncStatus;
+  following: readonly FollowedNotebook[];
   settings: Readonly<Record<string, string>>;
   background: Background;
   serving: Serving;
@@ -162,6 +164,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   pairing: NOT_PAIRING,
   summary: EMPTY_SUMMARY,
   status: { listening: ["192.168.1.12:4040"], peers: [], proxies: [], notebooks: [] },
+  following: [],
   settings: {},
   background: { whenClosed: "automatic", startAtLogin: false, hasTray: true },
   serving: { active: false, addresses: [], problem: null },
@@ -617,6 +620,21 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.status = { ...world.status, peers: [...world.status.peers, peer] };
       emit({ type: "peersChanged" });
       return answer(peer);
+    },
+    "following.list": () => answer(world.following),
+    "following.set": ({ notebook, paused, priority, proxies }) => {
+      world.following = world.following.map((one) =>
+        one.id === notebook
+          ? {
+              ...one,
+              paused: paused ?? one.paused,
+              priority: priority ?? one.priority,
+              proxies: one.proxies.map((proxy) => ({ ...proxy, used: proxies?.includes(proxy.id) ?? proxy.used })),
+            }
+          : one,
+      );
+      const changed = world.following.find(({ id }) => id === notebook);
+      return changed === undefined ? refuse("NotebookNotFound") : answer(changed);
     },
     "network.check": () =>
       answer({

@@ -345,6 +345,17 @@ export const sampleWorld = (given: Partial<World> = {}): World =>
         },
       ],
     },
+    following: [FIELD_NOTES, HOUSE, READING].map(({ id, title }, n) => ({
+      id,
+      title,
+      paused: id === READING.id,
+      priority: "normal",
+      proxies: [{ id: hex(61, 32), address: "198.51.100.7:4040", used: true, holdsAll: n === 0 }],
+      connectedPeers: 2 - n,
+      heardAt: n === 2 ? null : NOW - 1_000 * n,
+      entries: [4812, 921, 388][n] ?? 0,
+      documents: 12,
+    })),
     settings: { "window.lastNotebook": FIELD_NOTES.id, "window.lastDocument": NOTES[0]?.id ?? "" },
     ...given,
   });

@@ -82,7 +82,7 @@ const runEndToEnd = async (args) => {
 
 /** Fetches, builds and installs what Electron and the network tests need, or stops and says what is missing. */
 const prepareSystem = async () => {
-  await ensureSystemPackages(["electron", "display", "keychain", "network", "compile", "image", "machine"]);
+  await ensureSystemPackages(["electron", "display", "keychain", "network", "compile", "image", "machine", "sandbox"]);
   const { ensureElectron, runtimeNotice } = await import("./bootstrap/electron-runtime.mjs");
   const { ensureSqliteBinding } = await import("./bootstrap/sqlite-binding.mjs");
   const electron = await ensureElectron();

@@ -146,17 +146,20 @@ const createConnection = (socket: Socket, limits: TcpLimits, settle: () => void)
   };
 };
 
-const listenOn = (server: Server, host: string, port: number): Promise<Result<AddressInfo, TransportError>> =>
+type ListenAt = { readonly host: string; readonly port: number } | { readonly fd: number };
+
+const listenOn = (server: Server, at: ListenAt): Promise<Result<AddressInfo, TransportError>> =>
   new Promise((resolve) => {
     const onError = (cause: Error): void => resolve(err(toTransportError(cause)));
     server.once("error", onError);
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ ...at, exclusive: true }, () => {
       server.off("error", onError);
       resolve(ok(server.address() as AddressInfo));
     });
   });
 
-export const createTcpTransport = (limits: TcpLimits = defaultTcpLimits): Transport => {
+/** `descriptor`: a socket that listens already, passed by who started this process; host and port are then not looked at. */
+export const createTcpTransport = (limits: TcpLimits = defaultTcpLimits, descriptor?: number): Transport => {
   let halfOpen = 0;
   const halfOpenByAddress = new Map<string, number>();
 
@@ -187,9 +190,9 @@ export const createTcpTransport = (limits: TcpLimits = defaultTcpLimits): Transp
       }
       accepted(createConnection(socket, limits, release));
     });
-    let listening = await listenOn(server, host, port);
+    let listening = await listenOn(server, descriptor === undefined ? { host, port } : { fd: descriptor });
     if (!listening.ok && listening.error.type === "AddressNotAvailable" && host === "::")
-      listening = await listenOn(server, "0.0.0.0", port);
+      listening = await listenOn(server, { host: "0.0.0.0", port });
     if (!listening.ok) return listening;
     server.on("error", () => server.close());
     return ok({

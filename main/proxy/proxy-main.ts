@@ -5,7 +5,7 @@ import { createNobleProvider } from "../../protocol/crypto/noble-provider.ts";
 import { createNativeProvider } from "../adapters/native-crypto.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
-import { createTcpTransport } from "../adapters/tcp-transport.ts";
+import { createTcpTransport, defaultTcpLimits } from "../adapters/tcp-transport.ts";
 import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.ts";
 import { isPeer } from "./core-host.ts";
 import { folderHomes } from "./folder-home.ts";
@@ -65,6 +65,7 @@ const { values, positionals } = parseArgs({
     proxy: { type: "boolean" },
     "data-dir": { type: "string" },
     listen: { type: "string" },
+    "listen-fd": { type: "string" },
     announce: { type: "string", multiple: true },
     capacity: { type: "string", default: String(DEFAULT_CAPACITY) },
     "open-quota": { type: "string" },
@@ -88,13 +89,16 @@ const folder = path.resolve(values["data-dir"] ?? "");
 
 const runProxy = async (): Promise<void> => {
   const { host, port } = parseListen(values.listen);
+  const descriptor = values["listen-fd"] === undefined ? undefined : Number(values["listen-fd"]);
+  if (descriptor !== undefined && !(Number.isInteger(descriptor) && descriptor > 2))
+    return invalid("--listen-fd takes the number of a socket that was passed to this process.");
   const openQuota = values["open-quota"];
   const started = await startProxyNode(
     {
       crypto,
       random,
       clock: createSystemClock(),
-      transport: createTcpTransport(),
+      transport: createTcpTransport(defaultTcpLimits, descriptor),
       report: (line) => process.stderr.write(`${line}\n`),
     },
     {

@@ -19,6 +19,8 @@ export interface ContractTransport {
 
 /** The typed client of the contract over any transport. */
 export interface Api {
+  /** Whom of the install it concerns; undefined: the first, or all. */
+  readonly identity: string | undefined;
   readonly call: <N extends CallName>(
     name: N,
     ...input: InputOf<N> extends undefined ? [] : [InputOf<N>]
@@ -32,6 +34,7 @@ export interface Api {
 
 /** Transports only run operations of the contract and answer with their declared outputs, so the casts hold by construction. */
 export const createApi = (transport: ContractTransport, identity?: string): Api => ({
+  identity,
   call: (name, ...input) => transport.invoke(name, input[0], identity) as ReturnType<Api["call"]> as never,
   subscribe: (name, input, listener) => transport.subscribe(name, input, listener as never, identity),
 });

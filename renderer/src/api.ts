@@ -1,4 +1,5 @@
 import type { ContractTransport } from "../../app/contract/create-api.ts";
+import type { Api } from "../../app/contract/create-api.ts";
 import { createApi } from "../../app/contract/create-api.ts";
 
 declare global {
@@ -8,5 +9,5 @@ declare global {
   }
 }
 
-/** The typed client of this window's node. */
-export const api = createApi(window.p2pcollab);
+/** The typed client of one identity of this window's install, or of the install. */
+export const apiOf = (identity?: string): Api => createApi(window.p2pcollab, identity);

@@ -1,9 +1,9 @@
 import { mount } from "svelte";
 import App from "./App.svelte";
-import { api } from "./api.ts";
+import { apiOf } from "./api.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
 
 const target = document.getElementById("app");
 if (target === null) throw new Error("index.html has no #app");
-mount(App, { target, props: { api } });
+mount(App, { target, props: { apiOf } });

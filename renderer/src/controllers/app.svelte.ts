@@ -8,6 +8,7 @@ import type { Documents } from "./documents.svelte.ts";
 import { createDocuments } from "./documents.svelte.ts";
 import type { EventHub } from "./event-hub.ts";
 import { createEventHub } from "./event-hub.ts";
+import type { Identities } from "./identities.svelte.ts";
 import type { History } from "./history.svelte.ts";
 import { createHistory } from "./history.svelte.ts";
 import type { Moves } from "./moves.svelte.ts";
@@ -31,8 +32,14 @@ import { createSharing } from "./sharing.svelte.ts";
 import type { Toasts } from "./toasts.svelte.ts";
 import { createToasts } from "./toasts.svelte.ts";
 
-/** Everything the window knows, one controller a domain. */
+/** Everything the window knows of one identity, one controller a domain. */
 export interface App {
+  /** Its id on this computer. */
+  readonly id: string;
+  /** Everyone in this install. */
+  readonly identities: Identities;
+  /** Whether it is the one on the screen. */
+  readonly isShown: () => boolean;
   readonly api: Api;
   readonly hub: EventHub;
   readonly session: Session;
@@ -52,6 +59,10 @@ export interface App {
   readonly start: () => Promise<void>;
   /** Loads what needs an unlocked identity. */
   readonly enter: () => Promise<void>;
+  /** It came onto the screen. */
+  readonly show: () => void;
+  /** Opens a link of ours, as soon as the identity is unlocked. */
+  readonly openLink: (link: string) => Promise<void>;
   readonly stop: () => void;
 }
 
@@ -64,11 +75,12 @@ const DOCUMENT_LINK = "p2pc:doc/";
 /** A document's id begins with its notebook's. */
 const NOTEBOOK_DIGITS = 32;
 
-export const createApp = (api: Api): App => {
+/** `isShown`: whether this identity is the one on the screen. */
+export const createApp = (api: Api, { id, isShown, identities }: Pick<App, "id" | "isShown" | "identities">): App => {
   const toasts = createToasts();
   const hub = createEventHub(api, (error) => toasts.fail(problemOf(error)));
   const session = createSession(api);
-  const settings = createSettings(api, toasts.fail);
+  const settings = createSettings(api, toasts.fail, isShown);
   const navigation = createNavigation();
   const notebooks = createNotebooks({
     api,
@@ -139,11 +151,12 @@ export const createApp = (api: Api): App => {
         });
     },
   });
-  const showOpenedLink = async () => {
-    if (session.phase() !== "ready") return;
-    const taken = await api.call("shell.takeLink");
-    if (!taken.ok || taken.value === null) return;
-    const link = taken.value;
+  let waitingLink: string | null = null;
+  const openLink = async (link: string) => {
+    if (session.phase() !== "ready") {
+      waitingLink = link;
+      return;
+    }
     if (link.startsWith(DEVICE_LINK)) {
       navigation.open({ type: "settings", deviceLink: link });
       return;
@@ -165,6 +178,25 @@ export const createApp = (api: Api): App => {
     navigation.go("notes");
     await documents.reveal(notebook, document);
   };
+  const showOpenedLink = async () => {
+    if (session.phase() !== "ready" || !isShown()) return;
+    const taken = waitingLink === null ? await api.call("shell.takeLink") : { ok: true as const, value: waitingLink };
+    if (!taken.ok || taken.value === null) return;
+    const link = taken.value;
+    const isChosen = link === waitingLink;
+    waitingLink = null;
+    if (isChosen || identities.list().filter(({ state }) => state !== "absent").length < 2) {
+      await openLink(link);
+      return;
+    }
+    if (!link.startsWith(DOCUMENT_LINK)) {
+      navigation.open({ type: "chooseIdentity", link });
+      return;
+    }
+    const notebook = link.slice(DOCUMENT_LINK.length, DOCUMENT_LINK.length + NOTEBOOK_DIGITS);
+    const holder = identities.opened().find(({ app }) => app.notebooks.find(notebook) !== null);
+    identities.giveLink(holder?.id ?? id, link);
+  };
   hub.on("linkOpened", () => void showOpenedLink());
   hub.on("identityChanged", () => void session.reloadIdentity());
   hub.on("devicesChanged", () => void session.reloadPairing());
@@ -174,6 +206,14 @@ export const createApp = (api: Api): App => {
   });
 
   return {
+    id,
+    identities,
+    isShown,
+    show: () => {
+      settings.apply();
+      if (session.phase() === "ready") void showOpenedLink();
+    },
+    openLink,
     api,
     hub,
     session,

@@ -11,6 +11,11 @@ export type DialogState =
   /** `deviceLink`: a new device's, that the system asked to open; it is added only when the person says so. */
   | { readonly type: "settings"; readonly deviceLink?: string }
   | { readonly type: "confirmPhrase" }
+  /** Name and colour of this identity on this computer. */
+  | { readonly type: "editIdentity" }
+  | { readonly type: "removeIdentity" }
+  /** `link`: one that the system asked to open, and that any of several identities may be meant by. */
+  | { readonly type: "chooseIdentity"; readonly link: string }
   | { readonly type: "newNotebook" }
   | { readonly type: "renameNotebook"; readonly notebook: string }
   | { readonly type: "share"; readonly notebook: string; readonly tab?: ShareTab }

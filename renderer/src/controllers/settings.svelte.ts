@@ -77,6 +77,8 @@ const BEFORE_UNLOCKING: ReadonlySet<ErrorType> = new Set(["NoIdentity", "VaultLo
 
 export interface Settings {
   readonly current: () => Preferences;
+  /** Gives the page this identity's looks. */
+  readonly apply: () => void;
   readonly load: () => Promise<void>;
   /** Takes settings as the node stores them. */
   readonly take: (stored: Readonly<Record<string, string>>) => void;
@@ -86,10 +88,12 @@ export interface Settings {
   readonly preview: <Key extends keyof Preferences>(key: Key, value: Preferences[Key]) => void;
 }
 
-export const createSettings = (api: Api, onProblem: (problem: Problem) => void): Settings => {
+/** `isShown`: whether the page may look as these settings say. */
+export const createSettings = (api: Api, onProblem: (problem: Problem) => void, isShown: () => boolean): Settings => {
   let current = $state.raw(DEFAULTS);
 
   const apply = () => {
+    if (!isShown()) return;
     const root = document.documentElement;
     if (current.theme === "system") delete root.dataset["theme"];
     else root.dataset["theme"] = current.theme;
@@ -108,6 +112,7 @@ export const createSettings = (api: Api, onProblem: (problem: Problem) => void):
 
   return {
     current: () => current,
+    apply,
     take,
     load: async () => {
       const stored = await api.call("settings.get");

@@ -6,8 +6,15 @@ export interface Shortcut {
   readonly keys: string;
   readonly label: string;
   readonly group: "Go to" | "Notes" | "View";
-  readonly run: (app: App) => void;
+  /** Works on every screen of an identity, not only among its notes. */
+  readonly everywhere?: true;
+  readonly run: (app: App, event: KeyboardEvent) => void;
 }
+
+/** Stands for any of the nine digits, wherever the layout has them. */
+const DIGIT = "1…9";
+/** Position that a digit key names, from 0. */
+const positionOf = ({ code }: KeyboardEvent): number => Number(code.slice("Digit".length)) - 1;
 
 /** What the help lists and the window listens to; one table, so that they cannot disagree. */
 export const SHORTCUTS: readonly Shortcut[] = [
@@ -29,6 +36,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
     label: "Network and devices",
     group: "Go to",
     run: ({ navigation }) => navigation.go("network"),
+  },
+  {
+    keys: `Mod+Alt+${DIGIT}`,
+    label: "Switch identity",
+    group: "Go to",
+    everywhere: true,
+    run: ({ identities }, event) => identities.selectAt(positionOf(event)),
   },
   { keys: "Mod+,", label: "Settings", group: "Go to", run: ({ navigation }) => navigation.open({ type: "settings" }) },
   {
@@ -102,11 +116,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
 
 const isMac = /Mac|iPhone|iPad/u.test(navigator.platform);
 
+const MAC_KEYS: Readonly<Record<string, string>> = { Shift: "⇧", Alt: "⌥" };
+
 /** Spelled as this computer's keyboards label it. */
 export const keysLabel = (keys: string): string =>
   keys
     .split("+")
-    .map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : key === "Shift" && isMac ? "⇧" : key))
+    .map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : isMac ? (MAC_KEYS[key] ?? key) : key))
     .join(isMac ? "" : "+");
 
 const matches = (shortcut: Shortcut, event: KeyboardEvent): boolean => {
@@ -116,7 +132,9 @@ const matches = (shortcut: Shortcut, event: KeyboardEvent): boolean => {
   const mod = isMac ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
   /** "/" needs Shift on many layouts. */
   const shiftFits = shift === event.shiftKey || key === "/";
-  return mod && !event.altKey && shiftFits && event.key.toLowerCase() === key.toLowerCase();
+  // With Alt a digit key writes something else on many layouts.
+  const keyFits = key === DIGIT ? /^Digit[1-9]$/u.test(event.code) : event.key.toLowerCase() === key.toLowerCase();
+  return mod && event.altKey === parts.includes("Alt") && shiftFits && keyFits;
 };
 
 /** The shortcut an event asks for, unless something nearer, as the editor, has taken it. */

@@ -15,4 +15,5 @@ Date.now = () => NOW + Math.floor(performance.now() - started);
 const node = createFakeNode(scene.world, scene.overrides);
 Object.assign(window, { node });
 const target = document.getElementById("app");
-if (target !== null) mount(App, { target, props: { api: createApi(node.transport) } });
+if (target !== null)
+  mount(App, { target, props: { apiOf: (identity?: string) => createApi(node.transport, identity) } });

@@ -21,7 +21,7 @@ export const renderApp = async (
   fillTopLayer();
   const node = createFakeNode(world, overrides);
   prepare(node);
-  render(App, { props: { api: createApi(node.transport) } });
+  render(App, { props: { apiOf: (identity?: string) => createApi(node.transport, identity) } });
   await waitFor(() => expect(screen.queryByRole("status", { name: "Opening your notes" })).toBeNull());
   return node;
 };

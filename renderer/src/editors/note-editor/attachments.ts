@@ -69,6 +69,7 @@ const decodePicture = async (file: File): Promise<ImageBitmap | undefined> => {
 
 export const openAttachments = (api: Api, document: string, onError: (error: ContractError) => void): Attachments => {
   const notebook = document.slice(0, NOTEBOOK_DIGITS);
+  const host = api.identity === undefined ? notebook : `${api.identity}.${notebook}`;
   const known = new Map<string, AttachmentStatus>();
   const listeners = new Map<string, Set<(status: AttachmentStatus) => void>>();
   const progress = new Map<string, (share: number) => void>();
@@ -148,7 +149,7 @@ export const openAttachments = (api: Api, document: string, onError: (error: Con
   };
 
   return {
-    url: (blob) => `p2pcollab-file://${notebook}/${blob}`,
+    url: (blob) => `p2pcollab-file://${host}/${blob}`,
     watch: (blob, listener) => {
       listen();
       const watching = listeners.get(blob) ?? new Set();

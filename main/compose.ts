@@ -11,6 +11,7 @@ import { createInstall } from "../app/install.ts";
 import type { InstallHandlers, ProfileStorage, ShellHandlers } from "../app/node.ts";
 import { createNode } from "../app/node.ts";
 import type { Clock } from "../app/ports/clock.ts";
+import type { Discovery } from "../app/ports/discovery.ts";
 import type { Engine } from "../app/ports/engine.ts";
 import type { KeyVault } from "../app/ports/key-vault.ts";
 import type { Log } from "../app/ports/log.ts";
@@ -201,6 +202,13 @@ const logOf = (log: Log, id: string): Log => {
   };
 };
 
+/** True for an address under which another identity of this very install listens: the two do not meet by themselves. */
+const isHousemate = (address: string, ports: ReadonlySet<number>): boolean => {
+  const { host, port } = /^\[?(?<host>[^\]]+)\]?:(?<port>\d+)$/.exec(address)?.groups ?? {};
+  const own = Object.values(os.networkInterfaces()).flatMap((list) => list ?? []);
+  return ports.has(Number(port)) && own.some((one) => one.address === host?.replace(/%.*$/, ""));
+};
+
 const makeFolder = (folder: string): Result<null, ContractError> => {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -216,6 +224,8 @@ const startIdentity = async (
   id: string,
   installHandlers: InstallHandlers,
   quietTime: () => DurationMs,
+  /** Where the identities of this install listen; each adds its own. */
+  ports: Set<number>,
 ): Promise<Result<RunningIdentity, ContractError>> => {
   const isFirst = id === FIRST_IDENTITY;
   const folder = identityFolder(config.dataDirectory, id);
@@ -228,6 +238,7 @@ const startIdentity = async (
   const random = createSystemRandom();
   const clock = createSystemClock();
   const crypto = createCrypto();
+  let port = 0;
   const listenPort = isFirst ? config.listenPort : 0;
   const node = createNode({
     vault: await config.createVault(path.join(folder, VAULT)),
@@ -236,7 +247,14 @@ const startIdentity = async (
     createEngine: config.createEngine,
     createOpener: () => createOpenerHost(config.openerScript, log),
     createDiscovery: config.mdns
-      ? () => createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) })
+      ? () => {
+          const discovery = createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) });
+          const start: Discovery["start"] = (port, found) =>
+            discovery.start(port, (address) => {
+              if (!isHousemate(address, ports)) found(address);
+            });
+          return { ...discovery, start };
+        }
       : undefined,
     links: createNoiseLinks({ transport: config.createTransport(), crypto, random, clock, log }),
     folders: { reader: createFolderReader, writer: createFolderWriter },
@@ -271,6 +289,7 @@ const startIdentity = async (
   });
   const close = async (): Promise<void> => {
     await node.stop();
+    ports.delete(port);
     clock.close();
     await claimed?.value.close();
   };
@@ -279,7 +298,9 @@ const startIdentity = async (
     await close();
     return listening;
   }
-  const { port, addresses } = listening.value;
+  const { addresses } = listening.value;
+  ({ port } = listening.value);
+  ports.add(port);
   writeFileSync(path.join(folder, PORT_SETTING), String(port), { mode: 0o600 });
   claimed?.value.serve(contract);
   return ok({ contract, listening: addresses, wake: node.wake, readAttachment: node.readAttachment, stop: close });
@@ -292,9 +313,10 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
   if (!made.ok) return made;
   const claimed = await claimDataDirectory(dataDirectory);
   if (!claimed.ok) return err(contractError(claimed.error.type));
+  const ports = new Set<number>();
   const install = createInstall({
     folders: openIdentityFolders(dataDirectory, log),
-    start: (id, handlers, quietTime) => startIdentity(config, id, handlers, quietTime),
+    start: (id, handlers, quietTime) => startIdentity(config, id, handlers, quietTime, ports),
     random: createSystemRandom(),
   });
   const stop = async (): Promise<void> => {

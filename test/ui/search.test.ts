@@ -89,7 +89,7 @@ describe("the quick switcher", () => {
     await screen.findByText(/No title has “otter”/u);
     press("Shift+Enter", input);
     await screen.findByRole("combobox", { name: "Search everything" });
-    await waitFor(() => expect(document.querySelector("#search-hits mark")?.textContent).toBe("otter"));
+    await waitFor(() => expect(document.querySelector("[aria-label='Notes found'] mark")?.textContent).toBe("otter"));
   });
 
   test("shows why it failed", async () => {
@@ -120,7 +120,7 @@ describe("the search view", () => {
     await expectAccessible();
     await type(input, "heron");
     await screen.findByText("1 note", { selector: ".count" });
-    expect([...document.querySelectorAll("#search-hits mark")].map((mark) => mark.textContent)).toEqual([
+    expect([...document.querySelectorAll("[aria-label='Notes found'] mark")].map((mark) => mark.textContent)).toEqual([
       "Heron",
       "heron",
     ]);
@@ -196,12 +196,10 @@ describe("the search view", () => {
     });
     await type(await openSearch(), "q");
     await waitFor(() =>
-      expect([...document.querySelectorAll("#search-hits p mark")].map((mark) => mark.textContent)).toEqual([
-        "ab",
-        "c",
-        "ef",
-      ]),
+      expect(
+        [...document.querySelectorAll("[aria-label='Notes found'] p mark")].map((mark) => mark.textContent),
+      ).toEqual(["ab", "c", "ef"]),
     );
-    expect(document.querySelector("#search-hits p")?.textContent).toBe("abcdef");
+    expect(document.querySelector("[aria-label='Notes found'] p")?.textContent).toBe("abcdef");
   });
 });

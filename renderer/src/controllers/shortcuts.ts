@@ -38,7 +38,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
     run: ({ navigation }) => navigation.go("network"),
   },
   {
-    keys: `Mod+Alt+${DIGIT}`,
+    keys: `Mod+${DIGIT}`,
     label: "Switch identity",
     group: "Go to",
     everywhere: true,
@@ -116,13 +116,11 @@ export const SHORTCUTS: readonly Shortcut[] = [
 
 const isMac = /Mac|iPhone|iPad/u.test(navigator.platform);
 
-const MAC_KEYS: Readonly<Record<string, string>> = { Shift: "⇧", Alt: "⌥" };
-
 /** Spelled as this computer's keyboards label it. */
 export const keysLabel = (keys: string): string =>
   keys
     .split("+")
-    .map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : isMac ? (MAC_KEYS[key] ?? key) : key))
+    .map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : key === "Shift" && isMac ? "⇧" : key))
     .join(isMac ? "" : "+");
 
 const matches = (shortcut: Shortcut, event: KeyboardEvent): boolean => {
@@ -132,9 +130,9 @@ const matches = (shortcut: Shortcut, event: KeyboardEvent): boolean => {
   const mod = isMac ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
   /** "/" needs Shift on many layouts. */
   const shiftFits = shift === event.shiftKey || key === "/";
-  // With Alt a digit key writes something else on many layouts.
+  // Where digits need Shift, the key is still the one with the digit on it.
   const keyFits = key === DIGIT ? /^Digit[1-9]$/u.test(event.code) : event.key.toLowerCase() === key.toLowerCase();
-  return mod && event.altKey === parts.includes("Alt") && shiftFits && keyFits;
+  return mod && !event.altKey && shiftFits && keyFits;
 };
 
 /** The shortcut an event asks for, unless something nearer, as the editor, has taken it. */

@@ -44,8 +44,7 @@ const switchTime = (page: Page, digit: number, name: string): Promise<number> =>
         const started = performance.now();
         dispatchEvent(new KeyboardEvent("keydown", { key: `${position}`, code: `Digit${position}`, ctrlKey: true }));
         const look = () => {
-          if (document.title.startsWith(title as string))
-            requestAnimationFrame(() => resolve(performance.now() - started));
+          if (document.title.startsWith(title)) requestAnimationFrame(() => resolve(performance.now() - started));
           else requestAnimationFrame(look);
         };
         requestAnimationFrame(look);
@@ -137,7 +136,7 @@ test("two identities in one window: each sees its own notebooks, the switch is i
     await openMenu(page, "Countess of the Engine");
     await expect(page.getByRole("menuitemradio", { name: /Ada Lovelace.*Locked/ })).toBeVisible();
     await page.getByRole("menuitem", { name: "Remove from this computer…" }).click();
-    await page.getByRole("textbox").fill("Countess of the Engine");
+    await page.getByRole("textbox", { name: "To be sure" }).fill("Countess of the Engine");
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     await expect(page).toHaveTitle("p2pcollab");
     await unlock(page);

@@ -205,20 +205,30 @@ const buildsOn = (inspect: ChangeInspector, draft: DraftRow, foreign: ReadonlySe
   });
 
 /**
- * Seals drafts into entries, oldest first, until none is left or one builds on a live change whose entry has not come yet
- * (that one waits for it). Inside a transaction. Answers the new items in order.
+ * Seals drafts into entries, oldest first. One that builds on a live change whose entry has not come yet waits for it, with what
+ * builds on itself; the others go on. Inside a transaction. Answers the new items in order.
  */
 export const sealDrafts = (deps: SealDependencies, repository: Repository, unixMs: number): readonly CheckedItem[] => {
   const { store } = deps;
   const items: CheckedItem[] = [];
-  const foreign = foreignDrafts(store, repository);
-  let waiting = store.documents.drafts(repository.n, DRAFT_PAGE);
-  let isLastPage = waiting.length < DRAFT_PAGE;
-  for (;;) {
+  /** Changes that stand in no entry and are not about to. */
+  const unsealed = new Set(foreignDrafts(store, repository));
+  /** An actor in a document, whose changes follow each other. */
+  const stuck = new Set<string>();
+  const skipped = new Set<number>();
+  let isLastPage = false;
+  const nextPage = (): readonly DraftRow[] => {
+    const size = DRAFT_PAGE + skipped.size;
+    const rows = store.documents.drafts(repository.n, size);
+    isLastPage = rows.length < size;
+    return rows.filter(({ n }) => !skipped.has(n));
+  };
+  let waiting = nextPage();
+  while (waiting.length > 0) {
     const batch: DraftRow[] = [];
     const documents = new Map<string, DraftRow[]>();
     let size = 0;
-    let blocked = false;
+    let seen = 0;
     for (const row of waiting) {
       const draft = { ...row, ...sliceRun(row, row.count - row.drafts, row.count) };
       const first = batch[0];
@@ -226,9 +236,13 @@ export const sealDrafts = (deps: SealDependencies, repository: Repository, unixM
       if (batch.length > 0 && size + draft.bytes.length > MAX_ENTRY_BYTES) break;
       const key = bytesToHex(draft.did);
       if (!documents.has(key) && documents.size === MAX_ENTRY_DOCUMENTS) break;
-      if (buildsOn(deps.inspect, draft, foreign)) {
-        blocked = true;
-        break;
+      seen++;
+      const place = bytesToHex(draft.actor) + key;
+      if (stuck.has(place) || buildsOn(deps.inspect, draft, unsealed)) {
+        stuck.add(place);
+        skipped.add(row.n);
+        for (const hash of hashesOf(draft)) unsealed.add(bytesToHex(hash));
+        continue;
       }
       const changes = documents.get(key) ?? [];
       changes.push(draft);
@@ -236,31 +250,40 @@ export const sealDrafts = (deps: SealDependencies, repository: Repository, unixM
       batch.push(draft);
       size += draft.bytes.length + CHANGE_OVERHEAD * draft.count;
     }
-    const first = batch[0];
-    if (first === undefined) return items;
-    const session = store.repositories.session(repository.n, first.actor);
-    invariant(session?.own === true, "drafts belong to own sessions");
-    const parts = [...documents.values()].map((drafts): Part => ({
-      type: "changes",
-      doc: (drafts[0] as DraftRow).did,
-      changes: drafts.flatMap(changesOf),
-    }));
-    const spans = [...documents.values()].map((drafts): DocSpan => {
-      const [from, to] = [drafts[0] as DraftRow, drafts.at(-1) as DraftRow];
-      return {
-        doc: from.did,
-        aseqFrom: from.firstSeq,
-        n: to.firstSeq + to.count - from.firstSeq,
-        lastChangeHash: hashAt(to.facts, to.count - 1),
-      };
-    });
-    items.push(appendRecord(deps, repository, session, parts, spans, unixMs));
-    for (const { n } of batch) store.documents.setDrafts(n, 0);
-    if (blocked) return items;
-    waiting = waiting.slice(batch.length);
-    if (waiting.length === 0 && !isLastPage) {
-      waiting = store.documents.drafts(repository.n, DRAFT_PAGE);
-      isLastPage = waiting.length < DRAFT_PAGE;
+    const [first] = batch;
+    if (first !== undefined) {
+      items.push(sealBatch(deps, repository, first.actor, [...documents.values()], unixMs));
+      for (const { n } of batch) store.documents.setDrafts(n, 0);
     }
+    waiting = waiting.slice(seen);
+    if (waiting.length === 0 && !isLastPage) waiting = nextPage();
   }
+  return items;
+};
+
+/** One entry of drafts of an own session, by document. */
+const sealBatch = (
+  deps: SealDependencies,
+  repository: Repository,
+  actor: Uint8Array,
+  documents: readonly (readonly DraftRow[])[],
+  unixMs: number,
+): CheckedItem => {
+  const session = deps.store.repositories.session(repository.n, actor);
+  invariant(session?.own === true, "drafts belong to own sessions");
+  const parts = documents.map((drafts): Part => ({
+    type: "changes",
+    doc: (drafts[0] as DraftRow).did,
+    changes: drafts.flatMap(changesOf),
+  }));
+  const spans = documents.map((drafts): DocSpan => {
+    const [from, to] = [drafts[0] as DraftRow, drafts.at(-1) as DraftRow];
+    return {
+      doc: from.did,
+      aseqFrom: from.firstSeq,
+      n: to.firstSeq + to.count - from.firstSeq,
+      lastChangeHash: hashAt(to.facts, to.count - 1),
+    };
+  });
+  return appendRecord(deps, repository, session, parts, spans, unixMs);
 };

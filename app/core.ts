@@ -440,6 +440,7 @@ export const createCore = (ports: CorePorts): Core => {
     store,
     clock,
     search: ports.search,
+    repositories,
     documents,
     attachments,
     history,

@@ -3,6 +3,7 @@ import { contract } from "./contract/contract.ts";
 import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
 import type { Handlers } from "./contract/handlers.ts";
+import type { Notices } from "./contract/note-places.ts";
 import type { AppEvent, AppInfo, SyncStatus, SyncSummary } from "./contract/types.ts";
 import type { Core, CorePorts, InstallOperation, NodeOperation, ShellOperation } from "./core-ports.ts";
 import { createCore } from "./core.ts";
@@ -92,6 +93,7 @@ const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "contacts.list": [],
   "devices.list": [],
   "recovered.list": [],
+  "notices.list": { recovered: [], merged: [] } satisfies Notices,
   "devices.pairings": [],
   "peers.list": [],
   "proxies.list": [],

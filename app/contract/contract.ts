@@ -350,6 +350,7 @@ export const contract = {
   "history.restore": command<Input<typeof historyRestore>, T.Restored>(historyRestore),
   "history.merged": query<Input<typeof documentInput>, T.MergeNotice | null>(documentInput),
   "history.seen": command<Input<typeof documentInput>, null>(documentInput),
+  "notices.list": query<undefined, P.Notices>(nothing),
   "recovered.list": query<undefined, readonly P.RecoveredCopy[]>(nothing),
   "recovered.read": query<Input<typeof documentInput>, P.RecoveredText>(documentInput),
   "recovered.keep": command<Input<typeof recoveredKeep>, T.DocumentSummary>(recoveredKeep),

@@ -26,6 +26,22 @@ export interface RecoveredCopy {
   readonly changes: number;
 }
 
+/** A note in which changes of others met own ones that were made apart, and that nobody has looked at since. */
+export interface MergedNote {
+  readonly document: string;
+  readonly notebook: string;
+  readonly notebookTitle: string;
+  readonly title: string;
+  readonly changes: number;
+  readonly people: readonly string[];
+}
+
+/** What happened while nobody looked and waits until somebody does. */
+export interface Notices {
+  readonly recovered: readonly RecoveredCopy[];
+  readonly merged: readonly MergedNote[];
+}
+
 export interface RecoveredText extends RecoveredCopy {
   readonly text: string;
   readonly markdown: string;

@@ -15,6 +15,8 @@ export interface MergeNotices {
   readonly integrated: (integration: Integration) => void;
   readonly of: (repository: Repository, row: DocumentRow) => MergeNotice | null;
   readonly seen: (row: DocumentRow) => void;
+  /** Rows of the documents that have one. */
+  readonly documents: () => readonly number[];
 }
 
 /** As stored: names are looked up when somebody asks, they may come later than the changes. */
@@ -25,7 +27,8 @@ const APART_MS = 60_000;
 /** Heads of a state that the contract carries. */
 const MAX_HEADS = 64;
 
-const keyOf = (document: number): string => `merged/${document}`;
+const PREFIX = "merged/";
+const keyOf = (document: number): string => PREFIX + document;
 
 export const createMergeNotices = (deps: {
   readonly store: Store;
@@ -107,6 +110,11 @@ export const createMergeNotices = (deps: {
       }
       return { ...notice, people: [...people.values()] };
     },
+    documents: () =>
+      store.meta.list(PREFIX).flatMap(({ key, value }) => {
+        const document = /^\d+$/.exec(key.slice(PREFIX.length))?.[0];
+        return document === undefined || value.length === 0 ? [] : [Number(document)];
+      }),
     seen: (row) => {
       if (read(row.n) !== null) write(row.n, new Uint8Array());
     },

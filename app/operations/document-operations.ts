@@ -1,4 +1,5 @@
 import { contractError } from "../contract/errors.ts";
+import type { MergedNote } from "../contract/note-places.ts";
 import type { Handlers } from "../contract/handlers.ts";
 import type { AppEvent } from "../contract/types.ts";
 import type { AttachmentService } from "../attachments/attachment-service.ts";
@@ -12,6 +13,8 @@ import type { SearchIndex } from "../ports/search-index.ts";
 import type { Store } from "../ports/store.ts";
 import { documentPage, folderCounts } from "../repositories/document-lists.ts";
 import type { DocumentService } from "../repositories/document-service.ts";
+import { documentId } from "../repositories/document-service.ts";
+import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { MoveService } from "../sharing/move-service.ts";
 import type { PresenceBook } from "../sharing/presence.ts";
 import { bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
@@ -23,6 +26,7 @@ export const createDocumentOperations = (deps: {
   readonly store: Store;
   readonly clock: Clock;
   readonly search: SearchIndex;
+  readonly repositories: Pick<RepositoryService, "byNumber">;
   readonly documents: DocumentService;
   readonly attachments: AttachmentService;
   readonly history: HistoryService;
@@ -36,6 +40,7 @@ export const createDocumentOperations = (deps: {
 }) => {
   const {
     store,
+    repositories,
     clock,
     search,
     documents,
@@ -129,6 +134,26 @@ export const createDocumentOperations = (deps: {
       emit({ type: "documentMerged", document });
       return ok(null);
     },
+    "notices.list": async () =>
+      ok({
+        recovered: recovered.list(),
+        merged: merges.documents().flatMap((n): MergedNote[] => {
+          const row = store.documents.byNumber(n);
+          const repository = row === undefined ? undefined : repositories.byNumber(row.repository);
+          const notice = row === undefined || repository === undefined ? null : merges.of(repository, row);
+          if (row === undefined || repository === undefined || notice === null || row.deleted) return [];
+          return [
+            {
+              document: documentId(repository, row.did),
+              notebook: repository.id,
+              notebookTitle: store.repositories.all().find((one) => one.n === row.repository)?.title ?? "",
+              title: row.title,
+              changes: notice.changes,
+              people: notice.people.filter(({ self }) => !self).map(({ name }) => name),
+            },
+          ];
+        }),
+      }),
     "recovered.list": async () => ok(recovered.list()),
     "recovered.read": ({ document }) => recovered.read(document),
     "recovered.keep": ({ document, notebook }) =>

@@ -1,7 +1,8 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
 import { describe, expect, test } from "vitest";
 import { expectAccessible, press, renderApp } from "./support/render-app.ts";
-import { NOTES, READING, sampleWorld } from "./support/sample-world.ts";
+import { hex } from "./support/fake-transport.ts";
+import { HOUSE, NOTES, NOW, READING, sampleWorld } from "./support/sample-world.ts";
 
 const [TRANSECT] = NOTES;
 const TITLE = TRANSECT?.title ?? "";
@@ -79,5 +80,33 @@ describe("a note that moves to another notebook", () => {
     await screen.findByRole("option", { name: new RegExp(TITLE, "u") });
     await fireEvent.click(screen.getByText("Undo"));
     await waitFor(() => expect(world.documents.find(({ id }) => id === TRANSECT?.id)?.deleted).toBe(false));
+  });
+});
+
+describe("notices", () => {
+  test("what was taken out of a note is read, kept as a note or dismissed", async () => {
+    const copies = [
+      { document: `${HOUSE.id}${hex(70, 16)}`, title: "Roof", reason: "demoted", changes: 3 },
+      { document: `${HOUSE.id}${hex(71, 16)}`, title: "Cellar", reason: "removed", changes: 0 },
+    ] as const;
+    const { world } = await renderApp(
+      sampleWorld({
+        recovered: copies.map((copy) => ({ ...copy, notebook: HOUSE.id, notebookTitle: HOUSE.title, at: NOW })),
+      }),
+    );
+    await fireEvent.click(await screen.findByRole("button", { name: /^Notices/u }));
+    const list = await screen.findByRole("list", { name: "Recovered texts" });
+    const [roof, cellar] = within(list).getAllByRole("listitem") as [HTMLElement, HTMLElement];
+    within(roof).getByText(/after you were made a reader there/u);
+    within(cellar).getByText(/before this reached anybody else/u);
+    await fireEvent.click(within(roof).getByRole("button", { name: "Read" }));
+    await within(roof).findByText("Lost.");
+    await expectAccessible();
+    await fireEvent.click(within(cellar).getByRole("button", { name: "Dismiss" }));
+    await waitFor(() => expect(world.recovered.map(({ title }) => title)).toEqual(["Roof"]));
+    await fireEvent.click(within(roof).getByRole("button", { name: "Keep as a note" }));
+    await waitFor(() => expect(world.recovered).toEqual([]));
+    await screen.findByRole("option", { name: /Roof \(recovered\)/u });
+    expect(screen.queryByRole("button", { name: /^Notices/u })).toBeNull();
   });
 });

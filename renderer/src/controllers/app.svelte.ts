@@ -19,6 +19,8 @@ import type { Network } from "./network.svelte.ts";
 import { createNetwork } from "./network.svelte.ts";
 import type { Notebooks } from "./notebooks.svelte.ts";
 import { createNotebooks } from "./notebooks.svelte.ts";
+import type { NoticeList } from "./notices.svelte.ts";
+import { createNoticeList } from "./notices.svelte.ts";
 import type { Portability } from "./portability.svelte.ts";
 import { createPortability } from "./portability.svelte.ts";
 import type { Search } from "./search.svelte.ts";
@@ -49,6 +51,7 @@ export interface App {
   readonly notebooks: Notebooks;
   readonly documents: Documents;
   readonly moves: Moves;
+  readonly notices: NoticeList;
   readonly history: History;
   /** The full search view's. */
   readonly search: Search;
@@ -112,6 +115,7 @@ export const createApp = (api: Api, { id, isShown, identities }: Pick<App, "id" 
   });
   const documents = createDocuments({ api, hub, toasts, notebooks, settings });
   const moves = createMoves({ api, toasts, notebooks, documents });
+  const notices = createNoticeList({ api, hub, toasts, notebooks, documents });
   const history = createHistory({ api, hub, toasts, documents });
   const search = createSearch(api, "everything", SEARCH_LIMIT);
   const sharing = createSharing({
@@ -223,6 +227,7 @@ export const createApp = (api: Api, { id, isShown, identities }: Pick<App, "id" 
     notebooks,
     documents,
     moves,
+    notices,
     history,
     search,
     sharing,
@@ -241,7 +246,7 @@ export const createApp = (api: Api, { id, isShown, identities }: Pick<App, "id" 
         await settings.load();
         await notebooks.reload();
       }
-      await Promise.all([sharing.reload(), network.reload(), showOpenedLink()]);
+      await Promise.all([sharing.reload(), notices.reload(), network.reload(), showOpenedLink()]);
     },
     stop: () => {
       hub.stop();

@@ -28,7 +28,8 @@ export type DialogState =
   | { readonly type: "export"; readonly notebook: string }
   | { readonly type: "nameVersion"; readonly heads: readonly string[] }
   | { readonly type: "moveNote"; readonly document: string }
-  | { readonly type: "shareNote"; readonly document: string };
+  | { readonly type: "shareNote"; readonly document: string }
+  | { readonly type: "notices" };
 
 export interface Navigation {
   readonly place: () => Place;

@@ -16,6 +16,7 @@ type MoveOperation =
   | "documents.moveTo"
   | "documents.moveBack"
   | "documents.moved"
+  | "notices.list"
   | Extract<keyof Handlers, `recovered.${string}`>;
 
 /** Notes that move in the node in memory, and what was recovered there. */
@@ -43,6 +44,7 @@ export const fakeMoves = (node: {
     return moved;
   };
   return {
+    "notices.list": () => answer({ recovered: world.recovered, merged: [] }),
     "recovered.list": () => answer(world.recovered),
     "recovered.read": ({ document }) => {
       const found = world.recovered.find((copy) => copy.document === document);

@@ -2,6 +2,8 @@ import type { AttachmentService } from "./attachments/attachment-service.ts";
 import { createAttachmentService } from "./attachments/attachment-service.ts";
 import type { ContactService } from "./contacts/contact-service.ts";
 import { createContactService } from "./contacts/contact-service.ts";
+import type { ContractError } from "./contract/errors.ts";
+import { contractError } from "./contract/errors.ts";
 import type { DeviceService } from "./devices/device-service.ts";
 import { createDeviceService } from "./devices/device-service.ts";
 import { createAuthors } from "./history/authors.ts";
@@ -16,6 +18,7 @@ import { createProxyService } from "./proxies/proxy-service.ts";
 import { createSyncReport } from "./proxies/sync-report.ts";
 import { createProfilePortability } from "./portability/profile-portability.ts";
 import { createPortability } from "./portability/portability-service.ts";
+import { createForgetting } from "./repositories/forgetting.ts";
 import { createDocumentIndexer, memberNames } from "./repositories/document-indexer.ts";
 import { createDocumentService, documentId } from "./repositories/document-service.ts";
 import { createCheckpointService } from "./repositories/checkpoint-service.ts";
@@ -32,6 +35,7 @@ import { createMemberService } from "./sharing/member-service.ts";
 import { createMoveService } from "./sharing/move-service.ts";
 import { createPresence } from "./sharing/presence.ts";
 import { bytesEqual, bytesToHex } from "../protocol/kernel/bytes.ts";
+import type { Result } from "../protocol/kernel/result.ts";
 import { err, ok } from "../protocol/kernel/result.ts";
 import type { Core, CorePorts } from "./core-ports.ts";
 import { createDocumentOperations } from "./operations/document-operations.ts";
@@ -404,6 +408,27 @@ export const createCore = (ports: CorePorts): Core => {
     documentsChanged,
   });
 
+  const forgetting = createForgetting({ store, blobs: ports.blobs, search: ports.search, slices, log });
+  const forget = (repository: Repository): Result<null, ContractError> => {
+    const membership = repositories.membership(repository);
+    if (membership !== "removed" && membership !== "left")
+      return err(contractError("NotAllowed", "Leave the notebook first."));
+    const rows = store.documents.list(repository.n);
+    const marked = devices.forget(repository);
+    if (!marked.ok) return marked;
+    const forgotten = repositories.forget(repository);
+    if (!forgotten.ok) return err(storeFailure(forgotten.error));
+    documents.expire(new Set(rows.map(({ n }) => n)));
+    for (const { n } of rows) {
+      indexer.forget(n);
+      ports.history.forget(n);
+      void engine.unload(n);
+    }
+    forgetting.start(repository.n, repository.rid);
+    emit({ type: "notebooksChanged" });
+    emit({ type: "recoveredChanged" });
+    return ok(null);
+  };
   const view = createNotebookView({ store, profile, repositories, peers, copies, contacts });
 
   const report = createSyncReport({ store, repositories, peers, proxies, isPaused: ports.isPaused });
@@ -423,6 +448,7 @@ export const createCore = (ports: CorePorts): Core => {
     withNotebook,
     found,
     created: notebooksChanged,
+    forget,
     emit,
     prepareBundles: () => ports.compactor.prepare(),
   });
@@ -508,6 +534,7 @@ export const createCore = (ports: CorePorts): Core => {
   attachments.open();
   moves.open();
   recovered.open();
+  forgetting.open();
 
   return {
     handlers,
@@ -530,6 +557,7 @@ export const createCore = (ports: CorePorts): Core => {
       presence.stop();
       repositories.sealAll();
       profilePortability.stop();
+      forgetting.stop();
       slices.stop();
       invites.stop();
       checkpoints.stop();

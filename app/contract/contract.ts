@@ -318,6 +318,8 @@ export const contract = {
   "notebooks.rename": command<Input<typeof notebookRename>, T.Notebook>(notebookRename),
   "notebooks.members": query<Input<typeof notebookInput>, readonly T.Member[]>(notebookInput),
   "notebooks.copies": query<Input<typeof notebookInput>, T.NotebookCopies>(notebookInput),
+  /** Deletes a notebook that one left or was removed from: its notes, keys, files and search index on this device. */
+  "notebooks.forget": command<Input<typeof notebookInput>, null>(notebookInput),
   "notebooks.leave": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
   "notebooks.transfer": command<Input<typeof memberRef>, T.Notebook>(memberRef),
   "notebooks.changeKeys": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),

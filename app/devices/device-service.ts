@@ -41,6 +41,8 @@ export interface DeviceService {
   /** The document that describes a repository was read again. */
   readonly indexed: (repository: Repository) => void;
   readonly notebooksChanged: () => void;
+  /** Notes that this device does not want a notebook any more, whatever the own devices list of it until now. */
+  readonly forget: (repository: Repository) => Result<null, ContractError>;
   readonly received: (topic: TopicRow, item: CheckedItem) => void;
   /** A device proved itself on a connection, or a connection to it ended. */
   readonly seen: (device: Uint8Array) => void;
@@ -214,6 +216,7 @@ export const createDeviceService = (ports: {
       if (isHome(repository)) home.indexed();
     },
     notebooksChanged: () => home.refresh(),
+    forget: home.forget,
     received: recovery.received,
     seen: (device) => {
       const id = bytesToHex(device);

@@ -1,4 +1,5 @@
 import { base64urlToBytes, bytesEqual, bytesToBase64url, bytesToHex } from "../../protocol/kernel/bytes.ts";
+import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
@@ -38,6 +39,7 @@ export interface Home {
   readonly adopt: (grant: RepositoryGrant) => Result<Repository, ContractError>;
   /** Brings the list up to date soon. */
   readonly refresh: () => void;
+  readonly forget: (repository: Repository) => Result<null, ContractError>;
   /** The document was read again: takes in notebooks this device does not have. */
   readonly indexed: () => void;
   readonly stop: () => Promise<void>;
@@ -45,6 +47,8 @@ export interface Home {
 
 const NOTEBOOK = "notebook/";
 const DEVICE = "device/";
+/** What the list said of a notebook when this device deleted it. */
+const FORGOTTEN = "forgotten/";
 const TITLE = "Home";
 /** The first look comes when a window that opens with the profile has been painted. */
 const FIRST_REFRESH = durationMs(1_500);
@@ -167,6 +171,12 @@ export const createHome = (deps: {
   const holds = ({ n }: Repository, eid: Uint8Array): boolean =>
     store.repositories.epochs(n).some((epoch) => bytesEqual(epoch.eid, eid));
 
+  /** Whether this device deleted the notebook, and the list has said nothing new of it since. */
+  const isForgotten = (id: string, listed: string): boolean => {
+    const noted = store.meta.get(FORGOTTEN + id);
+    return noted !== undefined && decodeUtf8(noted) === listed;
+  };
+
   const hasOthers = (): boolean => (repositories.home()?.access.members()[0]?.devices.length ?? 0) > 1;
 
   return {
@@ -201,6 +211,12 @@ export const createHome = (deps: {
       const adopted = noted.ok ? adoptGrant(repositories, grant) : noted;
       return adopted.ok ? adopted : err(storeFailure(adopted.error));
     },
+    forget: ({ id }) => {
+      const home = repositories.home();
+      const listed = home === undefined ? undefined : entries(home)[NOTEBOOK + id];
+      const noted = store.transaction(() => store.meta.set(FORGOTTEN + id, encodeUtf8(listed ?? "")));
+      return noted.ok ? ok(null) : err(storeFailure(noted.error));
+    },
     refresh: () => refreshAfter(REFRESH_MS + (hasOthers() ? randomBelow(random, SPREAD_MS) : 0)),
     indexed: () => {
       const home = repositories.home();
@@ -213,6 +229,7 @@ export const createHome = (deps: {
         if (!key.startsWith(NOTEBOOK)) continue;
         const known = repositories.byId(key.slice(NOTEBOOK.length));
         if (known !== undefined && repositories.membership(known) === "active") continue;
+        if (isForgotten(key.slice(NOTEBOOK.length), value)) continue;
         const grant = grantIn(value);
         if (grant === undefined || bytesToHex(grant.rid) !== key.slice(NOTEBOOK.length)) continue;
         // Out of a notebook that another own device is in again: its newest keys say so.

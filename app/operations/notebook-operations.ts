@@ -37,6 +37,8 @@ export const createNotebookOperations = (deps: {
   readonly found: (title: string) => Promise<Result<Repository, ContractError>>;
   /** A notebook was founded here. */
   readonly created: () => void;
+  /** Deletes a notebook this identity does not belong to any more. */
+  readonly forget: (repository: Repository) => Result<null, ContractError>;
   readonly emit: (event: AppEvent) => void;
   /** A bundle may come soon: what reads it can be started. */
   readonly prepareBundles: () => void;
@@ -72,6 +74,7 @@ export const createNotebookOperations = (deps: {
           ),
         ),
       ),
+    "notebooks.forget": ({ notebook }) => withNotebook(notebook, deps.forget),
     "notebooks.leave": ({ notebook }) =>
       withNotebook(notebook, (repository) => after(members.leave(repository), () => view.notebook(repository))),
     "notebooks.transfer": ({ notebook, member }) =>

@@ -86,7 +86,10 @@ export interface HeadRow {
 
 export interface RepositoryStore {
   readonly add: (rid: Uint8Array, title: string, now: number) => number;
+  /** All but those marked `forgetting/<n>` in `meta`. */
   readonly all: () => readonly RepositoryRow[];
+  /** Deletes up to `limit` rows of what belongs to a repository; true when nothing of it is left. */
+  readonly erase: (n: number, limit: number) => boolean;
   readonly setTitle: (n: number, title: string) => void;
   readonly touch: (n: number, now: number) => void;
   readonly addAclOp: (n: number, id: Uint8Array, gen: number, row: SignedRow) => boolean;
@@ -446,6 +449,8 @@ export interface BlobRows {
   readonly chunk: (n: number, position: number) => BlobChunkRow | undefined;
   /** Chunks that are not here, in order, from `position` on. */
   readonly missing: (n: number, position: number, limit: number) => readonly BlobChunkRow[];
+  /** Every chunk of the repository's files that is here. */
+  readonly chunksOf: (repository: number) => readonly Uint8Array[];
   /** Whether a chunk of any of the repository's files is here. */
   readonly holds: (repository: number, id: Uint8Array) => boolean;
   /** Notes for every file of the repository whether the chunk is here; answers the rows of those files. */

@@ -57,7 +57,7 @@ const ROLE_NAMES: Readonly<Record<number, Role>> = {
   [ROLES.owner]: "owner",
 };
 const MAX_HEADS = 16;
-/** First value of a genesis policy: the repository holds one note that is shared by itself. */
+/** Third value of a genesis policy: the repository holds one note that is shared by itself. */
 export const SINGLE_NOTE = 1;
 /** Ops on which no right to write depends. */
 const WITHOUT_RIGHTS: ReadonlySet<string> = new Set(["epoch", "reseal", "policy", "invite"]);
@@ -117,7 +117,7 @@ export const createAccess = (crypto: CryptoProvider, rid: Uint8Array): Access =>
     state,
     kind: () => {
       const genesis = taken.find(({ gen }) => gen === 0)?.body;
-      return genesis?.type === "genesis" && genesis.policy[0] === SINGLE_NOTE ? "note" : "notebook";
+      return genesis?.type === "genesis" && genesis.policy[2] === SINGLE_NOTE ? "note" : "notebook";
     },
     ops: () => taken,
     heads: () => state().heads.slice(-MAX_HEADS),

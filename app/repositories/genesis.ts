@@ -4,6 +4,7 @@ import { storeFailure } from "../identities/identity-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import { repositoryOf, signAclOp } from "../../protocol/acl/acl-op.ts";
+import { DEFAULT_POLICY, encodePolicy } from "../../protocol/acl/policy.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { deviceRecipient } from "../../protocol/epoch/epoch-body.ts";
 import { evaluateIdentity } from "../../protocol/identity/identity-log.ts";
@@ -56,7 +57,7 @@ export const foundGenesis = (
     body: {
       type: "genesis",
       nonce: random.bytes(16),
-      policy: options.kind === "note" ? [SINGLE_NOTE] : [],
+      policy: options.kind === "note" ? [...encodePolicy(DEFAULT_POLICY, []), SINGLE_NOTE] : [],
       identityOps: profile.ops,
       epoch: epoch.body,
     },

@@ -29,13 +29,16 @@ import { createBundleReader } from "./bundle-reader.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
 import type { Sealed, WritableSecret } from "./epoch-keeper.ts";
 import { createEpochKeeper } from "./epoch-keeper.ts";
-import type { DocumentChanges, Opened } from "./integrate.ts";
+import type { Opened } from "./integrate.ts";
+import { forgottenRepositories, markForgotten } from "./forgetting.ts";
 import type { Candidate, IngestOrigin, OpenedItem } from "./ingest-queue.ts";
 import { createIngestQueue } from "./ingest-queue.ts";
 import { integrateRecord, openEntry, openWire } from "./integrate.ts";
 import type { Integration, Repository } from "./repository.ts";
 import { endSessions } from "./rollback.ts";
 import { sealCompacted, sealRetirement } from "./seal.ts";
+import type { Outcome } from "./outcome.ts";
+import { addChanges, emptyOutcome } from "./outcome.ts";
 import type { PageTaken } from "./take-page.ts";
 import { openedRecord, takePage } from "./take-page.ts";
 import { adoptPast } from "./validity.ts";
@@ -85,6 +88,8 @@ export interface RepositoryService {
     /** The topic those secrets stand for, which a reader cannot derive. */
     readonly topicPk: Uint8Array;
   }) => Result<Repository, StoreError>;
+  /** Closes a repository for good; what is stored of it is left to whoever deletes it. */
+  readonly forget: (repository: Repository) => Result<null, StoreError>;
   /** Verifies, stores and integrates items of a topic in slices; `done` answers for each wire in order. */
   readonly ingest: (
     topic: TopicRow,
@@ -158,37 +163,6 @@ interface Flush {
   readonly since: number;
   bytes: number;
 }
-
-/** What one batch of items does to a repository. */
-interface Outcome {
-  readonly changes: Map<number, Uint8Array[]>;
-  readonly contradictions: (readonly [Uint8Array, Uint8Array])[];
-  accessChanged: boolean;
-  linked: boolean;
-  undecided: boolean;
-  /** The topic of a combination of epochs was named. */
-  announced: boolean;
-  /** Documents that lost drafts of own sessions; undefined while the sessions go on. */
-  ended: ReadonlySet<number> | undefined;
-}
-
-const emptyOutcome = (): Outcome => ({
-  changes: new Map(),
-  contradictions: [],
-  accessChanged: false,
-  linked: false,
-  undecided: false,
-  announced: false,
-  ended: undefined,
-});
-
-const addChanges = ({ changes }: Outcome, added: DocumentChanges): void => {
-  for (const [document, list] of added) {
-    const known = changes.get(document);
-    if (known === undefined) changes.set(document, [...list]);
-    else for (const change of list) known.push(change);
-  }
-};
 
 /** Owns the encrypted repositories of one identity: opens, receives, integrates, writes and seals. */
 export const createRepositoryService = (deps: {
@@ -668,7 +642,21 @@ export const createRepositoryService = (deps: {
       return ok(null);
     },
     canSpeak: (repository) => keeper.speakingTopic(repository) !== undefined,
+    forget: ({ n, id, rid }) => {
+      const written = store.transaction(() => markForgotten(store, n, rid));
+      if (!written.ok) return written;
+      flushes.get(n)?.cancel();
+      upkeep.get(n)?.();
+      flushes.delete(n);
+      upkeep.delete(n);
+      repositories.delete(id);
+      byNumber.delete(n);
+      refreshTopics();
+      return ok(null);
+    },
     adopt: ({ rid, title, aclOps, secrets, topicPk }) => {
+      if (forgottenRepositories(store).some((one) => bytesEqual(one.rid, rid)))
+        return err({ type: "CannotWrite", message: "an older copy of it is still being deleted" });
       const known = repositories.get(bytesToHex(rid));
       let rebuilt: ReadonlySet<number> = new Set();
       const written = store.transaction(() => {

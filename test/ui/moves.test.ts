@@ -107,6 +107,18 @@ describe("notices", () => {
     await fireEvent.click(within(roof).getByRole("button", { name: "Keep as a note" }));
     await waitFor(() => expect(world.recovered).toEqual([]));
     await screen.findByRole("option", { name: /Roof \(recovered\)/u });
-    expect(screen.queryByRole("button", { name: /^Notices/u })).toBeNull();
+    await waitFor(() => expect(screen.queryByRole("button", { name: /^Notices/u })).toBeNull());
   });
+});
+
+test("a notebook one does not belong to any more is deleted from this device, after a question", async () => {
+  const { world } = await renderApp(
+    sampleWorld({ notebooks: [{ ...READING, membership: "left" }], documents: [], recovered: [] }),
+  );
+  await fireEvent.click(await screen.findByRole("button", { name: "Delete" }));
+  await screen.findByRole("heading", { name: `Delete “${READING.title}” from this device` });
+  await expectAccessible();
+  await fireEvent.click(screen.getByRole("button", { name: "Delete it here" }));
+  await screen.findByRole("heading", { name: "Start with a notebook" });
+  expect(world.notebooks).toEqual([]);
 });

@@ -124,6 +124,11 @@ export const createBlobRows = ({ write, one, many }: Statements): BlobRows => {
         position,
         limit,
       ).map(chunkOf),
+    chunksOf: (repository) =>
+      many<{ id: Uint8Array }>(
+        "SELECT DISTINCT id FROM blob_chunk WHERE repository = ? AND present = 1",
+        repository,
+      ).map(({ id }) => id),
     holds: (repository, id) =>
       one("SELECT 1 FROM blob_chunk WHERE repository = ? AND id = ? AND present = 1", repository, id) !== undefined,
     mark: (repository, id, bytes, present) => {

@@ -25,6 +25,7 @@ import { bytesToHex, concatBytes } from "../../../protocol/kernel/bytes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 import type { OwnCommit } from "../high-water.ts";
 import type { SqliteDatabase } from "./database.ts";
+import { createEraser } from "./erase-rows.ts";
 import { createBlobRows } from "./blob-rows.ts";
 import { createCheckpointRows, HAS_COVERED, OFFERED } from "./checkpoint-rows.ts";
 import { storageErrorOf } from "./database.ts";
@@ -242,7 +243,7 @@ export const createStore = (
       },
       all: () =>
         many<RepositoryRow>(
-          "SELECT n, rid, title, added_at AS addedAt, updated_at AS updatedAt FROM repository ORDER BY added_at, n",
+          "SELECT n, rid, title, added_at AS addedAt, updated_at AS updatedAt FROM repository WHERE 'forgetting/' || n NOT IN (SELECT key FROM meta) ORDER BY added_at, n",
         ),
       setTitle: (n, title) => {
         write("UPDATE repository SET title = ? WHERE n = ?", title, n);
@@ -250,6 +251,7 @@ export const createStore = (
       touch: (n, now) => {
         write("UPDATE repository SET updated_at = max(updated_at, ?) WHERE n = ?", now, n);
       },
+      erase: createEraser({ write }),
       addAclOp: (n, id, gen, row) =>
         write(
           "INSERT INTO acl_op(id, repository, gen, header, signature) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -361,7 +363,7 @@ export const createStore = (
       },
       all: () =>
         many<Omit<TopicRow, "kind" | "state"> & { kind: number; state: number }>(
-          "SELECT n, pk, repository, kind, read_key AS readKey, topic_seed AS topicSeed, state, since FROM topic ORDER BY n",
+          "SELECT n, pk, repository, kind, read_key AS readKey, topic_seed AS topicSeed, state, since FROM topic WHERE repository IS NULL OR 'forgetting/' || repository NOT IN (SELECT key FROM meta) ORDER BY n",
         ).map((row) => ({
           ...row,
           kind: TOPIC_KINDS[row.kind] as TopicRow["kind"],

@@ -29,7 +29,8 @@ export type DialogState =
   | { readonly type: "nameVersion"; readonly heads: readonly string[] }
   | { readonly type: "moveNote"; readonly document: string }
   | { readonly type: "shareNote"; readonly document: string }
-  | { readonly type: "notices" };
+  | { readonly type: "notices" }
+  | { readonly type: "forgetNotebook"; readonly notebook: string };
 
 export interface Navigation {
   readonly place: () => Place;

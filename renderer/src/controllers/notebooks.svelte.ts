@@ -18,6 +18,8 @@ export interface Notebooks {
   readonly take: (notebooks: readonly Notebook[]) => void;
   readonly reload: () => Promise<void>;
   readonly create: (title: string) => Promise<Problem | null>;
+  /** Deletes a notebook that one does not belong to any more from this device. */
+  readonly forget: (notebook: string) => Promise<Problem | null>;
   readonly rename: (notebook: string, title: string) => Promise<Problem | null>;
 }
 
@@ -107,6 +109,12 @@ export const createNotebooks = ({ api, hub, onProblem, onAccessChanged, preferre
       if (!created.ok) return problemOf(created.error);
       await reload();
       select(created.value.id);
+      return null;
+    },
+    forget: async (notebook) => {
+      const forgotten = await api.call("notebooks.forget", { notebook });
+      if (!forgotten.ok) return problemOf(forgotten.error);
+      await reload();
       return null;
     },
     rename: async (notebook, title) => {

@@ -412,6 +412,11 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     },
     "notebooks.members": ({ notebook }) => answer(world.members[notebook] ?? []),
     "notebooks.copies": ({ notebook }) => answer(world.copies[notebook] ?? NO_COPIES),
+    "notebooks.forget": ({ notebook }) => {
+      world.notebooks = world.notebooks.filter(({ id }) => id !== notebook);
+      emit({ type: "notebooksChanged" });
+      return answer(null);
+    },
     "notebooks.leave": ({ notebook }) => changed(notebook, { membership: "left" }),
     "notebooks.transfer": ({ notebook, member }) => {
       replaceMembers(notebook, (one) => ({

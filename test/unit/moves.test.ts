@@ -145,5 +145,5 @@ describe("a move that is cut off", () => {
       expect((await notebooksOf(core)).filter(({ note: one }) => one !== null).length).toBeLessThan(2);
       await core.stop();
     }
-  });
+  }, 60_000);
 });

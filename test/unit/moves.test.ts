@@ -123,27 +123,31 @@ describe("a move that is cut off", () => {
   test.each([
     ["sharing", share],
     ["moving", moveTo],
-  ] as const)("%s: whatever reached the disk, the note is there once after a restart", async (_name, move) => {
-    const length = await lengthOf(move);
-    expect(length).toBeGreaterThan(4);
-    for (let reached = 0; reached <= length; reached++) {
-      const disk = createLoneDisk();
-      const dying = start(disk);
-      const { note } = await withNote(dying);
-      const { id } = must(await dying.handlers["notebooks.create"]({ title: "Other" }));
-      dying.dieAfter(reached);
-      await move(dying, note, id);
-      await dying.stop();
-      const core = start(disk);
-      await finished(core);
-      const live = await liveNotes(core);
-      expect(live, `after ${reached} of ${length} transactions`).toHaveLength(1);
-      const document = live[0] as string;
-      const { title, text } = must(await core.handlers["documents.read"]({ document }));
-      expect([title, text.includes(TEXT)]).toEqual(["Plan", true]);
-      expect(await fileIn(core, document)).toEqual(FILE);
-      expect((await notebooksOf(core)).filter(({ note: one }) => one !== null).length).toBeLessThan(2);
-      await core.stop();
-    }
-  }, 60_000);
+  ] as const)(
+    "%s: whatever reached the disk, the note is there once after a restart",
+    async (_name, move) => {
+      const length = await lengthOf(move);
+      expect(length).toBeGreaterThan(4);
+      for (let reached = 0; reached <= length; reached++) {
+        const disk = createLoneDisk();
+        const dying = start(disk);
+        const { note } = await withNote(dying);
+        const { id } = must(await dying.handlers["notebooks.create"]({ title: "Other" }));
+        dying.dieAfter(reached);
+        await move(dying, note, id);
+        await dying.stop();
+        const core = start(disk);
+        await finished(core);
+        const live = await liveNotes(core);
+        expect(live, `after ${reached} of ${length} transactions`).toHaveLength(1);
+        const document = live[0] as string;
+        const { title, text } = must(await core.handlers["documents.read"]({ document }));
+        expect([title, text.includes(TEXT)]).toEqual(["Plan", true]);
+        expect(await fileIn(core, document)).toEqual(FILE);
+        expect((await notebooksOf(core)).filter(({ note: one }) => one !== null).length).toBeLessThan(2);
+        await core.stop();
+      }
+    },
+    60_000,
+  );
 });

@@ -1,6 +1,6 @@
 import { fireEvent, screen, waitFor } from "@testing-library/svelte";
 import { describe, expect, test } from "vitest";
-import type { ProfileExport } from "../../app/contract/types.ts";
+import type { ProfileExport, ProfileImport } from "../../app/contract/types.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 import { BACKUP } from "./support/fake-backup.ts";
 import { createWorld } from "./support/fake-transport.ts";
@@ -63,21 +63,22 @@ describe("backups in the settings", () => {
   });
 });
 
+const REPORT: ProfileExport = {
+  path: "/home/ada/Notes",
+  createdAt: 0,
+  name: "Ada Lovelace",
+  notebooks: 3,
+  documents: 67,
+  attachments: 12,
+  missing: 2,
+  records: 900,
+  unsigned: 0,
+  files: 230,
+  bytes: 48_000_000,
+};
+
 test("everything is exported, and files that were not here are named", async () => {
-  const report: ProfileExport = {
-    path: "/home/ada/Notes",
-    createdAt: 0,
-    name: "Ada Lovelace",
-    notebooks: 3,
-    documents: 67,
-    attachments: 12,
-    missing: 2,
-    records: 900,
-    unsigned: 0,
-    files: 230,
-    bytes: 48_000_000,
-  };
-  const node = await renderApp(sampleWorld(), { "export.profile": async () => ok(report) });
+  const node = await renderApp(sampleWorld(), { "export.profile": async () => ok(REPORT) });
   await openSettings("Backup");
   await fireEvent.click(await screen.findByRole("button", { name: "Export…" }));
   await screen.findByText("Exported and read back");
@@ -85,6 +86,28 @@ test("everything is exported, and files that were not here are named", async () 
   expect(callOf(node, "export.profile")).toEqual({ path: "/home/ada/Notes" });
   await fireEvent.click(screen.getByRole("button", { name: "Check…" }));
   await screen.findByText("Not an export");
+});
+
+test("an import says how many notes came with their history, a check what the histories are worth", async () => {
+  const imported: ProfileImport = {
+    notebooks: [{ id: "0".repeat(32), title: "Field notes" }],
+    documents: 67,
+    histories: 67,
+    attachments: 12,
+    failed: [],
+  };
+  const checked: ProfileExport = { ...REPORT, missing: 0, unsigned: 3 };
+  const node = await renderApp(sampleWorld(), {
+    "import.profile": async () => ok(imported),
+    "export.verify": async () => ok(checked),
+  });
+  await openSettings("Backup");
+  await fireEvent.click(await screen.findByRole("button", { name: "Import…" }));
+  await screen.findByText("1 new notebook with 67 notes, each with its history.");
+  expect(callOf(node, "import.profile")).toEqual({ path: "/home/ada/Notes" });
+  await fireEvent.click(screen.getByRole("button", { name: "Check…" }));
+  await screen.findByText(/the history of each note is what they say\. 3 changes had no record yet/u);
+  await expectAccessible();
 });
 
 test("a fresh install restores a backup file and opens its notebooks", async () => {

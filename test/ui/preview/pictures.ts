@@ -331,6 +331,16 @@ const SHOTS: readonly Shot[] = [
       await page.getByLabel("Link or address").waitFor();
     },
   },
+  {
+    name: "imported",
+    scene: "imported",
+    act: async (page) => {
+      await page.keyboard.press("Control+,");
+      await page.getByRole("tab", { name: "Backup" }).click();
+      await page.getByRole("button", { name: "Import…" }).click();
+      await page.getByText("each with its history").waitFor();
+    },
+  },
   { name: "shortcuts", scene: "workspace", act: key("Control+/") },
   { name: "new-notebook", scene: "workspace", act: key("Control+Shift+n") },
   { name: "move-note", scene: "workspace", act: key("Control+Shift+m") },

@@ -1,6 +1,6 @@
 import { contractError } from "../../../app/contract/errors.ts";
 import type { Member, PendingInvite } from "../../../app/contract/types.ts";
-import { err } from "../../../protocol/kernel/result.ts";
+import { err, ok } from "../../../protocol/kernel/result.ts";
 import type { Overrides, World } from "../support/fake-transport.ts";
 import { IDENTITY, createWorld, hex } from "../support/fake-transport.ts";
 import { DIFF, FIELD_NOTES, HISTORY, MEMBERS, NOTES, PROXIES, sampleWorld } from "../support/sample-world.ts";
@@ -36,6 +36,20 @@ const sampleNote = () => {
 
 /** Every situation worth looking at, by name. */
 const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
+  imported: () => ({
+    overrides: {
+      "import.profile": () =>
+        Promise.resolve(
+          ok({
+            notebooks: [{ id: hex(70, 16), title: FIELD_NOTES.title }],
+            documents: 67,
+            histories: 67,
+            attachments: 12,
+            failed: [],
+          }),
+        ),
+    },
+  }),
   welcome: () => ({ world: createWorld({ vault: "absent", identity: null }) }),
   "welcome-passphrase": () => ({
     world: createWorld({ vault: "absent", identity: null, protection: "passphrase" }),

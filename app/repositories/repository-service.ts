@@ -149,7 +149,7 @@ const FLUSH_BYTES = 32_768;
 const MAX_WAITING_IN_MEMORY = 2_000;
 
 /** Late entries are taken from the topics of earlier epochs for this long (data.md section 7). */
-const LINGERING_MS = 30 * 24 * 3_600_000;
+export const LINGERING_MS = 30 * 24 * 3_600_000;
 /** Members repair missing seals and announce topics in turn, so that one of them suffices. */
 const UPKEEP_SPREAD_MS = 2_000;
 const HOME_KEY = "home";

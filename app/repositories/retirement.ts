@@ -12,6 +12,7 @@ import type { Store, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
+import { LINGERING_MS } from "./repository-service.ts";
 
 /** Receipts for what checkpoints cover, and what proxies are told to delete because of them. */
 export interface Retirement {
@@ -19,7 +20,7 @@ export interface Retirement {
   readonly counted: (repository: Repository) => void;
   /** Tells proxies of everything that may go now; answers how many items that are. */
   readonly tell: (repository: Repository) => number;
-  /** Done every hour: looks at what others told, stands up for what is needed still, and tells of what may go. */
+  /** Done every hour: looks at what others told, stands up for what is needed still, tells of what may go, and leaves old topics. */
   readonly tick: (repository: Repository) => void;
   readonly stop: () => void;
 }
@@ -167,6 +168,25 @@ export const createRetirement = (deps: {
     if (isOwed === true) deps.owed();
   };
 
+  /** Topics of earlier epochs from which nothing late is taken any more: a checkpoint has what they hold, so proxies may forget them. */
+  const closeTopics = (repository: Repository): void => {
+    if (deps.covered(repository).length === 0) return;
+    const ended = repositories
+      .topics()
+      .filter(
+        ({ n, repository: of, state, since }) =>
+          of === repository.n &&
+          state === "lingering" &&
+          since + LINGERING_MS < clock.unix() &&
+          store.entries.undelivered(n, 1).length === 0,
+      );
+    if (ended.length === 0) return;
+    written(() => {
+      for (const { n, since } of ended) store.topics.setState(n, "history", since);
+    });
+    repositories.refreshTopics();
+  };
+
   return {
     counted: (repository) => {
       if (timers.has(repository.n)) return;
@@ -186,6 +206,7 @@ export const createRetirement = (deps: {
     },
     tick: (repository) => {
       look(repository);
+      closeTopics(repository);
       tellOf(repository, LEAST_ITEMS);
     },
     stop: () => {

@@ -120,6 +120,33 @@ test("P-PROXIES-2 following a topic owes everything stored of it, once", () => {
   expect(followed(proxy)).toEqual([]);
 });
 
+test("P-PROXIES-2 what a counted checkpoint covers is not owed to a proxy that comes later", () => {
+  const [device, session] = [filled(30, 32), filled(31, 16)];
+  const topic = topics.get(TOPIC) as number;
+  run(() => {
+    for (const seq of [0, 1]) {
+      const iid = filled(40 + seq, 32);
+      const { state, wire } = { state: ENTRY_STATE.valid, wire: filled(1, 10) };
+      store.entries.add({
+        oid: filled(50 + seq, 32),
+        topic,
+        kind: 0,
+        gen: seq,
+        wire,
+        iid,
+        state,
+        own: true,
+        arrivedAt: NOW,
+      });
+      store.entries.addInner(repository, { iid, device, session, seq, gen: seq, header: filled(2, 9) });
+    }
+    store.checkpoints.setCovered(topic, [[session, 0]]);
+  });
+  const proxy = addProxy(50);
+  run(() => store.proxies.follow(proxy, TOPIC));
+  expect(owed(proxy)).toEqual([51]);
+});
+
 test("P-PROXIES-3 I29 another incarnation of a proxy is owed everything, refused items too, from the start", () => {
   const proxy = addProxy(50);
   run(() => store.proxies.reset(proxy, filled(7, 16)));

@@ -90,13 +90,20 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
     ),
   retirable: (topic, acknowledged, before, told, limit) =>
     many<{ readonly oid: Uint8Array }>(
-      `SELECT oid FROM entry WHERE topic = @topic AND NOT EXISTS (SELECT 1 FROM retired_item WHERE retired_item.entry = entry.n)
-         AND (kind = 0 AND ${IS_COVERED} AND (arrived_at < @before OR EXISTS (SELECT 1 FROM inner_record
-             JOIN json_each(@acknowledged) AS mark ON mark.key = lower(hex(inner_record.session)) AND inner_record.seq <= mark.value
-             WHERE inner_record.iid = entry.iid))
-           OR kind IN (1, 2) AND state = ${ENTRY_STATE.retired} OR kind = 3 AND arrived_at < @told) ORDER BY n LIMIT @limit`,
+      `WITH mark(session, seq) AS MATERIALIZED (SELECT key, value FROM json_each(@acknowledged))
+       SELECT entry.oid FROM entry LEFT JOIN retired_item ON retired_item.entry = entry.n
+         LEFT JOIN inner_record ON retired_item.entry IS NULL AND entry.kind = 0 AND (@hasMarks OR entry.arrived_at < @before)
+           AND inner_record.iid = entry.iid
+         LEFT JOIN covered_session ON covered_session.topic = entry.topic AND covered_session.session = inner_record.session
+           AND inner_record.seq <= covered_session.seq
+         LEFT JOIN mark ON mark.session = lower(hex(inner_record.session)) AND inner_record.seq <= mark.seq
+       WHERE entry.topic = @topic AND retired_item.entry IS NULL
+         AND (covered_session.seq IS NOT NULL AND (entry.arrived_at < @before OR mark.seq IS NOT NULL)
+           OR entry.kind IN (1, 2) AND entry.state = ${ENTRY_STATE.retired} OR entry.kind = 3 AND entry.arrived_at < @told)
+       ORDER BY entry.n LIMIT @limit`,
       {
         topic,
+        hasMarks: acknowledged.length > 0 ? 1 : 0,
         before,
         told,
         limit,

@@ -1,6 +1,7 @@
 import type { AttachmentService } from "./attachments/attachment-service.ts";
 import { createAttachmentService } from "./attachments/attachment-service.ts";
 import type { ContactService } from "./contacts/contact-service.ts";
+import { createInboxService } from "./contacts/inbox-service.ts";
 import { createContactService } from "./contacts/contact-service.ts";
 import type { ContractError } from "./contract/errors.ts";
 import { contractError } from "./contract/errors.ts";
@@ -103,6 +104,7 @@ export const createCore = (ports: CorePorts): Core => {
         proxies.stored(source);
         if (topic.kind === "rendezvous" && source !== undefined) {
           invites.received(topic, item);
+          inbox.received(topic, item);
           devices.received(topic, item);
         }
         checkpoints.stored(topic, item, source === undefined);
@@ -275,6 +277,27 @@ export const createCore = (ports: CorePorts): Core => {
     seenAt: copies.seenAt,
     refreshHome: () => devices.notebooksChanged(),
     changed: () => emit({ type: "contactsChanged" }),
+    inboxChanged: () => {
+      inbox.open();
+      for (const repository of repositories.all()) invites.introduce(repository);
+    },
+  });
+  const inbox = createInboxService({
+    store,
+    crypto,
+    random: random.fork("inbox"),
+    clock,
+    log,
+    repositories,
+    peers,
+    proxies,
+    profile,
+    contacts,
+    changed: () => emit({ type: "invitesChanged" }),
+    notebooksChanged: () => {
+      emit({ type: "notebooksChanged" });
+      devices.notebooksChanged();
+    },
   });
 
   const invites = createInviteService({
@@ -482,6 +505,12 @@ export const createCore = (ports: CorePorts): Core => {
   const handlers: Core["handlers"] = {
     ...devices.handlers,
     ...contacts.handlers,
+    ...inbox.handlers,
+    "contacts.invite": ({ contact, notebook, role }) =>
+      withNotebook(notebook, async (repository) => {
+        const invited = await inbox.invite(repository, contact, role ?? "writer");
+        return invited.ok ? ok(view.members(repository)) : invited;
+      }),
     ...notebookOperations,
     ...documentOperations,
     ...followingOperations,
@@ -528,6 +557,7 @@ export const createCore = (ports: CorePorts): Core => {
   contacts.open();
   checkpoints.open();
   invites.open();
+  inbox.open();
   devices.open();
   peers.open();
   proxies.open();

@@ -91,6 +91,7 @@ const EMPTY: Partial<Record<ProfileOperation, unknown>> = {
   "notebooks.list": [],
   "invites.pending": [],
   "contacts.list": [],
+  "invitations.list": [],
   "devices.list": [],
   "recovered.list": [],
   "notices.list": { recovered: [], merged: [] } satisfies Notices,

@@ -1,7 +1,8 @@
-import { encodeCbor } from "../../protocol/codec/cbor.ts";
+import { decodeShape, encodeCbor } from "../../protocol/codec/cbor.ts";
+import { bytes, text, tuple } from "../../protocol/codec/shape.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { ContactCard as Card, InboxKeys } from "../../protocol/identity/contact-card.ts";
-import { deriveInboxKeys, encodeContactCard } from "../../protocol/identity/contact-card.ts";
+import { deriveInboxKeys, encodeContactCard, readContactCard } from "../../protocol/identity/contact-card.ts";
 import { formatContactLink, parseContactLink } from "../../protocol/identity/contact-link.ts";
 import { verificationDigits } from "../../protocol/identity/root-key.ts";
 import type { ProxyHint } from "../../protocol/invite/invite-link.ts";
@@ -32,7 +33,13 @@ import { namesakeOf, shownName, standingOf } from "./standing.ts";
 
 /** The people this identity knows. */
 export interface ContactService {
-  readonly handlers: Pick<Handlers, Extract<CallName, `contacts.${string}`>>;
+  readonly handlers: Pick<Handlers, Exclude<Extract<CallName, `contacts.${string}`>, "contacts.invite">>;
+  /** Keys of the own inbox; undefined until the own card was needed for the first time. */
+  readonly inbox: () => InboxKeys | undefined;
+  /** The newest card known of a person. */
+  readonly cardOf: (idRoot: Uint8Array) => Card | undefined;
+  /** What a notebook's map of names should say of this identity besides its name. */
+  readonly published: () => Readonly<Record<string, string>>;
   /** Takes notice of who belongs to the notebooks; called once, when the repositories are open. */
   readonly open: () => void;
   /** Members or their names changed. */
@@ -47,6 +54,18 @@ export interface ContactService {
 
 const INBOX = "inbox";
 const SECRET_BYTES = 32;
+
+const LONGEST_ADDRESS = 128;
+const hintShape = tuple(bytes(32), text(LONGEST_ADDRESS));
+/** In a notebook's map of names: the contact card of a member, beside the name under its id. */
+const CARD = "card/";
+
+/** Proxies a card names; those written in another form are left out. */
+export const proxyHintsOf = (card: Card): readonly ProxyHint[] =>
+  card.proxyHints.flatMap((encoded) => {
+    const read = decodeShape(hintShape, encoded);
+    return read.ok ? [{ proxyPk: read.value[0], address: read.value[1] }] : [];
+  });
 
 const encodeProxyHint = ({ proxyPk, address }: ProxyHint): Uint8Array => encodeCbor([proxyPk, address]);
 
@@ -64,6 +83,8 @@ export const createContactService = (deps: {
   /** The home repository has something to be told. */
   readonly refreshHome: () => void;
   readonly changed: () => void;
+  /** There is an inbox now, or another one. */
+  readonly inboxChanged: () => void;
 }): ContactService => {
   const { store, crypto, random, log, repositories, peers, profile } = deps;
   const book = createContactBook(deps);
@@ -137,7 +158,7 @@ export const createContactService = (deps: {
         role,
       })),
       devices: devicesOf(id, common),
-      hasCard: record.card !== null,
+      hasCard: cardOf(hexToBytes(id) as Uint8Array) !== undefined,
     };
   };
 
@@ -157,31 +178,46 @@ export const createContactService = (deps: {
     return done.ok ? ok(describe(id, book.all().get(id) as ContactRecord)) : done;
   };
 
-  /** The secret behind the own inbox; made once, the same on all own devices as soon as they have met. */
-  const inboxSecret = (): Result<Uint8Array, ContractError> => {
-    const known = store.meta.get(INBOX);
+  const inbox = (): InboxKeys | undefined => {
+    const secret = store.meta.get(INBOX);
+    return secret === undefined ? undefined : deriveInboxKeys(crypto, secret);
+  };
+  /** Makes the inbox when it is needed first; the same on all own devices as soon as they have met. */
+  const openInbox = (): Result<InboxKeys, ContractError> => {
+    const known = inbox();
     if (known !== undefined) return ok(known);
     const secret = random.bytes(SECRET_BYTES);
     const written = store.transaction(() => store.meta.set(INBOX, secret));
     if (!written.ok) return err(storeFailure(written.error));
     deps.refreshHome();
-    return ok(secret);
-  };
-  const inbox = (): Result<InboxKeys, ContractError> => {
-    const secret = inboxSecret();
-    return secret.ok ? ok(deriveInboxKeys(crypto, secret.value)) : secret;
+    deps.inboxChanged();
+    return ok(deriveInboxKeys(crypto, secret));
   };
 
-  const ownCard = (): Result<Card, ContractError> => {
-    const keys = inbox();
-    if (!keys.ok) return keys;
-    return ok({
+  const cardWith = (keys: InboxKeys): string => {
+    const card: Card = {
       idRoot: profile.idRoot,
       identityOps: profile.ops,
-      inboxTopicPk: keys.value.topicKey.publicKey,
-      inboxEnc: keys.value.encryption.publicKey,
+      inboxSeed: keys.seed,
+      inboxEnc: keys.encryption.publicKey,
       proxyHints: deps.proxies.hints().map(encodeProxyHint),
+    };
+    return formatContactLink(profile.device, { card, name: profile.name });
+  };
+
+  const cardOf = (idRoot: Uint8Array): Card | undefined => {
+    const id = bytesToHex(idRoot);
+    const written = shared(id).flatMap(({ repository }) => {
+      const parsed = parseContactLink(crypto, memberNames(store, repository)[CARD + id] ?? "");
+      return parsed.ok && bytesEqual(parsed.value.card.idRoot, idRoot) ? [parsed.value.card] : [];
     });
+    const stored = book.all().get(id)?.card ?? null;
+    const given = stored === null ? undefined : readContactCard(crypto, stored);
+    const cards = [...written, ...(given?.ok === true ? [given.value] : [])];
+    return cards.reduce<Card | undefined>(
+      (best, card) => (best === undefined || card.identityOps.length > best.identityOps.length ? card : best),
+      undefined,
+    );
   };
 
   const add = async (link: string, name: string | undefined): Promise<Result<Contact, ContractError>> => {
@@ -205,10 +241,8 @@ export const createContactService = (deps: {
       "contacts.list": async () =>
         ok([...book.all()].filter(([id, record]) => isListed(id, record)).map(([id, record]) => describe(id, record))),
       "contacts.card": async () => {
-        const card = ownCard();
-        return card.ok
-          ? ok({ link: formatContactLink({ card: card.value, name: profile.name }), name: profile.name })
-          : card;
+        const keys = openInbox();
+        return keys.ok ? ok({ link: cardWith(keys.value), name: profile.name }) : keys;
       },
       "contacts.add": ({ link, name }) => add(link, name),
       "contacts.rename": ({ contact, name }) => change(contact, { name: name.trim() }),
@@ -224,6 +258,12 @@ export const createContactService = (deps: {
         if (find(contact) === undefined) return err(contractError("ContactNotFound"));
         return decided(contact, { state: "removed", name: "", verifiedAt: null, card: null });
       },
+    },
+    inbox,
+    cardOf,
+    published: () => {
+      const keys = inbox();
+      return keys === undefined ? {} : { [CARD + bytesToHex(profile.idRoot)]: cardWith(keys) };
     },
     open: () => {
       for (const repository of repositories.all()) notice(repository);
@@ -247,7 +287,8 @@ export const createContactService = (deps: {
       const own = store.meta.get(INBOX);
       if (given?.length === SECRET_BYTES && (own === undefined || !bytesEqual(own, given))) {
         const written = store.transaction(() => store.meta.set(INBOX, given));
-        if (!written.ok) log.warn("inbox not kept", { fault: written.error.type });
+        if (written.ok) deps.inboxChanged();
+        else log.warn("inbox not kept", { fault: written.error.type });
       }
       if (book.take(entries)) deps.changed();
     },

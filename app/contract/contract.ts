@@ -90,6 +90,7 @@ const contactsAdd = object({ link: text(1, MAX_CONTACT_LINK), name: optional(tex
 const contactRename = object({ contact: hexOf(32), name: text(0, MAX_NAME) });
 /** Six groups of five digits, with or without the spaces between them. */
 const contactVerify = object({ contact: hexOf(32), digits: text(30, 60) });
+const contactInvite = object({ contact: hexOf(32), notebook: notebookId, role: optional(oneOf("reader", "writer")) });
 const contactBlock = object({ contact: hexOf(32), blocked: boolean });
 const vaultUnlock = object({ passphrase: optional(passphrase) });
 const confirmPhrase = object({
@@ -312,6 +313,11 @@ export const contract = {
   "contacts.verify": command<Input<typeof contactVerify>, W.Contact>(contactVerify),
   "contacts.unverify": command<Input<typeof contactInput>, W.Contact>(contactInput),
   "contacts.block": command<Input<typeof contactBlock>, W.Contact>(contactBlock),
+  /** Makes a contact a member of a notebook; they find the invitation in their inbox, over a connection or at their proxies. */
+  "contacts.invite": command<Input<typeof contactInvite>, readonly T.Member[]>(contactInvite),
+  "invitations.list": query<undefined, readonly W.Invitation[]>(nothing),
+  "invitations.accept": command<Input<typeof inviteInput>, null>(inviteInput),
+  "invitations.decline": command<Input<typeof inviteInput>, null>(inviteInput),
   "contacts.remove": command<Input<typeof contactInput>, null>(contactInput),
   "notebooks.create": command<Input<typeof notebookCreate>, T.Notebook>(notebookCreate),
   "notebooks.list": query<undefined, readonly T.Notebook[]>(nothing),

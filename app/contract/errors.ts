@@ -24,6 +24,7 @@ export const ERROR_MESSAGES = {
   MemberNotFound: "There is no such member in this notebook.",
   BadContactLink: "That is not a contact card, or not all of it. Copy it again.",
   ContactNotFound: "There is no such person among your contacts.",
+  CardMissing: "You do not have their contact card. Ask them to open it once under People, or invite them by a link.",
   OwnContact: "That is your own contact card.",
   DigitsDiffer:
     "Those digits are not the same as here. Check them once more; if they stay different, somebody stands between you.",

@@ -24,8 +24,19 @@ export interface Contact {
     /** When it was last connected to this device, Unix milliseconds; null while it never was. */
     readonly seenAt: number | null;
   }[];
-  /** Whether a contact card of theirs is here. */
+  /** Whether a contact card of theirs is here: then they can be invited directly. */
   readonly hasCard: boolean;
+}
+
+/** Somebody made this identity a member of a notebook of theirs and says so. */
+export interface Invitation {
+  readonly id: string;
+  readonly notebook: string;
+  readonly title: string;
+  readonly role: "reader" | "writer";
+  readonly from: { readonly id: string; readonly name: string; readonly standing: Standing };
+  /** When it was read here first since the start, Unix milliseconds. */
+  readonly at: number;
 }
 
 /** The own contact card, to be handed to others. */

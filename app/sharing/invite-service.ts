@@ -20,8 +20,7 @@ import { readPolicy } from "../../protocol/acl/policy.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { EpochSecret } from "../../protocol/epoch/epoch-keys.ts";
-import { deviceRecipient, inviteRecipient, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
-import { evaluateIdentity } from "../../protocol/identity/identity-log.ts";
+import { inviteRecipient, sealEpoch } from "../../protocol/epoch/epoch-body.ts";
 import type { InviteKeys } from "../../protocol/invite/invite-link.ts";
 import {
   createInviteSecret,
@@ -40,6 +39,7 @@ import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import { after, durationMs } from "../../protocol/kernel/time.ts";
+import { admitMember } from "./admit-member.ts";
 import type { InviterRecord, JoinerRecord } from "./invite-record.ts";
 import { decodeInviteRecord, encodeInviteRecord } from "./invite-record.ts";
 
@@ -119,7 +119,7 @@ export const createInviteService = (deps: {
   readonly proxies: Pick<ProxyService, "hints" | "meet" | "joined">;
   readonly documents: DocumentService;
   readonly profile: Profile;
-  readonly contacts: Pick<ContactService, "standing">;
+  readonly contacts: Pick<ContactService, "standing" | "published">;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InviteService => {
@@ -224,28 +224,8 @@ export const createInviteService = (deps: {
             op.body.type === "set" && bytesEqual(op.body.who, joiner.idRoot) && access.covers([op.id], [record.invite]),
         );
       if (admitted) return err(contractError("NotAllowed"));
-      // Who comes after a change of keys finds the whole membership in the topic it is given.
-      const published = repositories.publishOps(repository);
-      if (!published.ok) return err(storeFailure(published.error));
-      const devices = [...evaluateIdentity(joiner.idRoot, joiner.identityOps).devices.values()].filter(
-        ({ revoked }) => !revoked,
-      );
-      const recipients = devices.map(({ devSig, devEnc }) => deviceRecipient(devSig, devEnc, writer));
-      const seals = secretsFor(repository, true).flatMap((secret) => {
-        invariant(secret.W !== null, "who admits holds the write secret");
-        const sealed = sealEpoch(crypto, random, repository.rid, { ...secret, W: secret.W }, recipients);
-        return sealed.ok ? sealed.value : [];
-      });
-      const appended = appendOp(repository, {
-        type: "set",
-        who: joiner.idRoot,
-        role: writer ? 2 : 1,
-        identityOps: joiner.identityOps,
-        seals,
-        cuts: null,
-        epoch: null,
-      });
-      if (!appended.ok) return appended;
+      const admittedNow = admitMember({ crypto, random, repositories }, repository, joiner, writer ? 2 : 1);
+      if (!admittedNow.ok) return admittedNow;
     }
     const genesis = store.repositories.aclOps(repository.n)[0];
     invariant(genesis !== undefined, "a repository has a genesis op");
@@ -648,10 +628,17 @@ export const createInviteService = (deps: {
       if (introducing.has(repository.id) || !repositories.canWrite(repository)) return;
       const id = bytesToHex(profile.idRoot);
       const notebook = documentId(repository, NOTEBOOK_DOCUMENT);
-      if (documents.find(notebook) === undefined || memberNames(store, repository)[id] === profile.name) return;
+      const known = memberNames(store, repository);
+      const missing = Object.entries({ [id]: profile.name, ...contacts.published() }).filter(
+        ([key, value]) => known[key] !== value,
+      );
+      if (documents.find(notebook) === undefined || missing.length === 0) return;
       introducing.add(repository.id);
       void documents
-        .edit(notebook, [{ type: "setName", identity: id, name: profile.name }])
+        .edit(
+          notebook,
+          missing.map(([identity, name]) => ({ type: "setName", identity, name })),
+        )
         .then((edited) => {
           if (!edited.ok) log.warn("own name not written", { fault: edited.error.type });
         })

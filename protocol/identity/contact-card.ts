@@ -16,7 +16,8 @@ import {
 export interface ContactCard {
   readonly idRoot: Uint8Array;
   readonly identityOps: readonly VerifiedIdentityOp[];
-  readonly inboxTopicPk: Uint8Array;
+  /** Seed of the topic in which letters to them are left; whoever has the card may leave one. */
+  readonly inboxSeed: Uint8Array;
   readonly inboxEnc: Uint8Array;
   /** Opaque to this layer; the proxy protocol defines their form. */
   readonly proxyHints: readonly Uint8Array[];
@@ -24,21 +25,32 @@ export interface ContactCard {
 
 /** Keys of an identity's inbox; every device of it derives them from one secret of 32 bytes. */
 export interface InboxKeys {
-  /** Its public key names the inbox; it proves to a proxy who may empty it. */
-  readonly topicKey: SigningKey;
-  /** What is put in is sealed to it. */
+  /** What the card says of the topic. */
+  readonly seed: Uint8Array;
+  /** Letters are sealed to it. */
   readonly encryption: DhKeyPair;
 }
 
+/** The topic of an inbox, as everybody derives it who has the card. */
+export interface InboxTopic {
+  readonly topicKey: SigningKey;
+  readonly readKey: Uint8Array;
+}
+
 export const deriveInboxKeys = (crypto: CryptoProvider, secret: Uint8Array): InboxKeys => ({
-  topicKey: crypto.signingKey(hk(crypto, secret, NO_SALT, "inbox-topic", 32)),
+  seed: hk(crypto, secret, NO_SALT, "inbox-seed", 32),
   encryption: crypto.dhKeyPair(hk(crypto, secret, NO_SALT, "inbox-enc", 32)),
+});
+
+export const deriveInboxTopic = (crypto: CryptoProvider, seed: Uint8Array): InboxTopic => ({
+  topicKey: crypto.signingKey(hk(crypto, seed, NO_SALT, "inbox-topic", 32)),
+  readKey: hk(crypto, seed, NO_SALT, "inbox-read", 32),
 });
 
 const NO_SALT = new Uint8Array(0);
 
 export const encodeContactCard = (card: ContactCard): Uint8Array =>
-  encodeCbor([1, card.idRoot, card.identityOps.map(identityOpWire), card.inboxTopicPk, card.inboxEnc, card.proxyHints]);
+  encodeCbor([1, card.idRoot, card.identityOps.map(identityOpWire), card.inboxSeed, card.inboxEnc, card.proxyHints]);
 
 /** Card from anywhere; every op in it is signed and of the card's identity. */
 export const readContactCard = (crypto: CryptoProvider, encoded: Uint8Array): Result<ContactCard, IdentityOpError> => {
@@ -46,8 +58,8 @@ export const readContactCard = (crypto: CryptoProvider, encoded: Uint8Array): Re
   if (!read.ok) return read;
   const identityOps = readIdentityOps(crypto, read.value.idRoot, read.value.wires);
   if (!identityOps.ok) return identityOps;
-  const { idRoot, inboxTopicPk, inboxEnc, proxyHints } = read.value;
-  return ok({ idRoot, identityOps: identityOps.value, inboxTopicPk, inboxEnc, proxyHints });
+  const { idRoot, inboxSeed, inboxEnc, proxyHints } = read.value;
+  return ok({ idRoot, identityOps: identityOps.value, inboxSeed, inboxEnc, proxyHints });
 };
 
 /** Verifies a list of ops of one identity, as cards, ACL ops and invites carry it. */
@@ -78,5 +90,5 @@ export const identityOpsShape: Shape<readonly (readonly [Uint8Array, Uint8Array]
 
 const cardShape = mapped(
   tuple(literal(1), bytes(32), identityOpsShape, bytes(32), bytes(32), array(bytesUpTo(256), MAX_HINTS)),
-  ([, idRoot, wires, inboxTopicPk, inboxEnc, proxyHints]) => ({ idRoot, wires, inboxTopicPk, inboxEnc, proxyHints }),
+  ([, idRoot, wires, inboxSeed, inboxEnc, proxyHints]) => ({ idRoot, wires, inboxSeed, inboxEnc, proxyHints }),
 );

@@ -1,9 +1,10 @@
 import { decodeShape, encodeCbor } from "../codec/cbor.ts";
-import { bytesUpTo, literal, text, tuple } from "../codec/shape.ts";
-import type { CryptoProvider } from "../crypto/provider.ts";
-import { base64urlToBytes, bytesToBase64url } from "../kernel/bytes.ts";
+import { bytes, bytesUpTo, literal, text, tuple } from "../codec/shape.ts";
+import type { CryptoProvider, SigningKey } from "../crypto/provider.ts";
+import { ascii, base64urlToBytes, bytesToBase64url, bytesToHex, concatBytes } from "../kernel/bytes.ts";
 import { err, ok, type Result } from "../kernel/result.ts";
 import { type ContactCard, encodeContactCard, readContactCard } from "./contact-card.ts";
+import { evaluateIdentity } from "./identity-log.ts";
 import type { IdentityOpError } from "./identity-op.ts";
 
 /** A contact card with the name its owner goes by. */
@@ -12,11 +13,17 @@ export interface ContactLink {
   readonly name: string;
 }
 
-export type ContactLinkError = IdentityOpError | { readonly type: "NotAContactLink" };
+export type ContactLinkError =
+  IdentityOpError | { readonly type: "NotAContactLink" } | { readonly type: "CardSignatureInvalid" };
 
-/** `p2pc:c/` and base64url of CBOR `[1, card, name]`; `name` has at most 256 UTF-16 units. */
-export const formatContactLink = ({ card, name }: ContactLink): string =>
-  PREFIX + bytesToBase64url(encodeCbor([1, encodeContactCard(card), name]));
+/**
+ * `p2pc:c/` and base64url of CBOR `[1, [card, name], devSig, sig]`, signed by a device of the card's identity. `name` has at
+ * most 256 UTF-16 units.
+ */
+export const formatContactLink = (device: SigningKey, { card, name }: ContactLink): string => {
+  const body = encodeCbor([encodeContactCard(card), name]);
+  return PREFIX + bytesToBase64url(encodeCbor([1, body, device.publicKey, device.sign(concatBytes(DOMAIN, body))]));
+};
 
 /** Link as pasted by a person or read from a file; surrounding white space is forgiven. */
 export const parseContactLink = (crypto: CryptoProvider, pasted: string): Result<ContactLink, ContactLinkError> => {
@@ -26,14 +33,23 @@ export const parseContactLink = (crypto: CryptoProvider, pasted: string): Result
   if (record === undefined) return err({ type: "NotAContactLink" });
   const read = decodeShape(linkShape, record);
   if (!read.ok) return read;
-  const [, encoded, name] = read.value;
+  const [, body, devSig, sig] = read.value;
+  const content = decodeShape(bodyShape, body);
+  if (!content.ok) return content;
+  const [encoded, name] = content.value;
   const card = readContactCard(crypto, encoded);
-  return card.ok ? ok({ card: card.value, name }) : card;
+  if (!card.ok) return card;
+  const device = evaluateIdentity(card.value.idRoot, card.value.identityOps).devices.get(bytesToHex(devSig));
+  const isSigned = device !== undefined && !device.revoked && crypto.verify(devSig, concatBytes(DOMAIN, body), sig);
+  return isSigned ? ok({ card: card.value, name }) : err({ type: "CardSignatureInvalid" });
 };
 
 const PREFIX = "p2pc:c/";
+const DOMAIN = ascii("p2pc/card/1\0");
 /** 256 device log steps of some 300 bytes, in base64url. */
 const LONGEST_CARD = 96 * 1024;
-const LONGEST_LINK = 128 * 1024;
+const LONGEST_BODY = LONGEST_CARD + 2 * 1024;
+const LONGEST_LINK = 136 * 1024;
 const LONGEST_NAME = 256;
-const linkShape = tuple(literal(1), bytesUpTo(LONGEST_CARD), text(LONGEST_NAME));
+const linkShape = tuple(literal(1), bytesUpTo(LONGEST_BODY), bytes(32), bytes(64));
+const bodyShape = tuple(bytesUpTo(LONGEST_CARD), text(LONGEST_NAME));

@@ -26,6 +26,7 @@ const HEADINGS: Readonly<Record<ErrorType, string>> = {
   MemberNotFound: "No such member",
   BadContactLink: "Not a contact card",
   ContactNotFound: "No such contact",
+  CardMissing: "Their contact card is missing",
   OwnContact: "That is you",
   DigitsDiffer: "The digits differ",
   KeysMissing: "The newest keys are missing here",

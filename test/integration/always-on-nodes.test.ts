@@ -96,6 +96,47 @@ test("somebody joins by a link and reads, and the two were never online together
 });
 
 test(
+  "a contact is invited without a link: the letter waits at the proxy, and the two are never online together again",
+  ALLOWED,
+  async () => {
+    const proxy = await proxyIn(newFolder("proxy"));
+    const [ada, ben] = [await newPerson("Ada"), await newPerson("Ben")];
+    await ada.call("proxies.add", { link: proxy.link ?? "" });
+    await ben.call("proxies.add", { link: await proxy.mint() });
+    const { link } = await ben.call("contacts.card");
+    const { id: contact } = await ada.call("contacts.add", { link });
+    await hasSettled(ben);
+    await ben.stop();
+
+    const notebook = (await ada.call("notebooks.create", { title: "For Ben" })).id;
+    const document = (await ada.call("documents.create", { notebook, title: "First", markdown: "come and see" })).id;
+    const members = await ada.call("contacts.invite", { notebook, contact, role: "writer" });
+    expect(members.map(({ id, role }) => [id === contact, role])).toEqual([
+      [false, "owner"],
+      [true, "writer"],
+    ]);
+    await hasSettled(ada);
+    await ada.stop();
+
+    const back = await nodeIn(ben.dataDirectory);
+    const [invitation] = await eventually(async () => {
+      const waiting = await back.call("invitations.list");
+      return waiting.length > 0 ? waiting : false;
+    }, "the letter in Ben's inbox");
+    expect(invitation).toMatchObject({
+      notebook,
+      title: "For Ben",
+      role: "writer",
+      from: { name: "Ada", standing: "new" },
+    });
+    await back.call("invitations.accept", { id: invitation?.id ?? "" });
+    const read = await whenItWorks(() => back.call("documents.read", { document }), "the note at Ben");
+    expect(read.text).toBe("come and see");
+    expect(await back.call("invitations.list")).toEqual([]);
+  },
+);
+
+test(
   "of two always-on nodes one is killed midway: the other carries on, and the first catches up",
   ALLOWED,
   async () => {

@@ -75,6 +75,52 @@ describe("contacts on real nodes", () => {
     });
   }, 120_000);
 
+  test("a member of one notebook is invited to another over the connection that is there; one is turned down", async () => {
+    const [ada, ben] = [await start("Ada"), await start("Ben")];
+    const { id: shared } = await ada.call("notebooks.create", { title: "Shared" });
+    await joinNotebook(ada, ben, shared);
+    const contact = await idOf(ben);
+    await eventually(() => contactOf(ada, contact), "Ben among Ada's contacts");
+    const { id: second } = await ada.call("notebooks.create", { title: "Second" });
+    expect(await refusal(ada.call("contacts.invite", { contact, notebook: second }))).toBe("CardMissing");
+
+    await ben.call("contacts.card");
+    await eventually(
+      async () => (await contactOf(ada, contact))?.hasCard === true,
+      "Ben's card in the shared notebook",
+    );
+    const { id: note } = await ada.call("documents.create", { notebook: second, title: "N", markdown: "Hello Ben." });
+    await ada.call("contacts.invite", { contact, notebook: second, role: "reader" });
+    expect(await refusal(ada.call("contacts.invite", { contact, notebook: second }))).toBe("AlreadyMember");
+    const invitationFor = (notebook: string) =>
+      eventually(
+        async () => (await ben.call("invitations.list")).find((one) => one.notebook === notebook),
+        "an invitation at Ben's",
+      );
+    const invitation = await invitationFor(second);
+    expect(invitation).toMatchObject({ title: "Second", role: "reader", from: { name: "Ada", standing: "known" } });
+    await ben.call("invitations.accept", { id: invitation.id });
+    await eventually(async () => {
+      const found = (await ben.call("notebooks.list")).find(({ id }) => id === second);
+      return found?.membership === "active" && found.role === "reader";
+    }, "Ben is a reader of the second notebook");
+    await eventually(
+      async () => (await ben.call("documents.list", { notebook: second })).some(({ id }) => id === note),
+      "its note at Ben's",
+    );
+    expect((await ben.call("documents.read", { document: note })).text).toBe("Hello Ben.");
+
+    const { id: third } = await ada.call("notebooks.create", { title: "Third" });
+    await ada.call("contacts.invite", { contact, notebook: third });
+    const other = await invitationFor(third);
+    await ben.call("invitations.decline", { id: other.id });
+    await ben.stop();
+    const again = await startHeadless(ben.dataDirectory);
+    nodes.splice(nodes.indexOf(ben), 1, again);
+    expect(await again.call("invitations.list")).toEqual([]);
+    expect((await again.call("notebooks.list")).some(({ id }) => id === third)).toBe(false);
+  }, 120_000);
+
   test("the rules of a notebook are set by who may and kept by everybody; a device gets another key", async () => {
     const [ada, ben] = [await start("Ada"), await start("Ben")];
     const { id: notebook } = await ada.call("notebooks.create", { title: "Shared" });

@@ -75,7 +75,7 @@ const set = createItemSet(Array.from({ length: 100 }, (_, i) => ({ gen: i, id: f
 const card = {
   idRoot: owner.id,
   identityOps: owner.log,
-  inboxTopicPk: filled(1, 32),
+  inboxSeed: filled(1, 32),
   inboxEnc: filled(2, 32),
   proxyHints: [filled(3, 9)],
 };

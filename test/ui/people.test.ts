@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { PendingInvite } from "../../app/contract/types.ts";
 import { hex } from "./support/fake-transport.ts";
 import { expectAccessible, renderApp, type } from "./support/render-app.ts";
-import { CONTACTS, FIELD_NOTES, HOUSE, sampleWorld } from "./support/sample-world.ts";
+import { CONTACTS, FIELD_NOTES, HOUSE, READING, sampleWorld } from "./support/sample-world.ts";
 
 const request = (seed: number, more: Partial<PendingInvite>): PendingInvite => ({
   id: hex(seed, 16),
@@ -97,6 +97,45 @@ describe("people", () => {
     node.world.openedLink = "p2pc:c/EfGh";
     node.emit({ type: "linkOpened" });
     await screen.findByText(/Nothing happens before you add it/u);
+  });
+
+  test("a contact is invited to a notebook; an invitation that came is answered", async () => {
+    const { world, calls } = await renderApp(
+      sampleWorld({
+        invitations: [
+          {
+            id: hex(81, 16),
+            notebook: hex(82, 16),
+            title: "Choir",
+            role: "reader",
+            from: { id: hex(32, 32), name: "Chiara Rossi", standing: "known" },
+            at: 0,
+          },
+        ],
+      }),
+    );
+    await screen.findByRole("option", { name: /Equipment list/u });
+    await fireEvent.click(await screen.findByRole("button", { name: "People 1" }));
+    const card = await screen.findByRole("article", { name: "Chiara Rossi invites you" });
+    await expectAccessible();
+    await fireEvent.click(within(card).getByRole("button", { name: "Join" }));
+    await screen.findByText("You joined “Choir”");
+    expect(world.invitations).toEqual([]);
+
+    const list = screen.getByRole("list", { name: "Contacts" });
+    await fireEvent.click(within(list).getByRole("button", { name: /Chiara Rossi/u }));
+    await screen.findByText(/you need their contact card/u);
+    await fireEvent.click(within(list).getByRole("button", { name: /Ben Haddad.*contact card/u }));
+    await fireEvent.change(await screen.findByLabelText("Notebook"), { target: { value: READING.id } });
+    await fireEvent.change(screen.getByLabelText("What they may do"), { target: { value: "reader" } });
+    await expectAccessible();
+    await fireEvent.click(screen.getByRole("button", { name: "Invite" }));
+    await screen.findByText(/is a member of “Reading”/u);
+    expect(calls.findLast(({ name }) => name === "contacts.invite")?.input).toEqual({
+      contact: hex(34, 32),
+      notebook: READING.id,
+      role: "reader",
+    });
   });
 
   test("requests of every notebook stand in one place, with a count in the sidebar", async () => {

@@ -203,7 +203,7 @@ describe("contact card and comparison digits", () => {
   const card: ContactCard = {
     idRoot: root.publicKey,
     identityOps: [op(root, [], add(1, true))],
-    inboxTopicPk: filled(2, 32),
+    inboxSeed: filled(2, 32),
     inboxEnc: filled(3, 32),
     proxyHints: [filled(4, 40)],
   };
@@ -216,11 +216,16 @@ describe("contact card and comparison digits", () => {
   });
 
   it("IDC-2 a contact link survives; a changed, cut or foreign one is refused", () => {
-    const link = formatContactLink({ card, name: "Ada Lovelace" });
+    const link = formatContactLink(key(1), { card, name: "Ada Lovelace" });
     expect(must(parseContactLink(native, `\n ${link} `))).toEqual({ card, name: "Ada Lovelace" });
-    const forged = formatContactLink({ card: { ...card, idRoot: key(1).publicKey }, name: "Ada Lovelace" });
-    for (const wrong of ["", "p2pc:c/", link.slice(0, -4), link.replace("p2pc:c/", "p2pc:j/"), forged])
+    const otherRoot = formatContactLink(key(1), { card: { ...card, idRoot: key(1).publicKey }, name: "Ada Lovelace" });
+    const byStranger = formatContactLink(key(2), { card: { ...card, inboxEnc: filled(9, 32) }, name: "Ada Lovelace" });
+    for (const wrong of ["", "p2pc:c/", link.slice(0, -4), link.replace("p2pc:c/", "p2pc:j/"), otherRoot, byStranger])
       expect(parseContactLink(native, wrong).ok, wrong.slice(0, 12)).toBe(false);
+    for (let at = 7; at < link.length; at += 41) {
+      const changed = link.slice(0, at) + (link[at] === "A" ? "B" : "A") + link.slice(at + 1);
+      expect(parseContactLink(native, changed).ok, String(at)).toBe(false);
+    }
   });
 
   it("IDV-1 both sides see the same 30 digits, others see different ones", () => {

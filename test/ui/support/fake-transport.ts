@@ -4,7 +4,7 @@ import type { ContractError, ErrorType } from "../../../app/contract/errors.ts";
 import { contractError } from "../../../app/contract/errors.ts";
 import type { Handlers } from "../../../app/contract/handlers.ts";
 import { createContractHost } from "../../../app/contract/handlers.ts";
-import type { Contact } from "../../../app/contract/people.ts";
+import type { Contact, Invitation } from "../../../app/contract/people.ts";
 import type {
   Activity,
   AppEvent,
@@ -68,6 +68,7 @@ export interface World {
   devices: readonly Device[];
   contacts: readonly Contact[];
   policy: NotebookPolicy;
+  invitations: readonly Invitation[];
   pairings: readonly DevicePairing[];
   /** What an install without an identity shows. */
   pairing: PairingStatus;
@@ -159,6 +160,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   peers: [],
   devices: [],
   contacts: [],
+  invitations: [],
   policy: { automaticInvites: true, attachmentBytes: 5_368_709_120 },
   pairings: [],
   pairing: NOT_PAIRING,
@@ -263,6 +265,10 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     return answer(world.devices);
   };
 
+  const answerInvitation = (id: string) => {
+    world.invitations = world.invitations.filter((invitation) => invitation.id !== id);
+    return answer(null);
+  };
   const replaceContact = (id: string, change: (before: Contact) => Partial<Contact>) => {
     const before = world.contacts.find((contact) => contact.id === id);
     if (before === undefined) return refuse("ContactNotFound");
@@ -351,6 +357,20 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "contacts.unverify": ({ contact }) => replaceContact(contact, () => ({ standing: "known", verifiedAt: null })),
     "contacts.block": ({ contact, blocked }) =>
       replaceContact(contact, () => ({ standing: blocked ? "blocked" : "known" })),
+    "contacts.invite": ({ contact, notebook }) => {
+      const found = world.notebooks.find(({ id }) => id === notebook);
+      if (found === undefined) return refuse("NotebookNotFound");
+      world.contacts = world.contacts.map((one) =>
+        one.id === contact
+          ? { ...one, notebooks: [...one.notebooks, { id: notebook, title: found.title, role: "writer" }] }
+          : one,
+      );
+      emit({ type: "contactsChanged" });
+      return answer(world.members[notebook] ?? []);
+    },
+    "invitations.list": () => answer(world.invitations),
+    "invitations.accept": ({ id }) => answerInvitation(id),
+    "invitations.decline": ({ id }) => answerInvitation(id),
     "contacts.remove": ({ contact }) => {
       world.contacts = world.contacts.filter(({ id }) => id !== contact);
       emit({ type: "contactsChanged" });

@@ -1,6 +1,7 @@
 import type { FlagSpec, FlagValues } from "../flags.ts";
 import { defaultCyclonScenario, runCyclon, type Start } from "./cyclon.ts";
 import { defaultLazyScenario, runLazy } from "./lazy.ts";
+import { defaultOverlayScenario, runOverlay } from "./overlay.ts";
 import { defaultPollutionScenario, runPollution } from "./pollution.ts";
 import { runPolderCast } from "./poldercast.ts";
 import { defaultRingCastScenario, type RingCastScenario, runRingCast, sweepRingCast } from "./ringcast.ts";
@@ -362,9 +363,30 @@ const blip: ScenarioEntry = {
     }),
 };
 
+/** Core nodes as proxies run them: sessions, pins, stores and comparisons, through a cut, kills and loss. */
+const overlay: ScenarioEntry = {
+  flags: {
+    repositories: { type: "number", minimum: 0.1, maximum: 100, initial: defaultOverlayScenario.repositoriesPerTen },
+    introduced: { type: "number", minimum: 0, maximum: 100, initial: 100 * defaultOverlayScenario.introduced },
+    killed: { type: "number", minimum: 0, maximum: 90, initial: 100 * defaultOverlayScenario.killed },
+    loss: { type: "number", minimum: 0, maximum: 50, initial: 100 * defaultOverlayScenario.loss },
+  },
+  run: (values) =>
+    runOverlay({
+      nodes: numberOf(values, "nodes"),
+      cycles: numberOf(values, "cycles"),
+      seed: numberOf(values, "seed"),
+      repositoriesPerTen: numberOf(values, "repositories"),
+      introduced: numberOf(values, "introduced") / 100,
+      killed: numberOf(values, "killed") / 100,
+      loss: numberOf(values, "loss") / 100,
+    }),
+};
+
 export const scenarios: Readonly<Record<string, ScenarioEntry>> = {
   blip,
   cyclon,
+  overlay,
   poldercast,
   ringcast,
   urps,

@@ -29,7 +29,7 @@ const ended = (child: ChildProcess): Promise<void> =>
 const run = async (
   args: readonly string[],
   nodeArguments = proxyArguments(args),
-  host?: NetworkHost,
+  host?: Pick<NetworkHost, "address" | "command">,
 ): Promise<{ readonly child: ChildProcess; readonly answer: unknown }> => {
   const own: readonly [string, ...string[]] = [process.execPath, ...(nodeArguments ?? []), ...args];
   const [command, ...rest] = host?.command(own) ?? own;
@@ -62,7 +62,7 @@ export const startProxy = async (
   port = 0,
   more: readonly string[] = [],
   nodeArguments?: readonly string[],
-  host?: NetworkHost,
+  host?: Pick<NetworkHost, "address" | "command">,
 ): Promise<ProxyProcess> => {
   const listen = `${host?.address ?? "127.0.0.1"}:${port}`;
   const args = ["node", "--proxy", "--data-dir", folder, "--listen", listen, "--json", ...more];

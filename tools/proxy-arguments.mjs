@@ -10,7 +10,8 @@ const namesOf = (file) => [...new Set([file, realpathSync(file)])];
 
 /** Arguments for Node that run the proxy inside the permission model, when the command line asks for a proxy. */
 export const proxyArguments = (given) => {
-  const isProxy = given[0] === "proxy-code" || (given[0] === "node" && given.includes("--proxy"));
+  const isProxy =
+    given[0] === "proxy-code" || given[0] === "proxy-status" || (given[0] === "node" && given.includes("--proxy"));
   if (!isProxy) return undefined;
   const script = path.join(ROOT, "main", "proxy", "proxy-main.ts");
   const at = given.findIndex((argument) => argument === "--data-dir" || argument.startsWith("--data-dir="));

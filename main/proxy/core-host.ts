@@ -263,9 +263,11 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
     hold();
   };
 
+  const keep = (): void => store.keep(node.snapshot(), { at: seconds(), core: node.status() });
+
   const keepSoon = (): void => {
     keeping = clock.after(KEEP_EVERY, () => {
-      store.keep(node.snapshot());
+      keep();
       if (clock.monotonic() - checkedAt > CHECK_EVERY_MS) void check();
       keepSoon();
     });
@@ -274,7 +276,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
   return {
     start: async () => {
       // The sequence is on the disk before anybody sees it: a descriptor is never signed twice under one.
-      store.keep(node.snapshot());
+      keep();
       await check();
       if (isStopped) return;
       dispatch({ type: "started" });
@@ -324,7 +326,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
       isStopped = true;
       timer?.cancel();
       keeping?.();
-      store.keep(node.snapshot());
+      keep();
       for (const link of links.values()) link.close();
       store.close();
     },

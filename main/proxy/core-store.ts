@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import type { CoreSnapshot } from "../../protocol/core/core-node.ts";
+import type { CoreStatus } from "../../protocol/core/status.ts";
 import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import { migrate, nativeBinding, type StorageError, storageErrorOf } from "../adapters/sqlite/database.ts";
 
@@ -12,10 +13,19 @@ export interface RelayRow {
   readonly delegatedUntil: number;
 }
 
+/** What a node said of itself, at most a minute before it is read. */
+export interface KeptStatus {
+  /** Unix seconds. */
+  readonly at: number;
+  readonly core: CoreStatus;
+}
+
 /** What the overlay node of a proxy keeps: its sequence, peers, profile noise, and what it follows for whom it serves. */
 export interface CoreStore {
   readonly snapshot: () => CoreSnapshot | undefined;
-  readonly keep: (snapshot: CoreSnapshot) => void;
+  /** Keeps the snapshot, and the status for who looks from outside the process. */
+  readonly keep: (snapshot: CoreSnapshot, status: KeptStatus) => void;
+  readonly status: () => KeptStatus | undefined;
   readonly relays: () => readonly RelayRow[];
   readonly setRelay: (row: RelayRow) => void;
   readonly dropRelay: (topic: Uint8Array) => void;
@@ -39,6 +49,7 @@ const MIGRATIONS = [
     delegated_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  "CREATE TABLE status (n INTEGER PRIMARY KEY CHECK (n = 1), at INTEGER NOT NULL, core TEXT NOT NULL) STRICT",
 ];
 
 /** Opens `file`. Nothing in it cannot be had again, so a power cut may cost the last seconds. */
@@ -79,6 +90,10 @@ const createCoreStore = (database: Database.Database): CoreStore => {
   const setProfile = database.prepare(
     "INSERT INTO profile VALUES (1, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET slot = excluded.slot, encoded = excluded.encoded",
   );
+  const getStatus = database.prepare<[], { readonly at: number; readonly core: string }>("SELECT at, core FROM status");
+  const setStatus = database.prepare(
+    "INSERT INTO status VALUES (1, ?, ?) ON CONFLICT (n) DO UPDATE SET at = excluded.at, core = excluded.core",
+  );
   const getRelays = database.prepare<[], { topic: Buffer; wantedUntil: number; delegatedUntil: number }>(
     "SELECT topic, wanted_until AS wantedUntil, delegated_until AS delegatedUntil FROM relay",
   );
@@ -107,8 +122,13 @@ const createCoreStore = (database: Database.Database): CoreStore => {
               },
       };
     },
-    keep: database.transaction(({ sequence, peers, profile }: CoreSnapshot) => {
+    status: () => {
+      const row = getStatus.get();
+      return row === undefined ? undefined : { at: row.at, core: JSON.parse(row.core) as CoreStatus };
+    },
+    keep: database.transaction(({ sequence, peers, profile }: CoreSnapshot, status: KeptStatus) => {
       setNode.run(sequence);
+      setStatus.run(status.at, JSON.stringify(status.core));
       clearPeers.run();
       for (const peer of peers) addPeer.run(peer);
       if (profile !== undefined) setProfile.run(profile.noiseKey, profile.firstSlot, profile.slot, profile.encoded);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { CORE_PERIOD_MS } from "../../protocol/core/config.ts";
@@ -8,8 +9,9 @@ import { createSystemRandom } from "../adapters/system-random.ts";
 import { createTcpTransport, defaultTcpLimits } from "../adapters/tcp-transport.ts";
 import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.ts";
 import { isPeer } from "./core-host.ts";
+import { openCoreStore } from "./core-store.ts";
 import { folderHomes } from "./folder-home.ts";
-import { mintProxyLink, type ProxyNodeConfig, startProxyNode } from "./proxy-node.ts";
+import { CORE_DATABASE, mintProxyLink, type ProxyNodeConfig, startProxyNode } from "./proxy-node.ts";
 
 const USAGE = `p2pcollab proxy: keeps and forwards what its people write, without any key to read it
 
@@ -17,6 +19,8 @@ const USAGE = `p2pcollab proxy: keeps and forwards what its people write, withou
                  [--capacity SIZE] [--open-quota SIZE] [--json]
                  [--peer HOST:PORT|LINK]… [--no-overlay] [--gossip-period SECONDS]
       runs a proxy until it is told to stop; it takes part in the overlay of always-on nodes
+  p2pcollab proxy-status --data-dir FOLDER [--json]
+      prints what the proxy of that folder is connected to, as of a minute ago at most
   p2pcollab proxy-code --data-dir FOLDER [--quota SIZE] [--json]
       prints a link that opens one account, for the proxy of that folder
 `;
@@ -132,10 +136,29 @@ const runProxy = async (): Promise<void> => {
   if (process.send !== undefined) process.once("disconnect", end);
 };
 
+const showStatus = (): void => {
+  const file = path.join(folder, CORE_DATABASE);
+  const store = existsSync(file) ? openCoreStore(file) : undefined;
+  const kept = store?.ok === true ? store.value.status() : undefined;
+  if (store?.ok === true) store.value.close();
+  if (kept === undefined) return fail("NoStatus", `no proxy on ${folder} has been part of the overlay yet`);
+  const { at, core } = kept;
+  const { links, views, topics, counters, isReachable } = core;
+  say(
+    { at, ...core },
+    [
+      `As of ${new Date(1000 * at).toISOString()}: ${links.length} sessions, ${isReachable ? "reachable" : "not reachable from outside"}`,
+      `Views: ${views.random.length} random, ${views.interest.length} by interest; ${topics.length} topics`,
+      `Items: ${counters.published} published, ${counters.delivered} delivered (${counters.duplicates} further copies), ${counters.compared} comparisons`,
+    ].join("\n"),
+  );
+};
+
 if (values.help === true || values["data-dir"] === undefined) {
   process.stdout.write(USAGE);
   process.exitCode = values.help === true ? 0 : 1;
-} else if (positionals[0] === "proxy-code") {
+} else if (positionals[0] === "proxy-status") showStatus();
+else if (positionals[0] === "proxy-code") {
   const link = await mintProxyLink({ crypto, random }, folderHomes(folder), parseSize("quota", values.quota));
   if (!link.ok) fail(link.error.type, link.error.message);
   else say({ link: link.value }, link.value);

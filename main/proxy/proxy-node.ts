@@ -66,8 +66,8 @@ export interface ProxyNode {
   readonly stop: () => Promise<void>;
 }
 
-/** What the overlay node keeps; may be deleted. */
-const CORE_DATABASE = "core.db";
+/** What the overlay node keeps, in the proxy's folder; may be deleted. */
+export const CORE_DATABASE = "core.db";
 /** A process serves some thousand clients; each connection costs about 30 KiB. */
 const MAX_CONNECTIONS = 4_096;
 /** Devices of one identity, and some that have not yet noticed that their connection is gone. */

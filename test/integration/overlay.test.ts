@@ -66,5 +66,11 @@ test("what is written through one always-on node reaches a member who only knows
   await reads(ben, document, "across the overlay");
   await ben.call("documents.edit", { document, appendMarkdown: "and back" });
   await reads(ada, document, "and back");
-  expect(third.child.exitCode).toBeNull();
+  await first.stop();
+  const [holding, { topics, links }] = [await first.status(), await third.status()];
+  expect(holding.views.random).toHaveLength(3);
+  expect(holding.topics.filter(({ publishes, successors }) => publishes && successors.length > 0)).not.toEqual([]);
+  expect(holding.counters.published).toBeGreaterThan(0);
+  expect(topics, "who pins nothing holds nothing").toEqual([]);
+  expect(links.length, "as of its start").toBeLessThanOrEqual(3);
 });

@@ -45,7 +45,7 @@ export interface EdgeState {
 const clock = createSystemClock();
 const random = createSystemRandom();
 const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-const links = createNoiseLinks({ transport: createTcpTransport(), crypto: native, random, clock, log: log as never });
+const links = createNoiseLinks({ transport: createTcpTransport(), crypto: native, random, clock, log });
 const DELEGATED_SECONDS = 86_400;
 
 const createEdge = (name: string, proxyLink: string, seeds: readonly string[]) => {

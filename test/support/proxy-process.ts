@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import type { CoreStatus } from "../../protocol/core/status.ts";
 import { parseProxyLink, type ProxyLink } from "../../protocol/proxy/proxy-link.ts";
 import { proxyArguments } from "../../tools/proxy-arguments.mjs";
 import { must } from "./data-fixtures.ts";
@@ -13,6 +14,8 @@ export interface ProxyProcess {
   readonly link: string | null;
   /** A link for another account. */
   readonly mint: (quota?: string) => Promise<string>;
+  /** What `proxy-status` prints, as of the last time the proxy wrote it down. */
+  readonly status: () => Promise<CoreStatus>;
   readonly kill: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -76,6 +79,11 @@ export const startProxy = async (
       const minted = await run(["proxy-code", "--data-dir", folder, "--quota", quota, "--json"]);
       await ended(minted.child);
       return (minted.answer as { readonly link: string }).link;
+    },
+    status: async () => {
+      const shown = await run(["proxy-status", "--data-dir", folder, "--json"]);
+      await ended(shown.child);
+      return shown.answer as CoreStatus;
     },
     kill: async () => {
       child.kill("SIGKILL");

@@ -43,13 +43,12 @@ export const createSegments = async (options: SegmentsOptions): Promise<Segments
   const borders: ChildProcess[] = [];
   const dispose = (): void => {
     for (const border of borders) border.kill("SIGKILL");
-    for (const segment of all) {
-      try {
-        ip("netns", "del", namespaceOf(segment));
-      } catch {
-        // It was not made.
-      }
-    }
+    const present = new Set(
+      ip("netns", "list")
+        .split("\n")
+        .map((line) => line.split(" ")[0] ?? ""),
+    );
+    for (const segment of all) if (present.has(namespaceOf(segment))) ip("netns", "del", namespaceOf(segment));
   };
   try {
     for (const segment of all) {

@@ -37,7 +37,7 @@ interface EdgeHost {
 }
 const startEdgeHost = (segments: Segments, segment: number): EdgeHost => {
   const script = path.join(import.meta.dirname, "..", "support", "edge-host.ts");
-  const [command, ...args] = [...segments.before(segment), process.execPath, script];
+  const [command, ...args] = segments.host(segment).command([process.execPath, script]);
   const child: ChildProcess = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
   cleanUp.push(() => void child.kill("SIGKILL"));
   const waiting = new Map<number, (states: readonly EdgeState[]) => void>();

@@ -1,4 +1,3 @@
-import type { CoreStatus } from "../../protocol/core/status.ts";
 import type { ProxyError } from "./proxy-home.ts";
 
 /** What the shell asks of the proxy's process; the first is `start`, once. */
@@ -6,13 +5,10 @@ export type ToProxy =
   | { readonly type: "start"; readonly folder: string }
   /** Makes a link that opens one account. */
   | { readonly type: "mint"; readonly id: number }
-  /** What it is connected to in the overlay. */
-  | { readonly type: "status"; readonly id: number }
   | { readonly type: "stop" };
 
 export type FromProxy =
   | { readonly type: "started"; readonly addresses: readonly string[] }
   | { readonly type: "failed"; readonly error: ProxyError }
   | { readonly type: "minted"; readonly id: number; readonly link: string | null }
-  | { readonly type: "status"; readonly id: number; readonly core: CoreStatus | null }
   | { readonly type: "stopped" };

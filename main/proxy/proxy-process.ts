@@ -65,9 +65,6 @@ parentPort.on("message", ({ data }) => {
     case "mint":
       void sendLink(data.id);
       break;
-    case "status":
-      parentPort.postMessage({ type: "status", id: data.id, core: node?.core() ?? null });
-      break;
     case "stop":
       void (node?.stop() ?? Promise.resolve()).then(() => parentPort.postMessage({ type: "stopped" }));
       break;

@@ -329,6 +329,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
         break;
       case "store": {
         const topic = topics.get(effect.topic);
+        counters.repaired += effect.wires.length;
         if (topic !== undefined) effects.push({ type: "store", topic: topic.pk, wires: effect.wires });
         break;
       }

@@ -246,13 +246,7 @@ export const createApp = (api: Api, { id, isShown, identities }: Pick<App, "id" 
         await settings.load();
         await notebooks.reload();
       }
-      await Promise.all([
-        sharing.reload(),
-        contacts.reload(),
-        notices.reload(),
-        network.reload(),
-        showOpenedLink(),
-      ]);
+      await Promise.all([sharing.reload(), contacts.reload(), notices.reload(), network.reload(), showOpenedLink()]);
     },
     stop: () => {
       hub.stop();

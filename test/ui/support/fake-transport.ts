@@ -36,6 +36,7 @@ import type {
 import type { Result } from "../../../protocol/kernel/result.ts";
 import { fakeBackup } from "./fake-backup.ts";
 import type { MovedNote, RecoveredCopy } from "../../../app/contract/note-places.ts";
+import { fakeContacts } from "./fake-contacts.ts";
 import { fakeMoves } from "./fake-moves.ts";
 import { fakeIdentities } from "./fake-identities.ts";
 import { noteChanges } from "./note-changes.ts";
@@ -265,19 +266,6 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     return answer(world.devices);
   };
 
-  const answerInvitation = (id: string) => {
-    world.invitations = world.invitations.filter((invitation) => invitation.id !== id);
-    return answer(null);
-  };
-  const replaceContact = (id: string, change: (before: Contact) => Partial<Contact>) => {
-    const before = world.contacts.find((contact) => contact.id === id);
-    if (before === undefined) return refuse("ContactNotFound");
-    const after = { ...before, ...change(before) };
-    world.contacts = world.contacts.map((contact) => (contact.id === id ? after : contact));
-    emit({ type: "contactsChanged" });
-    return answer(after);
-  };
-
   const info = { version: "0.1.0", dataDirectory: "/home/ada/.local/share/p2pcollab", host: "33.2.1" };
   const handlers: Handlers = {
     "app.info": () => answer(info),
@@ -326,56 +314,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "identity.pairing": () => answer(world.pairing),
     "identity.confirmPairing": () => paired({ ...world.pairing, state: "confirmed" }),
     "identity.cancelPairing": () => paired(NOT_PAIRING),
-    "contacts.list": () => answer(world.contacts),
-    "contacts.card": () => answer({ link: `p2pc:c/${"AbCd".repeat(120)}`, name: world.identity?.name ?? "" }),
-    "contacts.add": ({ link, name }) => {
-      if (!link.startsWith("p2pc:c/")) return refuse("BadContactLink");
-      const contact: Contact = {
-        id: nextId(32),
-        name: name ?? "Grace Hopper",
-        called: "Grace Hopper",
-        standing: "known",
-        namesake: null,
-        verifiedAt: null,
-        digits: "10293 84756 10293 84756 10293 84756",
-        firstSeen: 0,
-        notebooks: [],
-        devices: [],
-        hasCard: true,
-      };
-      world.contacts = [...world.contacts, contact];
-      emit({ type: "contactsChanged" });
-      return answer(contact);
-    },
-    "contacts.rename": ({ contact, name }) =>
-      replaceContact(contact, ({ called }) => ({ name: name === "" ? called : name })),
-    "contacts.verify": ({ contact, digits }) => {
-      const right = world.contacts.find(({ id }) => id === contact)?.digits.replaceAll(" ", "");
-      if (right !== undefined && digits.replaceAll(/\s/gu, "") !== right) return refuse("DigitsDiffer");
-      return replaceContact(contact, () => ({ standing: "verified", verifiedAt: 1 }));
-    },
-    "contacts.unverify": ({ contact }) => replaceContact(contact, () => ({ standing: "known", verifiedAt: null })),
-    "contacts.block": ({ contact, blocked }) =>
-      replaceContact(contact, () => ({ standing: blocked ? "blocked" : "known" })),
-    "contacts.invite": ({ contact, notebook }) => {
-      const found = world.notebooks.find(({ id }) => id === notebook);
-      if (found === undefined) return refuse("NotebookNotFound");
-      world.contacts = world.contacts.map((one) =>
-        one.id === contact
-          ? { ...one, notebooks: [...one.notebooks, { id: notebook, title: found.title, role: "writer" }] }
-          : one,
-      );
-      emit({ type: "contactsChanged" });
-      return answer(world.members[notebook] ?? []);
-    },
-    "invitations.list": () => answer(world.invitations),
-    "invitations.accept": ({ id }) => answerInvitation(id),
-    "invitations.decline": ({ id }) => answerInvitation(id),
-    "contacts.remove": ({ contact }) => {
-      world.contacts = world.contacts.filter(({ id }) => id !== contact);
-      emit({ type: "contactsChanged" });
-      return answer(null);
-    },
+    ...fakeContacts({ world, answer, refuse, emit, nextId }),
     "devices.list": () => answer(world.devices),
     "devices.renewKey": () => {
       world.devices = world.devices.map((device) => (device.self ? { ...device, keySince: Date.now() } : device));

@@ -1,3 +1,4 @@
+import type { Transaction } from "prosemirror-state";
 import { Plugin, Selection, TextSelection } from "prosemirror-state";
 import type { EditorView } from "prosemirror-view";
 
@@ -42,6 +43,8 @@ const createWindow = (view: EditorView) => {
   let frame: number | undefined;
   /** Offsets in the note between which blocks were displayed last. */
   let range = { top: 0, bottom: 0 };
+  /** The blocks between them. */
+  let within = new WeakSet<Element>();
 
   const heightOf = (block: Element): number => heights.get(block) ?? measured.sum / measured.count;
 
@@ -69,22 +72,28 @@ const createWindow = (view: EditorView) => {
     return top;
   };
 
-  /** Displays the blocks around [top, bottom] of the note, and those that hold the ends of the selection wherever they are. */
-  const display = (top: number, bottom: number): void => {
+  /**
+   * Displays the blocks around [top, bottom] of the note, and wherever they are those that hold the ends of the selection,
+   * the first and the last one: from a place that is not displayed the browser looks for the nearest one that is, minutes long.
+   */
+  const display = (top: number, bottom: number, also?: Element): void => {
     const margin = MARGIN_SCREENS * Math.max(bottom - top, 200);
     range = { top: top - margin, bottom: bottom + margin };
     const { anchor, head } = view.state.selection;
-    const kept = [blockAt(anchor), blockAt(head)];
+    const kept = [blockAt(anchor), blockAt(head), root.firstElementChild, root.lastElementChild, also];
     const inView = scroller?.getBoundingClientRect().top ?? 0;
     const reference = [...near].find((block) => block.getBoundingClientRect().bottom > inView);
     const before = reference?.getBoundingClientRect().top ?? 0;
     domObserver.stop();
+    within = new WeakSet();
     let [above, below] = [0, 0];
     let at = 0;
     shown = 0;
     for (let block = root.firstElementChild; block !== null; block = block.nextElementSibling) {
       const height = heightOf(block);
-      const isNear = (at + height >= range.top && at <= range.bottom) || kept.includes(block);
+      const isWithin = at + height >= range.top && at <= range.bottom;
+      if (isWithin) within.add(block);
+      const isNear = isWithin || kept.includes(block);
       if (block.classList.contains(NEAR) !== isNear) block.classList.toggle(NEAR, isNear);
       if (isNear) shown++;
       else if (at < range.top) above += height;
@@ -165,19 +174,35 @@ const createWindow = (view: EditorView) => {
     /** Displays the blocks around a position, so that it is where it will be. */
     reach: (pos: number) => {
       const block = shown === 0 ? undefined : blockAt(pos);
-      if (block === undefined) return;
+      if (block === undefined || within.has(block)) return;
       const top = offsetOf(block);
       const { top: seen, bottom } = viewport();
-      if (top >= range.top && top + heightOf(block) <= range.bottom) return;
       display(top, top + bottom - seen);
+    },
+    /** Displays the block of a position beside those that are displayed. */
+    keep: (pos: number) => {
+      const block = shown === 0 ? undefined : blockAt(pos);
+      if (block === undefined || block.classList.contains(NEAR)) return;
+      const { top, bottom } = viewport();
+      display(top, bottom, block);
     },
   };
 };
 
 /** Keeps the cost of a long note's layout from growing with its length. */
-export const nearBlocks = (): Plugin => {
+export const nearBlocks = (): {
+  readonly plugin: Plugin;
+  /** Displays where a transaction puts the selection; before the editor does so on the page. */
+  readonly prepare: (tr: Transaction) => void;
+} => {
   let open: ReturnType<typeof createWindow> | undefined;
-  return new Plugin({
+  const prepare = (tr: Transaction): void => {
+    if (open?.isLong() !== true || (!tr.docChanged && !tr.selectionSet)) return;
+    const back = tr.mapping.invert();
+    for (const pos of [tr.selection.anchor, tr.selection.head])
+      open.keep(Math.max(0, Math.min(tr.before.content.size, back.map(pos))));
+  };
+  const plugin = new Plugin({
     view: (view) => {
       open = createWindow(view);
       open.update();
@@ -202,4 +227,5 @@ export const nearBlocks = (): Plugin => {
       },
     },
   });
+  return { plugin, prepare };
 };

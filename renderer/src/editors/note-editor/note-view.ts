@@ -64,6 +64,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
   let held: Uint8Array[] = [];
   let present: readonly Presence[] = [];
   const numbers = listNumbers();
+  const near = nearBlocks();
   let compareTimer: ReturnType<typeof setTimeout> | undefined;
 
   const travel =
@@ -93,7 +94,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
         clipboard(),
         plainEmbeds(),
         numbers.plugin,
-        nearBlocks(),
+        near.plugin,
         carets(),
         placeholder(writable ? "Start writing. Markdown works: # heading, - list, [] task, > quote" : ""),
         dropCursor({ color: false, class: "drop-cursor", width: 2 }),
@@ -109,6 +110,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
       spellcheck: "true",
     },
     dispatchTransaction: (tr) => {
+      near.prepare(tr);
       const { state, transactions } = view.state.applyTransaction(tr);
       view.updateState(state);
       for (const applied of transactions) {

@@ -1,16 +1,5 @@
-import { createHash, randomBytes } from "node:crypto";
-import {
-  createReadStream,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-  closeSync,
-} from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
@@ -62,14 +51,6 @@ const chunksOf = (node: HeadlessNode): number => {
   mkdirSync(blobs, { recursive: true });
   return count(blobs);
 };
-const sha256 = (target: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const hash = createHash("sha256");
-    createReadStream(target)
-      .on("data", (chunk) => hash.update(chunk))
-      .on("end", () => resolve(hash.digest("hex")))
-      .on("error", reject);
-  });
 
 test("a picture attached on one node opens on the other, byte for byte, and its Markdown holds the reference", async () => {
   const { left, right } = pair;

@@ -30,6 +30,7 @@ import { NOTEBOOK_DOCUMENT } from "./repositories/repository.ts";
 import type { RepositoryService } from "./repositories/repository-service.ts";
 import { createRepositoryService } from "./repositories/repository-service.ts";
 import { createSliceQueue } from "./runtime/slices.ts";
+import { createCopyService } from "./sharing/copy-service.ts";
 import { createCopies } from "./sharing/copies.ts";
 import { createInviteService } from "./sharing/invite-service.ts";
 import { createMemberService } from "./sharing/member-service.ts";
@@ -251,6 +252,7 @@ export const createCore = (ports: CorePorts): Core => {
     repositories,
     documents,
     indexer,
+    history: ports.history,
     sources: {
       of: (repository) => [...peers.chunkSources(repository), ...proxies.chunkSources(repository)],
       ask: (source, repository, id, urgent) => {
@@ -431,6 +433,20 @@ export const createCore = (ports: CorePorts): Core => {
     documentsChanged,
   });
 
+  const copying = createCopyService({
+    store,
+    engine,
+    crypto,
+    random: random.fork("copies"),
+    clock,
+    log,
+    repositories,
+    documents,
+    indexer,
+    attachments,
+    profile,
+    notebooksChanged,
+  });
   const forgetting = createForgetting({ store, blobs: ports.blobs, search: ports.search, slices, log });
   const forget = (repository: Repository): Result<null, ContractError> => {
     const membership = repositories.membership(repository);
@@ -471,6 +487,7 @@ export const createCore = (ports: CorePorts): Core => {
     withNotebook,
     found,
     created: notebooksChanged,
+    copy: copying.copy,
     forget,
     emit,
     prepareBundles: () => ports.compactor.prepare(),
@@ -564,6 +581,7 @@ export const createCore = (ports: CorePorts): Core => {
   attachments.open();
   moves.open();
   recovered.open();
+  copying.open();
   forgetting.open();
 
   return {
@@ -594,6 +612,7 @@ export const createCore = (ports: CorePorts): Core => {
       attachments.stop();
       const devicesEnd = devices.stop();
       const movesEnd = moves.stop();
+      const copyingEnd = copying.stop();
       const indexing = indexer.stop();
       // First: whoever closes the laptop counts on the always-on nodes having everything.
       await atMost({ clock, log }, "proxies", proxies.stop());
@@ -604,6 +623,7 @@ export const createCore = (ports: CorePorts): Core => {
       await atMost({ clock, log }, "indexer", indexing);
       await atMost({ clock, log }, "devices", devicesEnd);
       await atMost({ clock, log }, "moves", movesEnd);
+      await atMost({ clock, log }, "copy of a notebook", copyingEnd);
       await atMost({ clock, log }, "search", ports.search.stop());
       await atMost({ clock, log }, "history", ports.history.stop());
       await atMost({ clock, log }, "opener", ports.opener.stop());

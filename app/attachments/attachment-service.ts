@@ -13,6 +13,7 @@ import type { BlobStore } from "../ports/blob-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Engine } from "../ports/engine.ts";
 import type { FileReader, Files, FileWriter } from "../ports/file.ts";
+import type { HistoryReader } from "../ports/history-reader.ts";
 import type { Log } from "../ports/log.ts";
 import type { BlobReference, BlobRow, DocumentRow, Store, StoreError } from "../ports/store.ts";
 import { BLOB_STATE } from "../ports/store.ts";
@@ -20,7 +21,8 @@ import type { DocumentIndexer } from "../repositories/document-indexer.ts";
 import type { DocumentService } from "../repositories/document-service.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
-import { addressOfAttrs, attrsOfAttachment } from "./attachment-ref.ts";
+import { storedVersions } from "../history/named-versions.ts";
+import { addressOfAttrs, attachmentsOfSpans, attrsOfAttachment } from "./attachment-ref.ts";
 import type { ChunkFetcher, ChunkSources } from "./chunk-fetcher.ts";
 import { createChunkFetcher } from "./chunk-fetcher.ts";
 import { fileFailure, importFile } from "./import-file.ts";
@@ -54,6 +56,8 @@ export interface AttachmentService {
   readonly copy: (repository: Repository, reference: BlobReference, writer: FileWriter) => Answer<number>;
   /** Takes a file of one repository into another, sealed anew under its keys; answers what a document there stores. */
   readonly carry: (from: Repository, reference: BlobReference, to: Repository) => Answer<BlobReference>;
+  /** Takes a file that another repository of this device has into that of the document; one that is there stays as it is. */
+  readonly adopt: (document: string, blob: string) => Answer<Attachment>;
   /** Makes sure that a file is here as a whole, fetching what is missing. */
   readonly complete: (repository: Repository, reference: BlobReference) => Answer<null>;
   readonly read: (notebook: string, blob: string) => Answer<OpenFile>;
@@ -95,6 +99,7 @@ export const createAttachmentService = (deps: {
   readonly repositories: RepositoryService;
   readonly documents: Pick<DocumentService, "find" | "edit">;
   readonly indexer: Pick<DocumentIndexer, "withLoaded">;
+  readonly history: Pick<HistoryReader, "ask">;
   readonly sources: ChunkSources;
   readonly changed: (
     repository: Repository,
@@ -171,9 +176,29 @@ export const createAttachmentService = (deps: {
     held: Math.min(row.size, row.held),
   });
 
+  /** What the named versions of a repository's notes refer to. */
+  const namedFiles = async (n: number): Promise<ReadonlySet<string> | undefined> => {
+    const roots = new Set<string>();
+    const repository = repositories.byNumber(n);
+    for (const { document, heads } of repository === undefined ? [] : storedVersions(store, repository.id)) {
+      const row = store.documents.byId(n, hexToBytes(document) ?? new Uint8Array());
+      if (row === undefined) continue;
+      const past = await deps.history.ask({ type: "read", document: row.n, heads, now: clock.unix() });
+      if (past.ok) for (const { root } of attachmentsOfSpans(past.value.spans)) roots.add(bytesToHex(root));
+      else if (past.error.type !== "UnknownHeads") return undefined;
+    }
+    return roots;
+  };
+
   const sweep = async (): Promise<void> => {
     if (importing === 0) {
-      const swept = await sweepAttachments({ store, blobs, clock, isStopped: () => stopped || importing > 0 });
+      const swept = await sweepAttachments({
+        store,
+        blobs,
+        clock,
+        isStopped: () => stopped || importing > 0,
+        named: namedFiles,
+      });
       if (!swept.ok) deps.fault(swept.error);
       else if (swept.value.chunks > 0) log.info("attachments swept", swept.value);
     }
@@ -404,6 +429,23 @@ export const createAttachmentService = (deps: {
     },
     carry,
     complete,
+    adopt: async (document, blob) => {
+      const found = documents.find(document);
+      const root = hexToBytes(blob);
+      if (found === undefined || root === undefined) return err(contractError("DocumentNotFound"));
+      const { repository } = found;
+      const own = store.blobs.find(repository.n, root);
+      if (own?.state === BLOB_STATE.present) return ok(describe(document, own));
+      for (const other of repositories.all()) {
+        const row = other === repository ? undefined : store.blobs.find(other.n, root);
+        if (row === undefined) continue;
+        const carried = await carry(other, row, repository);
+        if (!carried.ok) return carried;
+        const there = store.blobs.find(repository.n, carried.value.root);
+        return there === undefined ? err(contractError("AttachmentNotFound")) : ok(describe(document, there));
+      }
+      return own === undefined ? err(contractError("AttachmentNotFound")) : ok(describe(document, own));
+    },
     read: async (notebook, blob) => {
       const repository = repositories.byId(notebook);
       const root = hexToBytes(blob);

@@ -1,3 +1,4 @@
+import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 import type { BlobStore } from "../ports/blob-store.ts";
@@ -12,19 +13,25 @@ const YOUNG_CHUNK_MS = 3_600_000;
 
 /**
  * Deletes attachments that no document has referred to for 90 days, and chunks that no attachment names (left by a crash or a
- * failed import). A file that any document refers to, or did within that time, is never touched (I51).
+ * failed import). A file that any document refers to, or did within that time, or that a named version shows, is never touched (I51).
  */
 export const sweepAttachments = async (deps: {
   readonly store: Store;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly isStopped: () => boolean;
+  /** Files, in hex, that a state with a name refers to; undefined while that cannot be found out. */
+  readonly named: (repository: number) => Promise<ReadonlySet<string> | undefined>;
 }): Promise<Result<{ readonly files: number; readonly chunks: number }, StoreError>> => {
   const { store, blobs, clock, isStopped } = deps;
   let files = 0;
   let chunks = 0;
-  for (const { n, repository } of store.blobs.dead(clock.unix() - UNREFERENCED_DAYS * DAY_MS)) {
+  const namedIn = new Map<number, ReadonlySet<string> | undefined>();
+  for (const { n, repository, root } of store.blobs.dead(clock.unix() - UNREFERENCED_DAYS * DAY_MS)) {
     if (isStopped()) break;
+    if (!namedIn.has(repository)) namedIn.set(repository, await deps.named(repository));
+    const named = namedIn.get(repository);
+    if (named === undefined || named.has(bytesToHex(root))) continue;
     const removed = store.transaction(() => store.blobs.remove(n));
     if (!removed.ok) return removed;
     for (const id of removed.value) await blobs.remove(repository, id);

@@ -97,6 +97,7 @@ const confirmPhrase = object({
   words: array(object({ index: integer(0, 23), word: text(1, 20) }), 24),
 });
 const notebookCreate = object({ title: name });
+const notebookCopy = object({ notebook: notebookId, title: name });
 const notebookRename = object({ notebook: notebookId, title: name });
 const documentsList = object({ notebook: notebookId, deleted: optional(oneOf("include", "only")) });
 /** Notes one answer may list: several screens of them. */
@@ -325,6 +326,7 @@ export const contract = {
   "notebooks.members": query<Input<typeof notebookInput>, readonly T.Member[]>(notebookInput),
   "notebooks.copies": query<Input<typeof notebookInput>, T.NotebookCopies>(notebookInput),
   /** Deletes a notebook that one left or was removed from: its notes, keys, files and search index on this device. */
+  "notebooks.copy": command<Input<typeof notebookCopy>, P.NotebookCopied>(notebookCopy),
   "notebooks.forget": command<Input<typeof notebookInput>, null>(notebookInput),
   "notebooks.leave": command<Input<typeof notebookInput>, T.Notebook>(notebookInput),
   "notebooks.transfer": command<Input<typeof memberRef>, T.Notebook>(memberRef),
@@ -392,6 +394,8 @@ export const contract = {
   "export.markdown": command<Input<typeof exportMarkdown>, T.ExportReport>(exportMarkdown),
   search: query<Input<typeof search>, readonly T.SearchHit[]>(search),
   "attachments.add": command<Input<typeof attachmentsAdd>, T.Attachment>(attachmentsAdd),
+  /** Takes a file that another notebook of this device has into the notebook of the note. */
+  "attachments.adopt": command<Input<typeof attachmentInput>, T.Attachment>(attachmentInput),
   "attachments.list": query<Input<typeof documentInput>, readonly T.Attachment[]>(documentInput),
   "attachments.fetch": command<Input<typeof attachmentInput>, T.Attachment>(attachmentInput),
   "attachments.read": query<Input<typeof attachmentsRead>, T.AttachmentPiece>(attachmentsRead),

@@ -36,6 +36,14 @@ export interface MergedNote {
   readonly people: readonly string[];
 }
 
+/** A notebook as it was, in a new one that knows nothing of its past. */
+export interface NotebookCopied {
+  readonly notebook: string;
+  readonly notes: number;
+  /** Files that are neither here nor at anybody connected; their places in the notes stay empty. */
+  readonly missing: number;
+}
+
 /** What happened while nobody looked and waits until somebody does. */
 export interface Notices {
   readonly recovered: readonly RecoveredCopy[];

@@ -178,6 +178,7 @@ export const createDocumentOperations = (deps: {
       );
     },
     "attachments.add": (input) => attachments.add(input),
+    "attachments.adopt": ({ document, blob }) => attachments.adopt(document, blob),
     "attachments.list": ({ document }) => attachments.list(document),
     "attachments.fetch": ({ document, blob }) => attachments.fetch(document, blob),
     "attachments.read": ({ document, blob, start, length }) =>

@@ -11,6 +11,7 @@ import type { Repository } from "../repositories/repository.ts";
 import { NOTEBOOK_DOCUMENT } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
 import { listActivity } from "../sharing/activity.ts";
+import type { CopyService } from "../sharing/copy-service.ts";
 import type { Copies } from "../sharing/copies.ts";
 import type { InviteService } from "../sharing/invite-service.ts";
 import type { MemberService } from "../sharing/member-service.ts";
@@ -37,6 +38,7 @@ export const createNotebookOperations = (deps: {
   readonly found: (title: string) => Promise<Result<Repository, ContractError>>;
   /** A notebook was founded here. */
   readonly created: () => void;
+  readonly copy: CopyService["copy"];
   /** Deletes a notebook this identity does not belong to any more. */
   readonly forget: (repository: Repository) => Result<null, ContractError>;
   readonly emit: (event: AppEvent) => void;
@@ -74,6 +76,7 @@ export const createNotebookOperations = (deps: {
           ),
         ),
       ),
+    "notebooks.copy": ({ notebook, title }) => withNotebook(notebook, (repository) => deps.copy(repository, title)),
     "notebooks.forget": ({ notebook }) => withNotebook(notebook, deps.forget),
     "notebooks.leave": ({ notebook }) =>
       withNotebook(notebook, (repository) => after(members.leave(repository), () => view.notebook(repository))),

@@ -36,7 +36,7 @@ const chunkFile = (repository: number, id: Uint8Array): string =>
   path.join(folder, "blobs", String(repository), bytesToHex(id).slice(0, 2), bytesToHex(id));
 const age = (file: string): void => utimesSync(file, (NOW - DAY_MS) / 1_000, (NOW - DAY_MS) / 1_000);
 
-test("I51 a sweep never removes what a document refers to, did within 90 days, or shares with such a file", async () => {
+test("I51 a sweep never removes what a document refers to, did within 90 days, shows in a named version, or shares with such a file", async () => {
   const seed = process.env["SWEEP_SEED"] ?? "sweep-1";
   const random = createSeededRandom(seed);
   const blobs = createBlobFolder(path.join(folder, "blobs"));
@@ -45,6 +45,7 @@ test("I51 a sweep never removes what a document refers to, did within 90 days, o
     store.transaction(() => Array.from({ length: 5 }, () => store.documents.add(repository, random.bytes(16), NOW))),
   );
   const pool = Array.from({ length: 40 }, () => random.bytes(32));
+  const named = new Set<string>();
   const files: { n: number; chunks: Uint8Array[]; kept: boolean }[] = [];
   for (let count = 0; count < 60; count++) {
     const chunks = Array.from(
@@ -52,6 +53,9 @@ test("I51 a sweep never removes what a document refers to, did within 90 days, o
       () => pool[randomBelow(random, 40)] as Uint8Array,
     );
     const daysAgo = randomBelow(random, 2 * UNREFERENCED_DAYS);
+    const root = random.bytes(32);
+    const isNamed = randomBelow(random, 8) === 0;
+    if (isNamed) named.add(bytesToHex(root));
     const n = must(
       store.transaction(() => {
         const begun = store.blobs.begin(repository, { size: 1, mime: "a/b", name: "x" }, NOW - daysAgo * DAY_MS - 1);
@@ -59,11 +63,11 @@ test("I51 a sweep never removes what a document refers to, did within 90 days, o
           begun,
           chunks.map((id, position) => ({ position, id, key: random.bytes(32), bytes: 10, present: true })),
         );
-        return store.blobs.finish(begun, random.bytes(32), random.bytes(32), random.bytes(32));
+        return store.blobs.finish(begun, root, random.bytes(32), random.bytes(32));
       }),
     );
     for (const id of chunks) must(await blobs.put(repository, id, random.bytes(10)));
-    files.push({ n, chunks, kept: daysAgo < UNREFERENCED_DAYS });
+    files.push({ n, chunks, kept: isNamed || daysAgo < UNREFERENCED_DAYS });
   }
   // Documents refer to some, and some of those were let go today.
   for (const document of documents) {
@@ -95,7 +99,7 @@ test("I51 a sweep never removes what a document refers to, did within 90 days, o
   for (const id of [...pool, orphan]) if (existsSync(chunkFile(repository, id))) age(chunkFile(repository, id));
   utimesSync(chunkFile(repository, young), NOW / 1_000, NOW / 1_000);
 
-  must(await sweepAttachments({ store, blobs, clock, isStopped: () => false }));
+  must(await sweepAttachments({ store, blobs, clock, isStopped: () => false, named: async () => named }));
 
   const needed = new Set(files.filter(({ kept }) => kept).flatMap(({ chunks }) => chunks.map(bytesToHex)));
   expect(needed.size, `seed ${seed}`).toBeGreaterThan(5);

@@ -122,3 +122,14 @@ test("a notebook one does not belong to any more is deleted from this device, af
   await screen.findByRole("heading", { name: "Start with a notebook" });
   expect(world.notebooks).toEqual([]);
 });
+
+test("a notebook is shared without its history as a copy", async () => {
+  const { world } = await renderApp(sampleWorld());
+  await screen.findByRole("option", { name: new RegExp(TITLE, "u") });
+  press("Control+Shift+s");
+  await fireEvent.click(await screen.findByRole("button", { name: "Share without history" }));
+  screen.getByText(/from then on the two go their own ways/u);
+  await fireEvent.click(screen.getByRole("button", { name: "Make the copy" }));
+  await screen.findByRole("heading", { name: "Share “Field notes (copy)”" });
+  expect(world.notebooks.map(({ title }) => title)).toContain("Field notes (copy)");
+});

@@ -105,6 +105,18 @@ describe("a note in a repository of its own", () => {
   });
 });
 
+test("I50 a file out of another notebook is taken in anew, and one that is there stays as it is", async () => {
+  const core = start(createLoneDisk());
+  const { note } = await withNote(core);
+  const { id: notebook } = must(await core.handlers["notebooks.create"]({ title: "Other" }));
+  const { id: document } = must(await core.handlers["documents.create"]({ notebook, title: "", markdown: "" }));
+  const blob = (await blobOf(core, note)) ?? "";
+  const adopted = must(await core.handlers["attachments.adopt"]({ document, blob }));
+  expect(adopted).toMatchObject({ name: "file.txt", state: "present" });
+  expect(adopted.blob).not.toBe(blob);
+  expect(must(await core.handlers["attachments.adopt"]({ document: note, blob })).blob).toBe(blob);
+});
+
 describe("a move that is cut off", () => {
   type Move = (core: LoneCore, note: string, other: string) => Promise<unknown>;
   const share: Move = (core, note) => core.handlers["documents.share"]({ document: note });
@@ -150,4 +162,49 @@ describe("a move that is cut off", () => {
     },
     60_000,
   );
+});
+
+describe("a copy of a notebook without its history", () => {
+  const copyOf = async (core: LoneCore, notebook: string) =>
+    must(await core.handlers["notebooks.copy"]({ notebook, title: "Work, afresh" }));
+
+  test("has the notes as they are, with their files and links among each other", async () => {
+    const core = start(createLoneDisk());
+    const { notebook, note } = await withNote(core);
+    const markdown = `See [the plan](p2pc:doc/${note}).`;
+    must(await core.handlers["documents.create"]({ notebook, title: "Index", markdown, folder: "A/b" }));
+    const { id: gone } = must(await core.handlers["documents.create"]({ notebook, title: "Gone", markdown: "" }));
+    must(await core.handlers["documents.delete"]({ document: gone }));
+    await expect
+      .poll(async () => must(await core.handlers["documents.list"]({ notebook })).length, { timeout: 10_000 })
+      .toBe(2);
+    const copied = await copyOf(core, notebook);
+    expect(copied).toMatchObject({ notes: 2, missing: 0 });
+    const list = must(await core.handlers["documents.list"]({ notebook: copied.notebook }));
+    expect(list.map(({ title, folder }) => [title, folder]).toSorted()).toEqual([
+      ["Index", "A/b"],
+      ["Plan", ""],
+    ]);
+    const idOf = (title: string): string => list.find((one) => one.title === title)?.id ?? "";
+    expect(await fileIn(core, idOf("Plan"))).toEqual(FILE);
+    const index = must(await core.handlers["documents.read"]({ document: idOf("Index") }));
+    expect(index.markdown).toContain(`p2pc:doc/${idOf("Plan")}`);
+    expect(await liveNotes(core)).toHaveLength(4);
+  });
+
+  test("one that is cut off is finished by a restart, each note once", async () => {
+    for (const reached of [1, 3, 6, 8, 10]) {
+      const disk = createLoneDisk();
+      const dying = start(disk);
+      const { notebook } = await withNote(dying);
+      must(await dying.handlers["documents.create"]({ notebook, title: "Other", markdown: "" }));
+      dying.dieAfter(reached);
+      await dying.handlers["notebooks.copy"]({ notebook, title: "Work, afresh" });
+      await dying.stop();
+      const core = start(disk);
+      await expect.poll(() => core.store.meta.list("copy/"), { timeout: 10_000, interval: 5 }).toEqual([]);
+      expect(await liveNotes(core), `after ${reached} transactions`).toHaveLength(4);
+      await core.stop();
+    }
+  }, 60_000);
 });

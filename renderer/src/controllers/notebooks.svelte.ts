@@ -1,5 +1,6 @@
 import type { Api } from "../../../app/contract/create-api.ts";
 import type { Member, Notebook } from "../../../app/contract/types.ts";
+import type { NotebookCopied } from "../../../app/contract/note-places.ts";
 import type { Problem } from "../errors.ts";
 import { problemOf } from "../errors.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -18,6 +19,8 @@ export interface Notebooks {
   readonly take: (notebooks: readonly Notebook[]) => void;
   readonly reload: () => Promise<void>;
   readonly create: (title: string) => Promise<Problem | null>;
+  /** Makes a notebook of the notes as they are now, without their history. */
+  readonly copy: (notebook: string, title: string) => Promise<NotebookCopied | Problem>;
   /** Deletes a notebook that one does not belong to any more from this device. */
   readonly forget: (notebook: string) => Promise<Problem | null>;
   readonly rename: (notebook: string, title: string) => Promise<Problem | null>;
@@ -110,6 +113,12 @@ export const createNotebooks = ({ api, hub, onProblem, onAccessChanged, preferre
       await reload();
       select(created.value.id);
       return null;
+    },
+    copy: async (notebook, title) => {
+      const copied = await api.call("notebooks.copy", { notebook, title });
+      if (!copied.ok) return problemOf(copied.error);
+      await reload();
+      return copied.value;
     },
     forget: async (notebook) => {
       const forgotten = await api.call("notebooks.forget", { notebook });

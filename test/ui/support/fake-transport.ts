@@ -371,6 +371,14 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     },
     "notebooks.members": ({ notebook }) => answer(world.members[notebook] ?? []),
     "notebooks.copies": ({ notebook }) => answer(world.copies[notebook] ?? NO_COPIES),
+    "notebooks.copy": ({ notebook, title }) => {
+      const before = world.notebooks.find(({ id }) => id === notebook);
+      if (before === undefined) return refuse("NotebookNotFound");
+      const copied: Notebook = { ...before, id: nextId(16), title, role: "owner", memberCount: 1 };
+      world.notebooks = [...world.notebooks, copied];
+      emit({ type: "notebooksChanged" });
+      return answer({ notebook: copied.id, notes: before.documentCount, missing: 0 });
+    },
     "notebooks.forget": ({ notebook }) => {
       world.notebooks = world.notebooks.filter(({ id }) => id !== notebook);
       emit({ type: "notebooksChanged" });
@@ -657,6 +665,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
     "import.profile": () => refuse("NotAnExport"),
     ...fakeBackup({ world, identity: IDENTITY, answer, refuse, emit }),
     "attachments.add": () => refuse("FileNotFound"),
+    "attachments.adopt": () => refuse("AttachmentNotFound"),
     "attachments.list": () => answer([]),
     "attachments.fetch": () => refuse("AttachmentNotFound"),
     "attachments.read": () => refuse("AttachmentNotFound"),

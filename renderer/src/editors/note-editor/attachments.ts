@@ -1,4 +1,4 @@
-import { attachmentOfAttrs, attrsOfAttachment } from "../../../../app/attachments/attachment-ref.ts";
+import { attachmentOfAttrs, attrsOfAttachment, thumbnailOfAttrs } from "../../../../app/attachments/attachment-ref.ts";
 import type { Api } from "../../../../app/contract/create-api.ts";
 import type { ContractError } from "../../../../app/contract/errors.ts";
 import type { Attachment } from "../../../../app/contract/types.ts";
@@ -23,6 +23,8 @@ export interface Attachments {
   readonly watch: (blob: string, listener: (status: AttachmentStatus) => void) => () => void;
   /** Takes a file into the notebook and answers the embed that stands for it. */
   readonly add: (file: File, onProgress: (share: number) => void) => Promise<AttachedEmbed | undefined>;
+  /** Takes a file of another notebook into this one; what a note here stores of it, undefined where nothing changes. */
+  readonly adopt: (attrs: BlockAttrs) => Promise<BlockAttrs | undefined>;
   readonly fetch: (blob: string) => void;
   readonly saveAs: (attrs: BlockAttrs) => void;
   readonly close: () => void;
@@ -161,6 +163,21 @@ export const openAttachments = (api: Api, document: string, onError: (error: Con
       return () => watching.delete(listener);
     },
     add,
+    adopt: async (attrs) => {
+      const reference = attachmentOfAttrs(attrs);
+      if (reference === undefined) return undefined;
+      const { blob } = attrsOfAttachment(reference);
+      const adopted = await api.call("attachments.adopt", { document, blob });
+      // What nobody here has stays as it was pasted: whoever has it may come later.
+      if (!adopted.ok || adopted.value.blob === blob) return undefined;
+      listen();
+      tell(adopted.value.blob, adopted.value);
+      const renamed = { blob: adopted.value.blob, key: adopted.value.key };
+      const preview = thumbnailOfAttrs(attrs);
+      if (preview === undefined) return renamed;
+      const small = await api.call("attachments.adopt", { document, blob: attrsOfAttachment(preview).blob });
+      return small.ok ? { ...renamed, thumb: small.value.blob, thumbKey: small.value.key } : renamed;
+    },
     fetch: (blob) => {
       void api.call("attachments.fetch", { document, blob }).then((answer) => {
         if (answer.ok) tell(blob, answer.value);

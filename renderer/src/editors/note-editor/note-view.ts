@@ -1,3 +1,4 @@
+import { fileAdoption } from "./adopt-files.ts";
 import { dropCursor } from "prosemirror-dropcursor";
 import type { Command, EditorState } from "prosemirror-state";
 import { EditorState as State } from "prosemirror-state";
@@ -91,6 +92,7 @@ export const createNoteView = (options: NoteViewOptions): NoteView => {
           },
         }),
         fileDrops(options.attachments),
+        fileAdoption(options.attachments),
         clipboard(),
         plainEmbeds(),
         numbers.plugin,

@@ -270,7 +270,8 @@ const backupRestore = object({
   newPassphrase: optional(passphrase),
 });
 const pickFile = object({ endings: array(text(1, 20), 8) });
-const setServing = object({ active: boolean });
+/** `capacity`: bytes kept for everybody together, from a gigabyte to the disks of today. */
+const setServing = object({ active: boolean, capacity: optional(integer(2 ** 30, 2 ** 44)) });
 const savePath = object({ name: text(1, 255) });
 const openExternal = object({ url: text(1, 2_000) });
 

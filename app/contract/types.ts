@@ -444,8 +444,40 @@ export interface Background {
 }
 
 /** The app as an always-on node for others; for hosts with windows. */
+/** What an always-on node does for others, as its operator may see it: nothing of what it keeps can be read. */
+export interface ServingReport {
+  /** Bytes on this disk. */
+  readonly kept: number;
+  /** People's devices connected now. */
+  readonly connections: number;
+  /** null while it takes no part in the overlay. */
+  readonly overlay: {
+    /** Other nodes can connect to it. */
+    readonly isReachable: boolean;
+    readonly links: readonly { readonly node: string; readonly dialledHere: boolean }[];
+    /** Nodes known at random, and nodes known for their interests. */
+    readonly random: number;
+    readonly interest: number;
+    /** Neighbours on the ring of each topic; a topic is named by a tag that only its members can compute. */
+    readonly topics: readonly {
+      readonly tag: string;
+      readonly successors: readonly string[];
+      readonly predecessors: readonly string[];
+    }[];
+    /** Items since the start: handed on by others, of these further copies, published here, found by comparing. */
+    readonly delivered: number;
+    readonly duplicates: number;
+    readonly published: number;
+    readonly repaired: number;
+  } | null;
+}
+
 export interface Serving {
   readonly active: boolean;
+  /** Most bytes it keeps for everybody together. */
+  readonly capacity: number;
+  /** null while it does not run. */
+  readonly report: ServingReport | null;
   /** `host:port` under which others reach it; none until it runs. */
   readonly addresses: readonly string[];
   /** Why it does not run though it should. */

@@ -1,15 +1,15 @@
 import type { UtilityProcess } from "electron";
 import { utilityProcess } from "electron";
 import { fileURLToPath } from "node:url";
-import type { Serving } from "../../app/contract/types.ts";
+import type { Serving, ServingReport } from "../../app/contract/types.ts";
 import type { FromProxy, ToProxy } from "../proxy/proxy-messages.ts";
 import type { ShellSettings } from "./shell-settings.ts";
 
 /** The app as an always-on node for others: a proxy in a process of its own, started and stopped here. */
 export interface ServingControl {
-  readonly show: () => Serving;
+  readonly show: () => Promise<Serving>;
   /** Resolves once the proxy runs, was refused, or has ended. */
-  readonly set: (active: boolean) => Promise<Serving>;
+  readonly set: (active: boolean, capacity: number | undefined) => Promise<Serving>;
   /** A link that opens one account; null while nothing is served. */
   readonly mint: () => Promise<string | null>;
   /** Starts what the settings say. */
@@ -37,8 +37,23 @@ export const createServing = (script: URL, folder: string, settings: ShellSettin
   const minting = new Map<number, (link: string | null) => void>();
   let settled: (() => void) | undefined;
 
-  const show = (): Serving => ({
+  const reporting = new Map<number, (report: ServingReport | null) => void>();
+  let lastReport = 0;
+  const report = (): Promise<ServingReport | null> =>
+    new Promise((resolve) => {
+      if (running === undefined || running.addresses.length === 0) {
+        resolve(null);
+        return;
+      }
+      const id = ++lastReport;
+      reporting.set(id, resolve);
+      post(running.child, { type: "report", id });
+    });
+
+  const show = async (): Promise<Serving> => ({
     active: settings.serves(),
+    capacity: settings.capacity(),
+    report: await report(),
     addresses: running?.addresses ?? [],
     problem,
   });
@@ -56,6 +71,10 @@ export const createServing = (script: URL, folder: string, settings: ShellSettin
       case "minted":
         minting.get(message.id)?.(message.link);
         minting.delete(message.id);
+        break;
+      case "reported":
+        reporting.get(message.id)?.(message.report);
+        reporting.delete(message.id);
         break;
       case "stopped":
         running?.child.kill();
@@ -78,10 +97,12 @@ export const createServing = (script: URL, folder: string, settings: ShellSettin
         running = undefined;
         for (const answer of minting.values()) answer(null);
         minting.clear();
+        for (const answer of reporting.values()) answer(null);
+        reporting.clear();
         if (settings.serves()) problem ??= "The always-on node ended unexpectedly. Switch it off and on again.";
         settled?.();
       });
-      post(child, { type: "start", folder });
+      post(child, { type: "start", folder, capacity: settings.capacity() });
     });
 
   const stop = async (): Promise<void> => {
@@ -98,8 +119,12 @@ export const createServing = (script: URL, folder: string, settings: ShellSettin
 
   return {
     show,
-    set: async (active) => {
+    set: async (active, capacity) => {
       settings.setServes(active);
+      if (capacity !== undefined && capacity !== settings.capacity()) {
+        settings.setCapacity(capacity);
+        await stop();
+      }
       if (active && running === undefined) await start();
       if (!active) {
         await stop();

@@ -79,10 +79,10 @@ export const createShellHandlers = ({
     }
     return ok(background(settings, hasTray()));
   },
-  "shell.serving": async () => ok(serving.show()),
-  "shell.setServing": async ({ active }) => {
+  "shell.serving": async () => ok(await serving.show()),
+  "shell.setServing": async ({ active, capacity }) => {
     try {
-      return ok(await serving.set(active));
+      return ok(await serving.set(active, capacity));
     } catch (cause) {
       return err(contractError("CannotWrite", `That could not be stored: ${(cause as Error).message}`));
     }
@@ -90,7 +90,7 @@ export const createShellHandlers = ({
   "shell.servingLink": async () => {
     const link = await serving.mint();
     return link === null
-      ? err(contractError("Unsupported", serving.show().problem ?? "The always-on node does not run yet."))
+      ? err(contractError("Unsupported", (await serving.show()).problem ?? "The always-on node does not run yet."))
       : ok(link);
   },
   "shell.takeLink": async () => ok(takeLink()),

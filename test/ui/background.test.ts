@@ -55,6 +55,9 @@ test("the computer becomes an always-on node for others, whose link is copied", 
   await fireEvent.click(choice.getByRole("radio", { name: "Yes" }));
   await screen.findByText("192.168.1.12:4711");
   await expectAccessible();
+  const space = within(screen.getByRole("radiogroup", { name: "Space for others" }));
+  await fireEvent.click(space.getByRole("radio", { name: "50 GB" }));
+  await waitFor(() => expect(world.serving.capacity).toBe(50 * 2 ** 30));
   await fireEvent.click(screen.getByRole("button", { name: "Copy a link" }));
   await waitFor(() => expect(world.copied).toEqual(["p2pc:x/abc"]));
   await fireEvent.click(choice.getByRole("radio", { name: "No" }));

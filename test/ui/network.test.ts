@@ -79,6 +79,18 @@ describe("the network panel", () => {
     await expectAccessible();
   });
 
+  test("what the always-on node on this computer does is shown live", async () => {
+    const node = await renderApp(sampleWorld());
+    await openNetwork();
+    await screen.findByText("Dai Evans", { selector: "strong" });
+    expect(screen.queryByText("Always-on node on this computer")).toBeNull();
+    await node.transport.invoke("shell.setServing", { active: true });
+    await screen.findByText("Always-on node on this computer", {}, { timeout: 4_000 });
+    screen.getByText("Others can reach it");
+    screen.getByRole("cell", { name: "77aa88bb" });
+    await expectAccessible();
+  });
+
   test("a failure is shown", async () => {
     const node = await renderApp(sampleWorld());
     node.break("sync.status", "Stopping");

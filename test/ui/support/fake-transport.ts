@@ -170,7 +170,7 @@ export const createWorld = (given: Partial<World> = {}): World => ({
   following: [],
   settings: {},
   background: { whenClosed: "automatic", startAtLogin: false, hasTray: true },
-  serving: { active: false, addresses: [], problem: null },
+  serving: { active: false, capacity: 10 * 2 ** 30, report: null, addresses: [], problem: null },
   openedLink: null,
   backup: { folder: null, every: "never", running: null, last: null, next: null, problem: null },
   pickedFolder: "/home/ada/Notes",
@@ -692,8 +692,30 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       return answer(world.background);
     },
     "shell.serving": () => answer(world.serving),
-    "shell.setServing": ({ active }) => {
-      world.serving = { active, addresses: active ? ["192.168.1.12:4711"] : [], problem: null };
+    "shell.setServing": ({ active, capacity }) => {
+      world.serving = {
+        active,
+        capacity: capacity ?? world.serving.capacity,
+        report: active
+          ? {
+              kept: 48_300_000,
+              connections: 3,
+              overlay: {
+                isReachable: true,
+                links: [{ node: "a1b2c3d4", dialledHere: true }],
+                random: 20,
+                interest: 11,
+                topics: [{ tag: "77aa88bb", successors: ["a1b2c3d4"], predecessors: ["e5f60718"] }],
+                delivered: 1204,
+                duplicates: 88,
+                published: 310,
+                repaired: 2,
+              },
+            }
+          : null,
+        addresses: active ? ["192.168.1.12:4711"] : [],
+        problem: null,
+      };
       return answer(world.serving);
     },
     "shell.servingLink": () => answer("p2pc:x/abc"),

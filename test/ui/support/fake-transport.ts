@@ -39,6 +39,7 @@ import type { MovedNote, RecoveredCopy } from "../../../app/contract/note-places
 import { fakeContacts } from "./fake-contacts.ts";
 import { fakeMoves } from "./fake-moves.ts";
 import { fakeIdentities } from "./fake-identities.ts";
+import { NETWORK_CHECK, SERVING_REPORT } from "./sample-network.ts";
 import { noteChanges } from "./note-changes.ts";
 import { err, ok } from "../../../protocol/kernel/result.ts";
 
@@ -608,19 +609,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       const changed = world.following.find(({ id }) => id === notebook);
       return changed === undefined ? refuse("NotebookNotFound") : answer(changed);
     },
-    "network.check": () =>
-      answer({
-        findings: [
-          { outcome: "good", title: "This computer accepts connections", detail: "At 2 addresses.", remedy: "" },
-          {
-            outcome: "bad",
-            title: "Announcements do not pass on wlan0",
-            detail: "What this computer sends to the group does not come back.",
-            remedy: "Allow UDP port 5353.",
-          },
-        ],
-        report: "[good] This computer accepts connections: At 2 addresses.",
-      }),
+    "network.check": () => answer(NETWORK_CHECK),
     "proxies.list": () => answer(world.status.proxies),
     "proxies.add": ({ link, address }) => {
       if (link !== undefined && !link.startsWith("p2pc:x/")) return refuse("BadProxyLink");
@@ -696,23 +685,7 @@ export const createFakeNode = (world: World, overrides: Overrides = {}): FakeNod
       world.serving = {
         active,
         capacity: capacity ?? world.serving.capacity,
-        report: active
-          ? {
-              kept: 48_300_000,
-              connections: 3,
-              overlay: {
-                isReachable: true,
-                links: [{ node: "a1b2c3d4", dialledHere: true }],
-                random: 20,
-                interest: 11,
-                topics: [{ tag: "77aa88bb", successors: ["a1b2c3d4"], predecessors: ["e5f60718"] }],
-                delivered: 1204,
-                duplicates: 88,
-                published: 310,
-                repaired: 2,
-              },
-            }
-          : null,
+        report: active ? SERVING_REPORT : null,
         addresses: active ? ["192.168.1.12:4711"] : [],
         problem: null,
       };

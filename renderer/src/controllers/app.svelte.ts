@@ -124,7 +124,8 @@ export const createApp = (api: Api, { id, isShown, identities }: Pick<App, "id" 
     toasts,
     isReviewing: (notebook) => {
       const dialog = navigation.dialog();
-      return dialog?.type === "share" && dialog.notebook === notebook;
+      const isListed = navigation.place() === "people" && navigation.person() === null;
+      return isListed || (dialog?.type === "share" && dialog.notebook === notebook);
     },
     onRequest: (invite) => {
       if (invite.notebook !== null) navigation.open({ type: "share", notebook: invite.notebook });

@@ -16,6 +16,7 @@ import { ITEM_KINDS, openItem, proxyCheck, sealItem } from "../../protocol/entry
 import type { CheckedItem } from "../../protocol/entry/item.ts";
 import type { LiveData, LiveWindow } from "../../protocol/entry/live.ts";
 import { acceptLive, createLiveWindow, readLive, signLive } from "../../protocol/entry/live.ts";
+import { versionWords } from "./version-words.ts";
 import { exhaustive } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex, compareBytes, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { Machine } from "../../protocol/kernel/machine.ts";
@@ -259,7 +260,11 @@ export const createPeerService = (deps: {
       }
       case "peerViolated":
         log.info("peer broke a rule", { rule: effect.rule });
-        end(connection, "lost", `The other side broke rule ${effect.rule}.`);
+        end(
+          connection,
+          "lost",
+          effect.refused === undefined ? `The other side broke rule ${effect.rule}.` : versionWords(effect.refused),
+        );
         return;
       default:
         exhaustive(effect);

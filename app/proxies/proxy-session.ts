@@ -6,6 +6,7 @@ import type { Store, StoreError, TopicRow } from "../ports/store.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import { proxyCheck } from "../../protocol/entry/item.ts";
+import { versionWords } from "../peers/version-words.ts";
 import { exhaustive } from "../../protocol/kernel/assert.ts";
 import { bytesEqual, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
@@ -266,6 +267,10 @@ export const createProxySession = (
       case "proxyViolated":
         log.info("proxy broke a rule", { rule: effect.rule });
         connection.blame(`The always-on node broke rule ${effect.rule} of the protocol.`);
+        return;
+      case "versionRefused":
+        log.info("no version in common with a proxy", { toUpdate: effect.toUpdate });
+        connection.blame(versionWords(effect));
         return;
       default:
         exhaustive(effect);

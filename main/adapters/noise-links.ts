@@ -27,7 +27,7 @@ const sentence = (reason: LinkClosedReason): string => {
     case "Idle":
       return "The other side stopped answering.";
     case "Rejected":
-      return "The other side speaks no protocol of ours.";
+      return "The other side has no version of the protocol in common with this app: the older of the two has to be updated.";
     case "NoiseFailed":
       return "The encrypted connection failed its checks.";
     default:

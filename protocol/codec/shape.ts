@@ -99,6 +99,21 @@ export const tuple =
     return readMembers(reader, shapes, 0) as T | typeof FAILED;
   };
 
+/** Like `tuple`, with one more member that earlier builds do not send; `undefined` where it is missing. */
+export const grownTuple =
+  <T extends readonly unknown[], L>(shapes: Shapes<T>, last: Shape<L>): Shape<readonly [...T, L | undefined]> =>
+  (reader) => {
+    const start = reader.at;
+    const count = enterArray(reader);
+    if (count < 0) return FAILED;
+    const { length } = shapes;
+    if (count !== length && count !== length + 1)
+      return fail(reader, `expected ${length} or ${length + 1} members`, start);
+    const members = readMembers(reader, count === length ? shapes : [...shapes, last], 0);
+    return (members === FAILED || count > length ? members : [...(members as readonly unknown[]), undefined]) as
+      readonly [...T, L | undefined] | typeof FAILED;
+  };
+
 /** Array with at least these members; further ones are checked to be of the subset and dropped. */
 export const openTuple =
   <T extends readonly unknown[]>(...shapes: Shapes<T>): Shape<T> =>

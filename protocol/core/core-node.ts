@@ -25,7 +25,7 @@ import type { TopicTag } from "../ringcast/messages.ts";
 import type { CoreConfig } from "./config.ts";
 import { type ConnectionsEffect, type ConnectionsEvent, createConnections } from "./connections.ts";
 import { createExchange, type ExchangeEffect, type ExchangeEvent } from "./exchange.ts";
-import { CORE_PROTOCOL_VERSION, type DialTarget, type ExchangeMessage, type Hello } from "./messages.ts";
+import { CORE_VERSIONS, type DialTarget, type ExchangeMessage, type Hello } from "./messages.ts";
 import { createPublishedProfile, type ProfileSnapshot } from "./published-profile.ts";
 import { createReachability } from "./reachability.ts";
 import type { CoreCounters, CoreStatus } from "./status.ts";
@@ -434,7 +434,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
     });
     const hello: Hello = {
       type: "hello",
-      version: CORE_PROTOCOL_VERSION,
+      version: CORE_VERSIONS.newest,
       overlay,
       descriptor: self.bytes,
       observed: remoteHost,
@@ -462,7 +462,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
     if (
       !verified.ok ||
       isMine ||
-      hello.version < 1 ||
+      hello.version < CORE_VERSIONS.oldest ||
       !bytesEqual(hello.overlay, overlay) ||
       !bytesEqual(verified.value.transportKey, session.remoteStatic)
     ) {

@@ -1,9 +1,10 @@
 import type { Address } from "../identity/descriptor.ts";
+import type { VersionRange } from "../kernel/versions.ts";
 import type { TopicTag } from "../ringcast/messages.ts";
 
 /** Application prologue of the NoiseSocket sessions between core nodes; the port is that of the edge's protocol. */
 export const CORE_APPLICATION = "p2pc-core/1";
-export const CORE_PROTOCOL_VERSION = 1;
+export const CORE_VERSIONS: VersionRange = { oldest: 1, newest: 1 };
 
 /** First message of both sides. */
 export interface Hello {

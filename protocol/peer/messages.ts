@@ -1,3 +1,5 @@
+import type { VersionRange } from "../kernel/versions.ts";
+
 /**
  * What two devices say to each other over one NoiseSocket session. Numbers follow the edge-to-proxy protocol where the
  * meaning is the same; 40 and above exist only between devices.
@@ -45,4 +47,4 @@ export interface PushResult {
 /** 0 stored, 1 had it already, 2 refused as bad, 4 no room left. */
 export type PushStatus = 0 | 1 | 2 | 4;
 
-export const PEER_PROTOCOL_VERSION = 1;
+export const PEER_VERSIONS: VersionRange = { oldest: 1, newest: 1 };

@@ -12,7 +12,8 @@ import type { Initiator } from "../reconcile/reconciler.ts";
 import { createInitiator, respond } from "../reconcile/reconciler.ts";
 import { createChunkExchange } from "./chunk-exchange.ts";
 import type { PeerMessage, PushResult } from "./messages.ts";
-import { PEER_PROTOCOL_VERSION } from "./messages.ts";
+import { agreeOnVersion, type VersionRefused } from "../kernel/versions.ts";
+import { PEER_VERSIONS } from "./messages.ts";
 import { MAX_ITEMS, MAX_OIDS, TAG_BYTES } from "./wire.ts";
 
 /** A topic this device follows. `device` signs for it when the topic belongs to a repository (not to a rendezvous). */
@@ -86,7 +87,8 @@ export type PeerEffect =
       readonly id: Uint8Array;
     }
   | { readonly type: "delivered"; readonly oids: readonly Uint8Array[] }
-  | { readonly type: "peerViolated"; readonly rule: string };
+  /** `refused`: nothing was broken, but there is no version in common. */
+  | { readonly type: "peerViolated"; readonly rule: string; readonly refused?: VersionRefused };
 
 interface TopicSession {
   readonly pk: Uint8Array;
@@ -520,10 +522,13 @@ export const createPeerSession = (
     const late = answerFormer(message);
     if (late !== undefined) return late;
     switch (message.type) {
-      case "hello":
-        if (greeted || message.version < PEER_PROTOCOL_VERSION) return violated("PEER-1");
+      case "hello": {
+        const version = agreeOnVersion(PEER_VERSIONS, message.version);
+        if (greeted) return violated("PEER-1");
+        if (!version.ok) return [{ type: "peerViolated", rule: "PEER-1", refused: version.error }];
         greeted = true;
         return [];
+      }
       case "tags":
         return onTags(message.tags, now);
       case "device":
@@ -567,7 +572,7 @@ export const createPeerSession = (
       switch (event.type) {
         case "opened":
           return [
-            { type: "send", message: { type: "hello", version: PEER_PROTOCOL_VERSION } },
+            { type: "send", message: { type: "hello", version: PEER_VERSIONS.newest } },
             sendTags(event.topics),
             ...matchTopics(),
             ...advance(now),

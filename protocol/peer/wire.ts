@@ -1,6 +1,18 @@
 import { type CborValue, decodeShape, encodeCbor } from "../codec/cbor.ts";
 import { MAX_CHUNK_WIRE } from "../blob/manifest.ts";
-import { array, bytes, bytesUpTo, literal, mapped, nullable, refined, tagged, tuple, uint } from "../codec/shape.ts";
+import {
+  array,
+  bytes,
+  bytesUpTo,
+  literal,
+  mapped,
+  nullable,
+  openTuple,
+  refined,
+  tagged,
+  tuple,
+  uint,
+} from "../codec/shape.ts";
 import type { DecodeError, Result } from "../kernel/result.ts";
 import type { PeerMessage, PushStatus } from "./messages.ts";
 
@@ -39,7 +51,7 @@ const wire = bytesUpTo(MAX_WIRE);
 const status = refined(uint(4), "unknown status", (value) => value !== 3);
 
 const message = tagged<PeerMessage>({
-  [HELLO]: mapped(tuple(literal(HELLO), uint(255)), ([, version]) => ({ type: "hello", version })),
+  [HELLO]: mapped(openTuple(literal(HELLO), uint(255)), ([, version]) => ({ type: "hello", version })),
   [ITEMS]: mapped(tuple(literal(ITEMS), request, array(wire, MAX_ITEMS), uint(1)), ([, r, wires, more]) => ({
     type: "items",
     request: r,
@@ -107,7 +119,7 @@ const message = tagged<PeerMessage>({
   })),
 });
 
-/** Strict decoding of one message; total, never throws. */
+/** Strict decoding of one message; total, never throws. `hello` may grow at its end. */
 export const decodePeerMessage = (frame: Uint8Array): Result<PeerMessage, DecodeError> => decodeShape(message, frame);
 
 const fieldsOf = (value: PeerMessage): CborValue => {

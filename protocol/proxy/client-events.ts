@@ -2,6 +2,7 @@ import type { CryptoProvider } from "../crypto/provider.ts";
 import type { DeadlineReached } from "../kernel/machine.ts";
 import type { RandomSource } from "../kernel/random.ts";
 import type { ItemSet } from "../reconcile/item-set.ts";
+import type { VersionRefused } from "../kernel/versions.ts";
 import type { EdgeMessage, ProxyAnswer, ProxyLimits, ProxyMessage, PushStatus } from "./messages.ts";
 
 /** A topic an identity keeps at a proxy. */
@@ -142,7 +143,9 @@ export type ProxyClientEffect =
   /** `null`: the session ended before the answer came. */
   | { readonly type: "answered"; readonly token: number; readonly answer: ProxyAnswer | null }
   /** The proxy broke a rule; `hangUp` follows. */
-  | { readonly type: "proxyViolated"; readonly rule: string };
+  | { readonly type: "proxyViolated"; readonly rule: string }
+  /** There is no version in common; `hangUp` follows. */
+  | { readonly type: "versionRefused"; readonly toUpdate: VersionRefused["toUpdate"] };
 
 export interface OutboxResult {
   readonly oid: Uint8Array;

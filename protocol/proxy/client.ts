@@ -14,8 +14,9 @@ import type {
   ProxyClientState,
   ProxyQuestion,
 } from "./client-events.ts";
+import { takeVersion, type VersionRefused } from "../kernel/versions.ts";
 import type { ProxyAnswer, ProxyMessage, ProxyPushResult, Welcome } from "./messages.ts";
-import { ERROR_CODE, PROXY_PROTOCOL_VERSION, PUSH_STATUS } from "./messages.ts";
+import { ERROR_CODE, PROXY_VERSIONS, PUSH_STATUS } from "./messages.ts";
 import { createTopicSync, type TopicAction, type TopicQuestion } from "./topic-sync.ts";
 import { MAX_PUSH_ITEMS } from "./wire.ts";
 
@@ -159,6 +160,11 @@ export const createProxyClient = (
   const hangUp = (): ProxyClientEffect[] => [...dropSession(), ...enter("closing"), { type: "hangUp" }];
   const violated = (rule: string): ProxyClientEffect[] => [{ type: "proxyViolated", rule }, ...hangUp()];
 
+  const versionRefused = (toUpdate: VersionRefused["toUpdate"]): ProxyClientEffect[] => [
+    { type: "versionRefused", toUpdate },
+    ...hangUp(),
+  ];
+
   const goOnline = (now: MonotonicMs): ProxyClientEffect[] => {
     auditAt = after(now, durationMs(Math.round(AUDIT_MS * (0.8 + 0.4 * randomUnit(random)))));
     hasOutbox = true;
@@ -168,7 +174,8 @@ export const createProxyClient = (
 
   const welcome = (message: Welcome, now: MonotonicMs): ProxyClientEffect[] => {
     if (phase !== "greeting") return violated("PRX-2");
-    if (message.version > PROXY_PROTOCOL_VERSION || message.version < 1) return violated("PRX-2");
+    const version = takeVersion(PROXY_VERSIONS, message.version);
+    if (!version.ok) return versionRefused(version.error.toUpdate);
     greetedBy = undefined;
     failures = 0;
     const effects: ProxyClientEffect[] = [{ type: "limitsChanged", limits: message.limits }];
@@ -273,7 +280,8 @@ export const createProxyClient = (
       case "pong":
         return answered(message, now);
       case "error":
-        return message.request === 0 ? hangUp() : answered(message, now);
+        if (message.request !== 0) return answered(message, now);
+        return message.code === ERROR_CODE.version ? versionRefused("us") : hangUp();
       default:
         return violated("PRX-2");
     }
@@ -319,7 +327,7 @@ export const createProxyClient = (
       case "linkOpened":
         if (phase !== "dialling") return [];
         greetedBy = after(now, ANSWER_TIMEOUT);
-        return [...enter("greeting"), send({ type: "hello", version: PROXY_PROTOCOL_VERSION, features: 0 }, true)];
+        return [...enter("greeting"), send({ type: "hello", version: PROXY_VERSIONS.newest, features: 0 }, true)];
       case "linkClosed":
         return linkClosed(now);
       case "messageReceived":

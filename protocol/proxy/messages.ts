@@ -1,3 +1,5 @@
+import type { VersionRange } from "../kernel/versions.ts";
+
 /**
  * What an edge node and its proxy say to each other over one NoiseSocket session (SPEC.md). `request` numbers the question
  * an answer belongs to; positions count every item a proxy ever stored, 0 is before the first.
@@ -224,6 +226,6 @@ export const ERROR_CODE = {
 } as const;
 export type ErrorCode = (typeof ERROR_CODE)[keyof typeof ERROR_CODE];
 
-export const PROXY_PROTOCOL_VERSION = 1;
+export const PROXY_VERSIONS: VersionRange = { oldest: 1, newest: 1 };
 /** Application prologue of the NoiseSocket session. */
 export const PROXY_APPLICATION = "p2pc-proxy/1";

@@ -8,6 +8,7 @@ import type { DeadlineReached, Machine } from "../kernel/machine.ts";
 import { ok, type Result } from "../kernel/result.ts";
 import type { MonotonicMs, UnixMs } from "../kernel/time.ts";
 import { after, durationMs } from "../kernel/time.ts";
+import { agreeOnVersion } from "../kernel/versions.ts";
 import { createItemSet, type ItemSet } from "../reconcile/item-set.ts";
 import { respond } from "../reconcile/reconciler.ts";
 import {
@@ -15,7 +16,7 @@ import {
   ERROR_CODE,
   type ErrorCode,
   type LiveMessage,
-  PROXY_PROTOCOL_VERSION,
+  PROXY_VERSIONS,
   type ProxyAnswer,
   type ProxyMessage,
   type ProxyPushResult,
@@ -197,7 +198,8 @@ export const createProxyServer = (
   };
 
   const hello = (connection: Connection, version: number): ProxyServerEffect[] => {
-    if (connection.stage !== "new" || version < 1) return violated(connection, "PRX-2", ERROR_CODE.version);
+    const spoken = agreeOnVersion(PROXY_VERSIONS, version);
+    if (connection.stage !== "new" || !spoken.ok) return violated(connection, "PRX-2", ERROR_CODE.version);
     connection.stage = "greeting";
     const { account } = connection;
     const { openQuota, maxTopics, itemGraceDays, incarnation } = config;
@@ -210,7 +212,7 @@ export const createProxyServer = (
       const { quota, used } = result.value ?? { quota: 0, used: 0 };
       return send(connection, {
         type: "welcome",
-        version: Math.min(version, PROXY_PROTOCOL_VERSION),
+        version: spoken.value,
         incarnation,
         now: Math.floor(unixNow() / 1000),
         limits: {

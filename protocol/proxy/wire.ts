@@ -7,6 +7,7 @@ import {
   literal,
   mapped,
   nullable,
+  grownTuple,
   openTuple,
   refined,
   tagged,
@@ -255,8 +256,18 @@ const message = tagged<ProxyMessage>({
     }),
   ),
   [RELAY]: mapped(
-    tuple(literal(RELAY), request, key, uint(MAX_UNIX_SECONDS), signature, array(relayContact, MAX_RELAY_CONTACTS)),
-    ([, r, topic, until, sig, contacts]) => ({ type: "relay", request: r, topic, until, signature: sig, contacts }),
+    grownTuple(
+      [literal(RELAY), request, key, uint(MAX_UNIX_SECONDS), signature],
+      array(relayContact, MAX_RELAY_CONTACTS, 1),
+    ),
+    ([, r, topic, until, sig, contacts = []]) => ({
+      type: "relay",
+      request: r,
+      topic,
+      until,
+      signature: sig,
+      contacts,
+    }),
   ),
   [BPUT]: mapped(
     tuple(literal(BPUT), request, key, key, bytesUpTo(MAX_CHUNK_WIRE, 1)),
@@ -386,7 +397,7 @@ const fieldsOf = (value: ProxyMessage): CborValue => {
         value.topic,
         value.until,
         value.signature,
-        value.contacts.map(({ staticPk, address }) => [staticPk, address]),
+        ...(value.contacts.length === 0 ? [] : [value.contacts.map(({ staticPk, address }) => [staticPk, address])]),
       ];
     case "putBlob":
       return [BPUT, value.request, value.topic, value.id, value.bytes];

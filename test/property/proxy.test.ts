@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
-import { PROXY_APPLICATION, PROXY_PROTOCOL_VERSION } from "../../protocol/proxy/messages.ts";
+import { PROXY_APPLICATION, PROXY_VERSIONS } from "../../protocol/proxy/messages.ts";
 import { formatProxyLink, parseProxyLink } from "../../protocol/proxy/proxy-link.ts";
 import { decodeProxyMessage, encodeProxyMessage } from "../../protocol/proxy/wire.ts";
 import { filled, must } from "../support/data-fixtures.ts";
@@ -49,7 +49,7 @@ describe("PRX-1 messages", () => {
 });
 
 test("PRX-2 another version of the protocol keeps the prologue: versions are negotiated inside", () => {
-  expect([PROXY_APPLICATION, PROXY_PROTOCOL_VERSION]).toEqual(["p2pc-proxy/1", 1]);
+  expect([PROXY_APPLICATION, PROXY_VERSIONS]).toEqual(["p2pc-proxy/1", { oldest: 1, newest: 1 }]);
 });
 
 describe("PRX-20 links", () => {

@@ -128,6 +128,9 @@ test("[PEER-1] hello comes first and once", () => {
   const old = device("responder", [SHARED], []);
   old.run({ type: "messageReceived", message: { type: "hello", version: 0 } });
   expect(violations(old)).toEqual(["PEER-1"]);
+  const newer = device("responder", [SHARED], []);
+  newer.run({ type: "messageReceived", message: { type: "hello", version: 200 } });
+  expect(violations(newer)).toEqual([]);
 });
 
 test("[PEER-2] a stranger sees sixteen random tags, one session's tags fit no other, and reflected tags match nothing", () => {

@@ -89,6 +89,17 @@ describe("PRX-2 greeting", () => {
     expect(scene.connect({ ...welcome, version: 2 })).toContainEqual({ type: "hangUp" });
   });
 
+  test("no version in common is told with the side that has to be updated", () => {
+    const newer = createScene().connect({ ...welcome, version: 2 });
+    expect(only(newer, "versionRefused")).toEqual([{ type: "versionRefused", toUpdate: "us" }]);
+    const refusedScene = createScene();
+    refusedScene.handle({ type: "started" });
+    refusedScene.handle({ type: "linkOpened" });
+    const refused = refusedScene.receive({ type: "error", request: 0, code: 4, text: "see rule PRX-2" });
+    expect(only(refused, "versionRefused")).toEqual([{ type: "versionRefused", toUpdate: "us" }]);
+    expect(refused).toContainEqual({ type: "hangUp" });
+  });
+
   test("without an account nothing is subscribed until a code was redeemed", () => {
     const scene = createScene();
     expect(sent(scene.connect({ ...welcome, hasAccount: false }))).toEqual([]);

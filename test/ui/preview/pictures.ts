@@ -344,6 +344,46 @@ const SHOTS: readonly Shot[] = [
   { name: "shortcuts", scene: "workspace", act: key("Control+/") },
   { name: "new-notebook", scene: "workspace", act: key("Control+Shift+n") },
   { name: "move-note", scene: "workspace", act: key("Control+Shift+m") },
+  {
+    name: "share-note",
+    scene: "workspace",
+    act: async (page) => {
+      await page.getByRole("button", { name: "Note actions" }).click();
+      await page.getByRole("menuitem", { name: "Share this note" }).click();
+    },
+  },
+  {
+    name: "shared-note",
+    scene: "workspace",
+    act: async (page) => {
+      await page.getByRole("button", { name: "Note actions" }).click();
+      await page.getByRole("menuitem", { name: "Share this note" }).click();
+      await page.getByRole("button", { name: "Share this note" }).click();
+      await page.getByRole("button", { name: "Create invite link" }).waitFor();
+      await page.keyboard.press("Escape");
+    },
+  },
+  {
+    name: "notices",
+    scene: "notices",
+    act: async (page) => {
+      await page.getByRole("button", { name: "Notices 2" }).click();
+      await page.getByRole("button", { name: "Read" }).first().click();
+    },
+  },
+  {
+    name: "forget-notebook",
+    scene: "left",
+    act: (page) => page.getByRole("button", { name: "Delete" }).click(),
+  },
+  {
+    name: "without-history",
+    scene: "workspace",
+    act: async (page) => {
+      await page.keyboard.press("Control+Shift+s");
+      await page.getByRole("button", { name: "Share without history" }).click();
+    },
+  },
 ];
 
 const wanted = process.argv.slice(2);

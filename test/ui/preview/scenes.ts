@@ -79,6 +79,31 @@ const SCENES: Readonly<Record<string, () => Partial<Scene>>> = {
   "list-failed": () => ({
     overrides: { "documents.page": () => Promise.resolve(err(contractError("CorruptDatabase"))) },
   }),
+  notices: () => ({
+    world: sampleWorld({
+      recovered: [
+        {
+          document: `${FIELD_NOTES.id}${hex(70, 16)}`,
+          notebook: FIELD_NOTES.id,
+          notebookTitle: "House rebuilding",
+          title: "Roof and gutters",
+          at: (NOTES[0]?.updatedAt ?? 0) - 7_200_000,
+          reason: "demoted",
+          changes: 12,
+        },
+        {
+          document: `${FIELD_NOTES.id}${hex(71, 16)}`,
+          notebook: FIELD_NOTES.id,
+          notebookTitle: "Choir",
+          title: "",
+          at: (NOTES[0]?.updatedAt ?? 0) - 172_800_000,
+          reason: "removed",
+          changes: 0,
+        },
+      ],
+    }),
+  }),
+  left: () => ({ world: sampleWorld({ notebooks: [{ ...FIELD_NOTES, membership: "left" }] }) }),
   requests: () => ({
     world: sampleWorld({
       invites: [

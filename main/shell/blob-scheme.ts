@@ -33,6 +33,10 @@ const SHOWN = new Set([
   "audio/flac",
 ]);
 
+const PDF = "application/pdf";
+/** The page around Chromium's viewer: its one plug-in and its own style. A sandboxed document could not have the plug-in. */
+const PDF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'";
+
 /** A picture of SVG may style itself and do nothing else. */
 const HEADERS = {
   "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
@@ -87,7 +91,8 @@ const respond = async (
     statusCode: range.type === "part" ? 206 : 200,
     headers: {
       ...HEADERS,
-      "Content-Type": SHOWN.has(file.mime) ? file.mime : "application/octet-stream",
+      "Content-Type": SHOWN.has(file.mime) || file.mime === PDF ? file.mime : "application/octet-stream",
+      ...(file.mime === PDF ? { "Content-Security-Policy": PDF_POLICY } : {}),
       "Content-Length": String(end - start),
       ...(range.type === "part" ? { "Content-Range": `bytes ${start}-${end - 1}/${file.size}` } : {}),
     },

@@ -3,12 +3,15 @@ import { BrowserWindow, nativeTheme, session } from "electron";
 import path from "node:path";
 import { isOwnUrl, startUrl } from "./app-scheme.ts";
 import { isBlobUrl } from "./blob-scheme.ts";
+import { isViewerUrl, openViewer } from "./pdf-viewer.ts";
 import { keepWindowState, readWindowState } from "./window-state.ts";
 
 const DEFAULT_SIZE = { width: 1_200, height: 800 } as const;
 const SMALLEST = { minWidth: 640, minHeight: 420 } as const;
 /** Page background of renderer/src/styles/tokens.css, so that no white flash precedes the first paint. */
 const BACKGROUND = { light: "#ffffff", dark: "#191918" } as const;
+
+const INSPECTOR = /^(devtools|data|blob|ws:\/\/localhost:)/;
 
 /** The page may load itself, pictures it made, and the inspector; no permission, no download, no dictionary from the web. */
 const hardenSession = (target: Session): void => {
@@ -18,16 +21,23 @@ const hardenSession = (target: Session): void => {
   target.setPermissionCheckHandler(() => false);
   target.setDevicePermissionHandler(() => false);
   target.setSpellCheckerEnabled(false);
-  target.on("will-download", (event) => {
-    event.preventDefault();
+  target.on("will-download", (event, item) => {
+    // The viewer's own button: the system asks for the place.
+    if (!isBlobUrl(item.getURL())) event.preventDefault();
   });
   target.webRequest.onBeforeRequest(({ url }, answer) => {
-    answer({ cancel: !isOwnUrl(url) && !isBlobUrl(url) && !/^(devtools|data|blob|ws:\/\/localhost:)/.test(url) });
+    const isAllowed = isOwnUrl(url) || isBlobUrl(url) || isViewerUrl(url) || INSPECTOR.test(url);
+    answer({ cancel: !isAllowed });
   });
 };
 
-const hardenContents = ({ webContents }: BrowserWindow): void => {
-  webContents.setWindowOpenHandler(() => ({ action: "deny" }));
+const hardenContents = (window: BrowserWindow): void => {
+  const { webContents } = window;
+  // A PDF of a note is looked at in a window of its own: the page with the notes can load no plug-in.
+  webContents.setWindowOpenHandler(({ url, frameName }) => {
+    if (isBlobUrl(url)) openViewer(window, url, frameName);
+    return { action: "deny" };
+  });
   webContents.on("will-navigate", (event) => {
     event.preventDefault();
   });

@@ -70,3 +70,25 @@ export const createBeep = (seconds: number): Uint8Array => {
     out.writeInt16LE(Math.round(2_000 * Math.sin((2 * Math.PI * 440 * n) / rate)), 44 + 2 * n);
   return new Uint8Array(out);
 };
+
+/** A PDF (ISO 32000-1) of one page with one line of text. */
+export const createPdf = (line: string): Uint8Array => {
+  const drawing = `BT /F1 36 Tf 60 700 Td (${line}) Tj ET`;
+  const objects = [
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+    "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+    `<< /Length ${drawing.length} >>\nstream\n${drawing}\nendstream`,
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+  ];
+  let out = "%PDF-1.4\n";
+  const offsets = objects.map((object, index) => {
+    const offset = out.length;
+    out += `${index + 1} 0 obj\n${object}\nendobj\n`;
+    return offset;
+  });
+  const table = offsets.map((offset) => `${String(offset).padStart(10, "0")} 00000 n \n`).join("");
+  const size = objects.length + 1;
+  const tail = `trailer << /Size ${size} /Root 1 0 R >>\nstartxref\n${out.length}\n%%EOF\n`;
+  return Buffer.from(`${out}xref\n0 ${size}\n0000000000 65535 f \n${table}${tail}`, "latin1");
+};

@@ -229,6 +229,9 @@ export const attachedFile =
       });
       actions.prepend(playButton);
     }
+    // The host answers with a window that holds the viewer and nothing of this page.
+    if (mime === "application/pdf")
+      actions.prepend(button("Open", () => void window.open(attachments.url(blob), textAttr(attrs, "name"))));
     card.append(icon, facts, actions);
     dom.append(card);
     if (view.editable || textAttr(attrs, "alt") !== "") dom.append(captionField(view, getPos, attrs));

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import type { CoreSnapshot } from "../../protocol/core/core-node.ts";
+import type { CoreSnapshot } from "../../protocol/core/core-events.ts";
 import type { CoreStatus } from "../../protocol/core/status.ts";
 import { err, ok, type Result } from "../../protocol/kernel/result.ts";
 import { migrate, nativeBinding, type StorageError, storageErrorOf } from "../adapters/sqlite/database.ts";

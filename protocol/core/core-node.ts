@@ -11,7 +11,7 @@ import type { NodeId } from "../identity/node-id.ts";
 import { createDescriptorVerifier, trustOwnDescriptor, type VerifiedDescriptor } from "../identity/verified.ts";
 import { exhaustive } from "../kernel/assert.ts";
 import { bytesEqual, bytesToBase64url } from "../kernel/bytes.ts";
-import type { DeadlineReached, Machine } from "../kernel/machine.ts";
+import type { Machine } from "../kernel/machine.ts";
 import type { RandomSource } from "../kernel/random.ts";
 import { after, earliest, type MonotonicMs, type UnixMs } from "../kernel/time.ts";
 import { createGossipNode } from "../node/gossip-node.ts";
@@ -20,24 +20,17 @@ import { createPrivateInterests } from "../node/private-interests.ts";
 import { decodeGossipMessage, encodeGossipMessage, verifyGossipMessage } from "../node/wire.ts";
 import { createTopicKeys, createTopicSeal, type TopicKeys } from "../poldercast/topic-keys.ts";
 import type { TopicSeal } from "../poldercast/wire.ts";
-import type { SetItem } from "../reconcile/item-set.ts";
 import type { TopicTag } from "../ringcast/messages.ts";
 import type { CoreConfig } from "./config.ts";
 import { type ConnectionsEffect, type ConnectionsEvent, createConnections } from "./connections.ts";
+import type { CoreEffect, CoreEvent, CoreSnapshot, HeldTopic, StoredItem } from "./core-events.ts";
 import { createExchange, type ExchangeEffect, type ExchangeEvent } from "./exchange.ts";
 import { CORE_VERSIONS, type DialTarget, type ExchangeMessage, type Hello } from "./messages.ts";
-import { createPublishedProfile, type ProfileSnapshot } from "./published-profile.ts";
+import { createPeerMemory } from "./peer-memory.ts";
+import { createPublishedProfile } from "./published-profile.ts";
 import { createReachability } from "./reachability.ts";
 import type { CoreCounters, CoreStatus } from "./status.ts";
 import { decodeCoreMessage, encodeCoreMessage } from "./wire.ts";
-
-/** What survives a restart. */
-export interface CoreSnapshot {
-  readonly sequence: number;
-  /** Encoded descriptors of peers that once answered, the latest last. */
-  readonly peers: readonly Uint8Array[];
-  readonly profile: ProfileSnapshot | undefined;
-}
 
 export interface CoreNodeOptions {
   readonly config: CoreConfig;
@@ -57,65 +50,6 @@ export interface CoreNodeOptions {
   readonly contacts: readonly DialTarget[];
   readonly restored?: CoreSnapshot | undefined;
 }
-
-export type CoreEvent =
-  | { readonly type: "started" }
-  /** Complete: what is to be held in the overlay; `publishes` with a delegation of the topic key. */
-  | { readonly type: "topicsChanged"; readonly topics: readonly HeldTopic[] }
-  | {
-      readonly type: "linkOpened";
-      readonly connection: number;
-      /** Number of the `dial` it answers. */
-      readonly attempt: number | undefined;
-      readonly handshakeHash: Uint8Array;
-      readonly remoteStatic: Uint8Array;
-      /** IP address of the other side, `null` when unknown, and as text for the operator. */
-      readonly remoteHost: Uint8Array | null;
-      readonly remoteAddress: string;
-    }
-  | { readonly type: "dialFailed"; readonly attempt: number }
-  | { readonly type: "linkClosed"; readonly connection: number }
-  | { readonly type: "bytesReceived"; readonly connection: number; readonly bytes: Uint8Array }
-  /** Somebody is there: on the LAN, typed, or, by word of who holds the key of `topic`, holding that topic. */
-  | { readonly type: "contactFound"; readonly target: DialTarget; readonly topic?: Uint8Array }
-  /** Items of a topic were stored here; `from` brought them, absent when an edge did. */
-  | { readonly type: "itemsStored"; readonly topic: Uint8Array; readonly items: readonly StoredItem[] }
-  | { readonly type: "itemsDeleted"; readonly topic: Uint8Array }
-  | { readonly type: "loaded"; readonly topic: TopicTag; readonly items: readonly SetItem[] | null }
-  | { readonly type: "read"; readonly token: number; readonly wires: readonly Uint8Array[]; readonly dealt: number }
-  | { readonly type: "suspend" }
-  | { readonly type: "wake" }
-  | DeadlineReached;
-
-export interface HeldTopic {
-  readonly pk: Uint8Array;
-  readonly publishes: boolean;
-}
-export interface StoredItem extends SetItem {
-  readonly wire: Uint8Array;
-}
-
-export type CoreEffect =
-  | {
-      readonly type: "dial";
-      readonly attempt: number;
-      readonly address: Address;
-      readonly transportKey: Uint8Array | undefined;
-    }
-  | { readonly type: "close"; readonly connection: number }
-  | { readonly type: "send"; readonly connection: number; readonly bytes: Uint8Array; readonly urgent: boolean }
-  /** To be checked and stored like what an edge pushes; `itemsStored` follows for what is new. */
-  | { readonly type: "store"; readonly topic: Uint8Array; readonly wires: readonly Uint8Array[] }
-  | { readonly type: "load"; readonly topic: TopicTag; readonly pk: Uint8Array }
-  | {
-      readonly type: "read";
-      readonly token: number;
-      readonly pk: Uint8Array;
-      readonly oids: readonly Uint8Array[];
-      readonly maxBytes: number;
-    }
-  /** For the operator: what a peer did wrong. */
-  | { readonly type: "peerViolated"; readonly peer: NodeId; readonly rule: string };
 
 export interface CoreNode extends Machine<CoreEvent, CoreEffect> {
   readonly id: NodeId;
@@ -152,9 +86,6 @@ const BFPSI_PROTOCOL = 2;
 /** CBOR arrays of up to 23 members. */
 const CBOR_ARRAY = 0x80;
 const CBOR_ARRAY_END = 0x97;
-/** Remembered peers dialled at a start or when nobody is known any more. */
-const REMEMBERED_DIALS = 6;
-const MAXIMUM_REMEMBERED = 128;
 /** Ring neighbors, spares and random members told of what is not pushed. */
 const MAXIMUM_TOLD = 4;
 
@@ -170,7 +101,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
   /** Topics to compare with whoever holds this transport key. */
   const introduced = new Map<string, Set<TopicTag>>();
   const comparedAt = new Map<TopicTag, Map<NodeId, MonotonicMs>>();
-  const remembered = [...(restored?.peers ?? [])];
+  const peers = createPeerMemory(restored?.peers ?? []);
   const profile = createPublishedProfile(crypto, () => random.bytes(32), restored?.profile);
   const reachability = createReachability({
     hosts: options.addresses.flatMap(({ kind, host }) => (kind === "dns" ? [] : [host])),
@@ -356,25 +287,8 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
   const findContacts = (now: MonotonicMs, effects: CoreEffect[]): void => {
     if (now < nextContact || !isStarted) return;
     nextContact = after(now, config.periodMs);
-    for (const target of contacts) toConnections({ type: "dialRequested", target }, now, effects);
-    // Oldest knowledge last; who was tried goes to the end of the line.
-    for (const bytes of remembered.splice(-REMEMBERED_DIALS).toReversed()) {
-      remembered.unshift(bytes);
-      const known = decodeDescriptor(bytes);
-      if (!known.ok || known.value.id === self.id) continue;
-      toConnections({ type: "dialRequested", target: known.value }, now, effects);
-    }
-  };
-
-  const remember = ({ bytes, id, reachable }: VerifiedDescriptor): void => {
-    if (!reachable) return;
-    const at = remembered.findIndex((known) => {
-      const decoded = decodeDescriptor(known);
-      return decoded.ok && decoded.value.id === id;
-    });
-    if (at >= 0) remembered.splice(at, 1);
-    remembered.push(bytes);
-    if (remembered.length > MAXIMUM_REMEMBERED) remembered.shift();
+    for (const target of [...contacts, ...peers.next(self.id)])
+      toConnections({ type: "dialRequested", target }, now, effects);
   };
 
   const sessionOf = (peer: NodeId): Session | undefined => {
@@ -482,7 +396,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
       started,
       answered,
     });
-    remember(peer);
+    peers.remember(peer);
     if (session.attempt !== undefined) {
       const before = reachability.isReachable();
       reachability.observed(peer.id, hello.observed);
@@ -760,7 +674,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
     id: self.id,
     handle,
     nextDeadline,
-    snapshot: () => ({ sequence: self.sequence, peers: [...remembered], profile: profile.snapshot() }),
+    snapshot: () => ({ sequence: self.sequence, peers: peers.all(), profile: profile.snapshot() }),
     status: () => ({
       id: self.id,
       isReachable: reachability.isReachable(),

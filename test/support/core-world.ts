@@ -1,11 +1,6 @@
 import { type CoreConfig, createCoreConfig } from "../../protocol/core/config.ts";
-import {
-  type CoreEffect,
-  type CoreEvent,
-  type CoreNode,
-  type CoreSnapshot,
-  createCoreNode,
-} from "../../protocol/core/core-node.ts";
+import type { CoreEffect, CoreEvent, CoreSnapshot } from "../../protocol/core/core-events.ts";
+import { type CoreNode, createCoreNode } from "../../protocol/core/core-node.ts";
 import type { DialTarget } from "../../protocol/core/messages.ts";
 import type { CryptoProvider, SigningKey } from "../../protocol/crypto/provider.ts";
 import { ITEM_KINDS, proxyCheck, publishItem } from "../../protocol/entry/item.ts";

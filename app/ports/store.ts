@@ -223,6 +223,10 @@ export interface EntryStore {
   readonly addInner: (repository: number, row: InnerRow) => boolean;
   readonly inner: (iid: Uint8Array) => InnerRow | undefined;
   readonly innerAt: (repository: number, session: Uint8Array, seq: number) => InnerRow | undefined;
+  /** For each session of a repository the highest number of a linked record, and how many there are. */
+  readonly chains: (
+    repository: number,
+  ) => readonly { readonly session: Uint8Array; readonly last: number; readonly count: number }[];
   /** All records of a repository that are linked into their sessions, whatever became of them. */
   readonly inners: (repository: number) => readonly InnerRow[];
   /** Records before `before` in the order of (gen, iid), the last of all first when there is none. */

@@ -6,7 +6,7 @@ import { readItem } from "../../protocol/entry/item.ts";
 import type { RecordHeader } from "../../protocol/entry/record.ts";
 import { readRecordHeader } from "../../protocol/entry/record.ts";
 import { invariant } from "../../protocol/kernel/assert.ts";
-import { bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex, compareBytes } from "../../protocol/kernel/bytes.ts";
 import type { InnerRow, Store } from "../ports/store.ts";
 import type { BundleReader } from "./bundle-reader.ts";
 import type { ChangeInspector } from "./change-inspector.ts";
@@ -124,6 +124,87 @@ export const rebuildDocument = (
   store.documents.rebuilt(document, [...heads.values()].toSorted(compareBytes));
 };
 
+const sameView = (one: RecordHeader, other: RecordHeader): boolean =>
+  one.acl.length === other.acl.length && one.acl.every((id, at) => bytesEqual(id, other.acl[at] as Uint8Array));
+
+/** Records of a session, by their numbers. */
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The stretches of a session that are not allowed by themselves. Its view of the ACL never shrinks, so two records of one view have
+ * all between them in it, and within a view a cut leaves what comes before it: few records of a long session are read.
+ */
+const refusedIn = (
+  { store }: Pick<ValidityDependencies, "store">,
+  repository: Repository,
+  session: Uint8Array,
+  last: number,
+): readonly Stretch[] => {
+  const headers = new Map<number, RecordHeader>();
+  const headerAt = (seq: number): RecordHeader => {
+    const known = headers.get(seq);
+    if (known !== undefined) return known;
+    const row = store.entries.innerAt(repository.n, session, seq);
+    invariant(row !== undefined, "a session has no gaps");
+    const header = headerOf(row);
+    headers.set(seq, header);
+    return header;
+  };
+  const refused: Stretch[] = [];
+  const judgeView = (from: number, to: number): void => {
+    const { devSig, acl } = headerAt(from);
+    const isAllowed = (seq: number): boolean =>
+      repository.access.right({ devSig, sess: session, seq, acl }).type === "allowed";
+    if (isAllowed(to)) return;
+    let first = from;
+    for (let beyond = to; first < beyond;) {
+      const middle = (first + beyond) >> 1;
+      if (isAllowed(middle)) first = middle + 1;
+      else beyond = middle;
+    }
+    refused.push({ from: first, to });
+  };
+  const split = (from: number, to: number): void => {
+    if (sameView(headerAt(from), headerAt(to))) {
+      judgeView(from, to);
+      return;
+    }
+    const middle = (from + to) >> 1;
+    split(from, middle);
+    split(middle + 1, to);
+  };
+  split(0, last);
+  return refused;
+};
+
+/**
+ * Whether every record is by itself as allowed as it was when it was judged last; then all of them count as before, since what
+ * they build on does not change. Forks are left to the whole judgement.
+ */
+const countsAsBefore = (deps: Pick<ValidityDependencies, "store">, repository: Repository): boolean => {
+  const { store } = deps;
+  if (store.repositories.hasEquivocation(repository.n)) return false;
+  const doubted = new Map<string, number[]>();
+  for (const { iid } of store.entries.doubts(repository.n)) {
+    const row = store.entries.inner(iid);
+    if (row === undefined) return false;
+    const key = bytesToHex(row.session);
+    const seqs = doubted.get(key);
+    if (seqs === undefined) doubted.set(key, [row.seq]);
+    else seqs.push(row.seq);
+  }
+  return store.entries.chains(repository.n).every(({ session, last, count }) => {
+    if (count !== last + 1) return false;
+    const stretches = refusedIn(deps, repository, session, last);
+    const refused = stretches.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const seqs = doubted.get(bytesToHex(session)) ?? [];
+    return seqs.length === refused && seqs.every((seq) => stretches.some(({ from, to }) => seq >= from && seq <= to));
+  });
+};
+
 /**
  * Judges every record of the repository again after rights changed, takes what is void now out of the documents and puts
  * back what counts again, so that each document is the replay of its valid records (I17). What is taken out of records for which
@@ -136,6 +217,7 @@ export const rejudge = (
   reasonOf: (row: InnerRow) => LossReason | undefined,
 ): Rejudged => {
   const { store } = deps;
+  if (countsAsBefore(deps, repository)) return { rebuilt: new Set(), lostSessions: [] };
   const rows = store.entries.inners(repository.n);
   const headers = new Map<string, RecordHeader>();
   const nodes = rows.map((row): EntryNode => {

@@ -455,6 +455,12 @@ export const createStore = (
           session,
           seq,
         ),
+      chains: (repository) =>
+        many(
+          `SELECT session, max(seq) AS last, count(*) AS count FROM inner_record INDEXED BY inner_chain
+           WHERE repository = ? GROUP BY session`,
+          repository,
+        ),
       inners: (repository) =>
         many<InnerRow>(
           "SELECT iid, device, session, seq, gen, header FROM inner_record WHERE repository = ? ORDER BY gen, iid",

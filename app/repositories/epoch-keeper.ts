@@ -222,7 +222,9 @@ export const createEpochKeeper = (deps: {
       const eid = bytesToHex(secret.eid);
       held.set(eid, { ...secret, W: secret.W ?? held.get(eid)?.W ?? null });
     }
-    if (membership(repository) !== "active") return;
+    const standing = membership(repository);
+    if (standing === "left") repeatFarewell(repository, held);
+    if (standing !== "active") return;
     const state = access.state();
     for (const { body } of state.epochs) {
       const keys = combinedKeys(crypto, held, [body.eid]);
@@ -261,6 +263,25 @@ export const createEpochKeeper = (deps: {
       const isCommon = state.epochs.some(({ body }) => bytesEqual(body.topicPk, row.pk));
       if (row.repository === n && row.kind === "epoch" && row.state !== "current" && !isCommon)
         carryOver(repository, row);
+    }
+  };
+
+  /** Tells own ops again where the others are, when the topic this device left the notebook in turned out not to be theirs. */
+  const repeatFarewell = (repository: Repository, held: ReadonlyMap<string, EpochSecret>): void => {
+    const { n, access, epoch, rid } = repository;
+    const state = access.state();
+    if (state.epochs.some(({ body }) => bytesEqual(body.topicPk, epoch.topicPk))) return;
+    const head = headKeys(crypto, state, held, (combination) => store.meta.get(announcedKey(repository, combination)));
+    const row = store.topics.all().find((topic) => topic.n === epoch.topic);
+    if (head.type === "missing" || row === undefined) return;
+    const into = replyTopic(n, head.keys, "history");
+    for (const { oid } of store.entries.items(row.n)) {
+      const wire = store.entries.wire(oid);
+      const item = wire && readItem(crypto, wire);
+      if (item === undefined || !item.ok) continue;
+      const opened = openEntry({ crypto, inspect }, rid, row.readKey, item.value as CheckedItem);
+      if (opened.type !== "record" || !bytesEqual(opened.record.header.devSig, holder().device.publicKey)) continue;
+      if (opened.parts.every(({ type }) => type === "aclOp")) sealAgain(opened.record, ENTRY_STATE.void, into, true);
     }
   };
 

@@ -44,7 +44,8 @@ interface CopyPlan {
   readonly title: string;
 }
 
-const PREFIX = "copy/";
+/** Apart from `copy/`, under which it is kept who has copies of a notebook. */
+const PREFIX = "notebook-copy/";
 const ID_BYTES = 16;
 
 export const createCopyService = (deps: {

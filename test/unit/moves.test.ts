@@ -202,7 +202,7 @@ describe("a copy of a notebook without its history", () => {
       await dying.handlers["notebooks.copy"]({ notebook, title: "Work, afresh" });
       await dying.stop();
       const core = start(disk);
-      await expect.poll(() => core.store.meta.list("copy/"), { timeout: 10_000, interval: 5 }).toEqual([]);
+      await expect.poll(() => core.store.meta.list("notebook-copy/"), { timeout: 10_000, interval: 5 }).toEqual([]);
       expect(await liveNotes(core), `after ${reached} transactions`).toHaveLength(4);
       await core.stop();
     }

@@ -16,10 +16,11 @@ export const proxyArguments = (given) => {
   const script = path.join(ROOT, "main", "proxy", "proxy-main.ts");
   const at = given.findIndex((argument) => argument === "--data-dir" || argument.startsWith("--data-dir="));
   const folder = at < 0 ? undefined : (given[at].split("=")[1] ?? given[at + 1]);
-  if (folder === undefined) return [script];
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const isShared = given.some((argument) => /^--database(=|$)/.test(argument));
+  if (folder === undefined && !isShared) return [script];
+  if (folder !== undefined) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const readable = CODE.flatMap((name) => namesOf(path.join(ROOT, name)));
-  const folders = namesOf(path.resolve(folder));
+  const folders = folder === undefined ? [] : namesOf(path.resolve(folder));
   return [
     "--permission",
     "--disable-warning=SecurityWarning",

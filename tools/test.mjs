@@ -103,6 +103,7 @@ const main = async () => {
   const suites = only === undefined ? SUITES : SUITES.filter(({ name }) => name === only);
   if (suites.length === 0) stop(`unknown suite ${only}; there are: ${SUITES.map(({ name }) => name).join(", ")}`);
   await ensurePackages();
+  if (only === undefined || only === "integration" || only === "contract") await ensureSystemPackages(["database"]);
   if (only === undefined || only === "integration" || only === "e2e") await prepareSystem();
   if (leavesOutNetworks)
     say("not root: tests that build networks (*.netns.*) are left out; run `sudo npm test` for all.");

@@ -11,18 +11,23 @@ import { DEFAULT_CAPACITY, DEFAULT_QUOTA, PROXY_LIMITS } from "./proxy-defaults.
 import { isPeer } from "./core-host.ts";
 import { openCoreStore } from "./core-store.ts";
 import { folderHomes } from "./folder-home.ts";
+import type { ProxyHomes } from "./proxy-home.ts";
 import { CORE_DATABASE, mintProxyLink, type ProxyNodeConfig, startProxyNode } from "./proxy-node.ts";
 
 const USAGE = `p2pcollab proxy: keeps and forwards what its people write, without any key to read it
 
   p2pcollab node --proxy --data-dir FOLDER [--listen HOST:PORT] [--announce HOST:PORT]…
-                 [--capacity SIZE] [--open-quota SIZE] [--json]
+                 [--listen-fd NUMBER] [--capacity SIZE] [--open-quota SIZE] [--json]
                  [--peer HOST:PORT|LINK]… [--no-overlay] [--gossip-period SECONDS]
       runs a proxy until it is told to stop; it takes part in the overlay of always-on nodes
   p2pcollab proxy-status --data-dir FOLDER [--json]
       prints what the proxy of that folder is connected to, as of a minute ago at most
   p2pcollab proxy-code --data-dir FOLDER [--quota SIZE] [--json]
       prints a link that opens one account, for the proxy of that folder
+
+  instead of --data-dir, for several processes behind one address:
+                 --database postgres://… --chunks https://HOST/BUCKET [--region NAME]
+      keys come from the environment: PGPASSWORD, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 `;
 
 const fail = (type: string, message: string): never => {
@@ -68,6 +73,9 @@ const { values, positionals } = parseArgs({
   options: {
     proxy: { type: "boolean" },
     "data-dir": { type: "string" },
+    database: { type: "string" },
+    chunks: { type: "string" },
+    region: { type: "string", default: "us-east-1" },
     listen: { type: "string" },
     "listen-fd": { type: "string" },
     announce: { type: "string", multiple: true },
@@ -89,13 +97,29 @@ const say = (fields: Readonly<Record<string, unknown>>, text: string): void => {
 process.umask(0o077);
 const crypto = createNativeProvider(createNobleProvider());
 const random = createSystemRandom();
-const folder = path.resolve(values["data-dir"] ?? "");
+const folder = values["data-dir"] === undefined ? undefined : path.resolve(values["data-dir"]);
+
+/** The clients of PostgreSQL and S3 are loaded only where they are wanted: they cost memory. */
+const sharedHomes = async (database: string): Promise<ProxyHomes> => {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = process.env;
+  const { chunks, region } = values;
+  if (chunks === undefined || !URL.canParse(chunks)) return invalid("--database needs --chunks https://HOST/BUCKET.");
+  if (accessKeyId === undefined || secretAccessKey === undefined)
+    return invalid("--chunks needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.");
+  const shared = await import("./shared-home.ts");
+  return shared.sharedHomes({ database, chunks: { url: chunks, region, accessKeyId, secretAccessKey } });
+};
+const openHomes = async (): Promise<ProxyHomes> => {
+  if (values.database !== undefined) return await sharedHomes(values.database);
+  return folder === undefined ? invalid("--data-dir or --database is missing.") : folderHomes(folder);
+};
 
 const runProxy = async (): Promise<void> => {
   const { host, port } = parseListen(values.listen);
   const descriptor = values["listen-fd"] === undefined ? undefined : Number(values["listen-fd"]);
   if (descriptor !== undefined && !(Number.isInteger(descriptor) && descriptor > 2))
     return invalid("--listen-fd takes the number of a socket that was passed to this process.");
+  const homes = await openHomes();
   const openQuota = values["open-quota"];
   const started = await startProxyNode(
     {
@@ -106,7 +130,7 @@ const runProxy = async (): Promise<void> => {
       report: (line) => process.stderr.write(`${line}\n`),
     },
     {
-      homes: folderHomes(folder),
+      homes,
       listenHost: host,
       listenPort: port,
       announce: values.announce ?? [],
@@ -122,8 +146,8 @@ const runProxy = async (): Promise<void> => {
   const { addresses, ownerLink, stop } = started.value;
   const invitation = ownerLink === null ? "" : `\nIt has no account yet. Its owner's link, good for one: ${ownerLink}`;
   say(
-    { ready: true, listening: addresses, dataDirectory: folder, link: ownerLink, pid: process.pid },
-    `The proxy listens on ${addresses.join(", ")} and keeps everything in ${folder}.${invitation}`,
+    { ready: true, listening: addresses, dataDirectory: folder ?? null, link: ownerLink, pid: process.pid },
+    `The proxy listens on ${addresses.join(", ")} and keeps everything in ${folder ?? "the database"}.${invitation}`,
   );
   let isStopping = false;
   const end = (): void => {
@@ -137,6 +161,7 @@ const runProxy = async (): Promise<void> => {
 };
 
 const showStatus = (): void => {
+  if (folder === undefined) return invalid("proxy-status is for a proxy with a --data-dir.");
   const file = path.join(folder, CORE_DATABASE);
   const store = existsSync(file) ? openCoreStore(file) : undefined;
   const kept = store?.ok === true ? store.value.status() : undefined;
@@ -154,12 +179,12 @@ const showStatus = (): void => {
   );
 };
 
-if (values.help === true || values["data-dir"] === undefined) {
+if (values.help === true || (folder === undefined && values.database === undefined)) {
   process.stdout.write(USAGE);
   process.exitCode = values.help === true ? 0 : 1;
 } else if (positionals[0] === "proxy-status") showStatus();
 else if (positionals[0] === "proxy-code") {
-  const link = await mintProxyLink({ crypto, random }, folderHomes(folder), parseSize("quota", values.quota));
+  const link = await mintProxyLink({ crypto, random }, await openHomes(), parseSize("quota", values.quota));
   if (!link.ok) fail(link.error.type, link.error.message);
   else say({ link: link.value }, link.value);
 } else await runProxy();

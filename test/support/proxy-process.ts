@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import type { S3Settings } from "../../main/proxy/s3-chunks.ts";
 import type { CoreStatus } from "../../protocol/core/status.ts";
 import { parseProxyLink, type ProxyLink } from "../../protocol/proxy/proxy-link.ts";
 import { proxyArguments } from "../../tools/proxy-arguments.mjs";
@@ -33,10 +34,14 @@ const run = async (
   args: readonly string[],
   nodeArguments = proxyArguments(args),
   host?: Pick<NetworkHost, "address" | "command">,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly child: ChildProcess; readonly answer: unknown }> => {
   const own: readonly [string, ...string[]] = [process.execPath, ...(nodeArguments ?? []), ...args];
   const [command, ...rest] = host?.command(own) ?? own;
-  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, rest, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
+  });
   let stdout = "";
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
@@ -56,32 +61,28 @@ const run = async (
   return { child, answer };
 };
 
-/**
- * Starts a proxy on loopback or on a host of a test network; `port` 0 for any free one. `nodeArguments`: another script than
- * the sources', and its permissions.
- */
-export const startProxy = async (
-  folder: string,
-  port = 0,
-  more: readonly string[] = [],
+/** `home`: the arguments that say where it keeps everything. */
+const startWith = async (
+  home: readonly string[],
+  more: readonly string[],
   nodeArguments?: readonly string[],
   host?: Pick<NetworkHost, "address" | "command">,
+  environment?: Readonly<Record<string, string>>,
 ): Promise<ProxyProcess> => {
-  const listen = `${host?.address ?? "127.0.0.1"}:${port}`;
-  const args = ["node", "--proxy", "--data-dir", folder, "--listen", listen, "--json", ...more];
-  const { child, answer } = await run(args, nodeArguments, host);
+  const args = ["node", "--proxy", ...home, "--json", ...more];
+  const { child, answer } = await run(args, nodeArguments, host, environment);
   const { listening, link } = answer as { readonly listening: readonly string[]; readonly link: string | null };
   return {
     child,
     address: listening[0] ?? "",
     link,
     mint: async (quota = "1G") => {
-      const minted = await run(["proxy-code", "--data-dir", folder, "--quota", quota, "--json"]);
+      const minted = await run(["proxy-code", ...home, "--quota", quota, "--json"], undefined, undefined, environment);
       await ended(minted.child);
       return (minted.answer as { readonly link: string }).link;
     },
     status: async () => {
-      const shown = await run(["proxy-status", "--data-dir", folder, "--json"]);
+      const shown = await run(["proxy-status", ...home, "--json"]);
       await ended(shown.child);
       return shown.answer as CoreStatus;
     },
@@ -95,6 +96,28 @@ export const startProxy = async (
     },
   };
 };
+
+/**
+ * Starts a proxy on loopback or on a host of a test network; `port` 0 for any free one. `nodeArguments`: another script than
+ * the sources', and its permissions.
+ */
+export const startProxy = (
+  folder: string,
+  port = 0,
+  more: readonly string[] = [],
+  nodeArguments?: readonly string[],
+  host?: Pick<NetworkHost, "address" | "command">,
+): Promise<ProxyProcess> => {
+  const listen = `${host?.address ?? "127.0.0.1"}:${port}`;
+  return startWith(["--data-dir", folder], ["--listen", listen, ...more], nodeArguments, host);
+};
+
+/** Starts one of the proxies that share a database and an object store. */
+export const startSharedProxy = (database: string, chunks: S3Settings): Promise<ProxyProcess> =>
+  startWith(["--database", database, "--chunks", chunks.url], ["--listen", "127.0.0.1:0"], undefined, undefined, {
+    AWS_ACCESS_KEY_ID: chunks.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: chunks.secretAccessKey,
+  });
 
 export const portOf = ({ address }: ProxyProcess): number => Number(address.slice(address.lastIndexOf(":") + 1));
 export const readLink = (link: string | null): ProxyLink => must(parseProxyLink(link ?? ""));

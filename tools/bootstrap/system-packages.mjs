@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { run } from "../run.mjs";
 import { say, stop } from "./say.mjs";
@@ -15,6 +15,14 @@ const hasLibrary = (name) => {
     encoding: "utf8",
   });
   return libraries.includes(`${name} `);
+};
+
+/** Debian keeps the server's programs out of the path. */
+const hasPostgres = () => {
+  const folder = "/usr/lib/postgresql";
+  return (
+    existsSync(folder) && readdirSync(folder).some((version) => existsSync(path.join(folder, version, "bin", "initdb")))
+  );
 };
 
 const library = (name, ...debian) => ({ present: () => hasLibrary(name), debian });
@@ -40,6 +48,7 @@ const NEEDS = {
   ],
   image: [command("xz", "xz-utils"), command("dpkg-deb", "dpkg")],
   machine: [command("qemu-system-x86_64", "qemu-system-x86"), command("mkfs.ext4", "e2fsprogs")],
+  database: [{ present: hasPostgres, debian: ["postgresql"] }],
   sandbox: [command("bwrap", "bubblewrap")],
   network: [command("ip", "iproute2"), command("tc", "iproute2"), command("tcpdump", "tcpdump")],
 };

@@ -194,7 +194,7 @@ test("I26 I27 an app in the tray carries a note to somebody who comes later, and
     const closed = page.waitForEvent("close");
     await closeWindow(application);
     await closed;
-    expect(await windowCount(application)).toBe(0);
+    await expect.poll(() => windowCount(application)).toBe(0);
 
     const [ada, ben] = [await person("Ada"), await person("Ben")];
     const notebook = (await ada.call("notebooks.create", { title: "Heronry canary" })).id;

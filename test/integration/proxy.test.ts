@@ -197,7 +197,7 @@ test("A edits and quits; B starts later and has it; the proxy was killed in betw
   expect(text).toContain("Haselnussmehl");
   await again.stop();
 
-  expect(filesOf(folder)).toEqual(["key.db", "proxy.db", "service.json"]);
+  expect(filesOf(folder)).toEqual(["core.db", "key.db", "proxy.db", "service.json"]);
   const kept = Buffer.concat(filesOf(folder).map((name) => readFileSync(path.join(folder, name))));
   const canaries = ["Zwetschgen", "Haselnussmehl", "Streusel", "Rezept", "Pfefferkorn", notebook.id, note.id, device];
   const raw = [notebook.id, note.id, device].map((hex) => Buffer.from(hex, "hex"));

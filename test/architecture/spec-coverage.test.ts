@@ -22,14 +22,20 @@ const rulesByFile = new Map<string, readonly string[]>(
 const defined = new Set([...rulesByFile.values()].flat());
 const prefixes = new Set([...defined].map((id) => id.replace(/-\d+$/, "")));
 
+/** Of the data formats (data.md section 16). */
+const INVARIANTS = Array.from({ length: 51 }, (_, at) => `I${at + 1}`);
+
 const namesIn = (text: string): readonly string[] => [...text.matchAll(TEST_NAME)].map(([, , name]) => name ?? "");
 const testFiles = readdirSync(path.join(ROOT, "test"), { recursive: true, encoding: "utf8" }).filter((file) =>
   /\.(test|spec)\.ts$/.test(file),
 );
 const carried = new Map<string, string>();
+const named = new Set<string>();
 for (const file of testFiles)
-  for (const name of namesIn(readFileSync(path.join(ROOT, "test", file), "utf8")))
+  for (const name of namesIn(readFileSync(path.join(ROOT, "test", file), "utf8"))) {
     for (const [id] of name.matchAll(RULE)) if (prefixes.has(id.replace(/-\d+$/, ""))) carried.set(id, file);
+    for (const [id] of name.matchAll(/\bI\d+\b/g)) named.add(id);
+  }
 
 test("test names are found in every form they are written", () => {
   const text = [
@@ -52,6 +58,10 @@ describe.each([...rulesByFile])("%s", (file, rules) => {
   test("has a test for every rule", () => {
     expect(rules.filter((id) => !carried.has(id))).toEqual([]);
   });
+});
+
+test("every invariant of the data formats has a test that carries its name", () => {
+  expect(INVARIANTS.filter((id) => !named.has(id))).toEqual([]);
 });
 
 test("every rule a test names is defined in a SPEC.md", () => {

@@ -223,15 +223,16 @@ export const createEpochKeeper = (deps: {
       held.set(eid, { ...secret, W: secret.W ?? held.get(eid)?.W ?? null });
     }
     const standing = membership(repository);
-    if (standing === "left") repeatFarewell(repository, held);
-    if (standing !== "active") return;
     const state = access.state();
-    for (const { body } of state.epochs) {
+    // Also for who was put out: on a topic beside the one of the removal may stand that it does not count.
+    for (const { body } of standing === "joining" ? [] : state.epochs) {
       const keys = combinedKeys(crypto, held, [body.eid]);
       if (keys === undefined) continue;
       epochTopic(n, body.topicPk, keys, "history");
       replyTopic(n, keys, "history");
     }
+    if (standing === "left") repeatFarewell(repository, held);
+    if (standing !== "active") return;
     for (const { eids, topicPk } of announcements(repository)) {
       const keys = combinedKeys(crypto, held, eids);
       // Who can derive the topic does not take anybody's word for it.

@@ -7,6 +7,7 @@ import type { ListedIdentity } from "./identities/identity-list.ts";
 import { FIRST_IDENTITY, IDENTITY_ID_BYTES, MAX_IDENTITIES, nextColour } from "./identities/identity-list.ts";
 import type { InstallHandlers } from "./node.ts";
 import type { IdentityFolders } from "./ports/identity-folders.ts";
+import type { Log } from "./ports/log.ts";
 import { bytesToHex } from "../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../protocol/kernel/random.ts";
 import { randomUnit } from "../protocol/kernel/random.ts";
@@ -33,6 +34,7 @@ export interface InstallPorts {
     quietTime: () => DurationMs,
   ) => Promise<Result<RunningIdentity, ContractError>>;
   readonly random: RandomSource;
+  readonly log: Log;
 }
 
 /** Several identities in one process, each a node of its own that knows nothing of the others. */
@@ -78,7 +80,7 @@ const NOT_CHOSEN = contractError("IdentityNotFound", "This node was told not to 
 type Answer<T> = Result<T, ContractError>;
 type Watcher = (message: Answer<readonly InstalledIdentity[]>) => void;
 
-export const createInstall = ({ folders, start, random }: InstallPorts): Install => {
+export const createInstall = ({ folders, start, random, log }: InstallPorts): Install => {
   let entries: readonly Entry[] = [];
   const watchers = new Set<Watcher>();
   let isDescribing = false;
@@ -155,6 +157,19 @@ export const createInstall = ({ folders, start, random }: InstallPorts): Install
     });
   };
 
+  /** A bug in the start of one identity is the failure of that one; the others run. */
+  const startAlone: InstallPorts["start"] = async (id, ...given) => {
+    try {
+      return await start(id, ...given);
+    } catch (cause) {
+      log.error("identity not started", {
+        profile: id,
+        cause: cause instanceof Error ? (cause.stack ?? cause.message) : "unknown",
+      });
+      return err(contractError("Internal"));
+    }
+  };
+
   const open = (identity: ListedIdentity, isNew: boolean): Entry => {
     let isAlone = isNew;
     const quietTime = (): DurationMs => {
@@ -162,7 +177,7 @@ export const createInstall = ({ folders, start, random }: InstallPorts): Install
       isAlone = false;
       return durationMs(waits ? Math.ceil(randomUnit(random) * QUIET_MS) : 0);
     };
-    return entryOf(identity, start(identity.id, handlers, quietTime));
+    return entryOf(identity, startAlone(identity.id, handlers, quietTime));
   };
 
   const find = (identity: string): Answer<Entry> => {

@@ -102,6 +102,8 @@ const VERIFY_DELAY = durationMs(1_000);
 
 const createCrypto = (): CryptoProvider => createNativeProvider(createNobleProvider());
 
+const describeCause = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : "unknown");
+
 const storageFailure = ({ type, message }: StorageError): ContractError =>
   contractError(type === "NewerSchema" ? "CorruptDatabase" : type, message);
 
@@ -111,6 +113,15 @@ const backupPlaces = (dataDirectory: string): BackupPlaces => ({
   blobs: path.join(dataDirectory, BLOBS),
   highWater: path.join(dataDirectory, HIGH_WATER),
 });
+
+/** What a person reads of an error thrown while an identity starts. */
+const startFailure = (cause: unknown): ContractError => {
+  const fault = storageErrorOf(cause);
+  if (fault !== undefined) return storageFailure(fault);
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "ENOSPC" || code === "EDQUOT") return contractError("DiskFull");
+  return contractError(code === "EACCES" || code === "EPERM" || code === "EROFS" ? "CannotWrite" : "Internal");
+};
 
 /** Opens the profile's database; a damaged one is kept under another name and an empty one takes its place. */
 const openStorage = async (
@@ -235,75 +246,89 @@ const startIdentity = async (
   // The first one's folder is the install's, which is claimed already.
   const claimed = isFirst ? undefined : await claimDataDirectory(folder);
   if (claimed?.ok === false) return err(contractError(claimed.error.type));
+  /** What is open, in the order of opening. */
+  const opened: (() => void | Promise<void>)[] = [async () => claimed?.value.close()];
+  const closeLast = async (): Promise<void> => {
+    const last = opened.pop();
+    try {
+      await last?.();
+    } finally {
+      if (opened.length > 0) await closeLast();
+    }
+  };
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeLast());
   const random = createSystemRandom();
   const clock = createSystemClock();
-  const crypto = createCrypto();
-  let port = 0;
-  const listenPort = isFirst ? config.listenPort : 0;
-  const node = createNode({
-    vault: await config.createVault(path.join(folder, VAULT)),
-    backups: createBackupHost(config.backupScript, backupPlaces(folder), log),
-    openStorage: (key) => openStorage(config, folder, log, clock, key),
-    createEngine: config.createEngine,
-    createOpener: () => createOpenerHost(config.openerScript, log),
-    createDiscovery: config.mdns
-      ? () => {
-          const discovery = createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) });
-          const start: Discovery["start"] = (port, found) =>
-            discovery.start(port, (address) => {
-              if (!isHousemate(address, ports)) found(address);
-            });
-          return { ...discovery, start };
-        }
-      : undefined,
-    links: createNoiseLinks({ transport: config.createTransport(), crypto, random, clock, log }),
-    folders: { reader: createFolderReader, writer: createFolderWriter },
-    files,
-    blobs: createBlobFolder(path.join(folder, BLOBS)),
-    inspect: createChangeInspector(crypto),
-    inflateRaw,
-    crypto,
-    random,
-    clock,
-    log,
-    info: { version: config.version, dataDirectory: folder, host: config.hostName },
-    listen: {
-      host: config.listenHost,
-      port: listenPort === 0 ? lastPort(folder) : listenPort,
-      insist: listenPort !== 0,
-    },
-    deviceName: os.hostname(),
-    quietTime,
-    requestStop: config.requestStop,
-  });
-  clock.onResumed(() => node.wake());
-  const handlers = { ...node.handlers, ...config.shell, ...installHandlers };
-  const contract = createContractHost(handlers, (operation, cause) => {
-    const fault = storageErrorOf(cause);
-    if (fault !== undefined) {
-      log.error("storage fault", { operation, fault: fault.type });
-      return storageFailure(fault);
+  opened.push(clock.close);
+  try {
+    const crypto = createCrypto();
+    const listenPort = isFirst ? config.listenPort : 0;
+    const node = createNode({
+      vault: await config.createVault(path.join(folder, VAULT)),
+      backups: createBackupHost(config.backupScript, backupPlaces(folder), log),
+      openStorage: (key) => openStorage(config, folder, log, clock, key),
+      createEngine: config.createEngine,
+      createOpener: () => createOpenerHost(config.openerScript, log),
+      createDiscovery: config.mdns
+        ? () => {
+            const discovery = createMdnsDiscovery({ random, warn: (message) => log.debug("mdns", { message }) });
+            const start: Discovery["start"] = (port, found) =>
+              discovery.start(port, (address) => {
+                if (!isHousemate(address, ports)) found(address);
+              });
+            return { ...discovery, start };
+          }
+        : undefined,
+      links: createNoiseLinks({ transport: config.createTransport(), crypto, random, clock, log }),
+      folders: { reader: createFolderReader, writer: createFolderWriter },
+      files,
+      blobs: createBlobFolder(path.join(folder, BLOBS)),
+      inspect: createChangeInspector(crypto),
+      inflateRaw,
+      crypto,
+      random,
+      clock,
+      log,
+      info: { version: config.version, dataDirectory: folder, host: config.hostName },
+      listen: {
+        host: config.listenHost,
+        port: listenPort === 0 ? lastPort(folder) : listenPort,
+        insist: listenPort !== 0,
+      },
+      deviceName: os.hostname(),
+      quietTime,
+      requestStop: config.requestStop,
+    });
+    let port = 0;
+    opened.push(() => void ports.delete(port), node.stop);
+    clock.onResumed(() => node.wake());
+    const handlers = { ...node.handlers, ...config.shell, ...installHandlers };
+    const contract = createContractHost(handlers, (operation, cause) => {
+      const fault = storageErrorOf(cause);
+      if (fault !== undefined) {
+        log.error("storage fault", { operation, fault: fault.type });
+        return storageFailure(fault);
+      }
+      log.error("bug", { operation, cause: describeCause(cause) });
+      return contractError("Internal");
+    });
+    const listening = await node.start();
+    if (!listening.ok) {
+      await close();
+      return listening;
     }
-    log.error("bug", { operation, cause: cause instanceof Error ? (cause.stack ?? cause.message) : "unknown" });
-    return contractError("Internal");
-  });
-  const close = async (): Promise<void> => {
-    await node.stop();
-    ports.delete(port);
-    clock.close();
-    await claimed?.value.close();
-  };
-  const listening = await node.start();
-  if (!listening.ok) {
-    await close();
-    return listening;
+    const { addresses } = listening.value;
+    ({ port } = listening.value);
+    ports.add(port);
+    writeFileSync(path.join(folder, PORT_SETTING), String(port), { mode: 0o600 });
+    claimed?.value.serve(contract);
+    return ok({ contract, listening: addresses, wake: node.wake, readAttachment: node.readAttachment, stop: close });
+  } catch (cause) {
+    log.error("not started", { cause: describeCause(cause) });
+    await close().catch((fault: unknown) => log.error("not closed cleanly", { cause: describeCause(fault) }));
+    return err(startFailure(cause));
   }
-  const { addresses } = listening.value;
-  ({ port } = listening.value);
-  ports.add(port);
-  writeFileSync(path.join(folder, PORT_SETTING), String(port), { mode: 0o600 });
-  claimed?.value.serve(contract);
-  return ok({ contract, listening: addresses, wake: node.wake, readAttachment: node.readAttachment, stop: close });
 };
 
 /** Builds the nodes of a data folder's identities and starts them; the one composition root of the window and the headless host. */
@@ -318,6 +343,7 @@ export const startNode = async (config: NodeConfig): Promise<Result<RunningNode,
     folders: openIdentityFolders(dataDirectory, log),
     start: (id, handlers, quietTime) => startIdentity(config, id, handlers, quietTime, ports),
     random: createSystemRandom(),
+    log,
   });
   const stop = async (): Promise<void> => {
     await install.stop();

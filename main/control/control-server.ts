@@ -9,7 +9,7 @@ import type { ControlRequest } from "./control-protocol.ts";
 import { controlSocketPath, createLineReader, decodeLine, encodeLine, TOKEN_FILE } from "./control-protocol.ts";
 
 export interface ControlServerError {
-  readonly type: "DataDirectoryInUse" | "CannotWrite";
+  readonly type: "DataDirectoryInUse" | "CannotWrite" | "DiskFull";
 }
 
 const answers = (socketPath: string): Promise<boolean> =>
@@ -102,8 +102,14 @@ export const claimDataDirectory = async (
     server.listen(socketPath, () => resolve(true));
   });
   if (!listening) return err({ type: (await answers(socketPath)) ? "DataDirectoryInUse" : "CannotWrite" });
-  if (process.platform !== "win32") chmodSync(socketPath, 0o600);
-  writeFileSync(path.join(dataDirectory, TOKEN_FILE), token, { mode: 0o600 });
+  try {
+    if (process.platform !== "win32") chmodSync(socketPath, 0o600);
+    writeFileSync(path.join(dataDirectory, TOKEN_FILE), token, { mode: 0o600 });
+  } catch (cause) {
+    server.close();
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    return err({ type: code === "ENOSPC" || code === "EDQUOT" ? "DiskFull" : "CannotWrite" });
+  }
   return ok({
     serve: (given) => {
       host = given;

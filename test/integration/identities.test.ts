@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
@@ -126,7 +126,7 @@ test("two identities of one folder are open at once, share nothing, outlive a re
   expect(await (node as HeadlessNode).call("notebooks.list")).toEqual([]);
 });
 
-test("a place nobody took is gone after a restart, a cut removal is finished, a damaged list is kept and made again", async () => {
+test("a place nobody took is gone after a restart, a cut removal is finished, a damaged list is kept and made again, one that fails to start fails alone", async () => {
   folder = temporaryFolder("identities-found");
   await start();
   await asIdentity(FIRST)("identity.create", { name: "Ada" });
@@ -150,4 +150,15 @@ test("a place nobody took is gone after a restart, a cut removal is finished, a 
   ]);
   expect(readdirSync(folder).some((name) => name.startsWith("identities.json.damaged-"))).toBe(true);
   expect(readFileSync(path.join(folder, "identities.json"), "utf8")).toContain("Bea");
+
+  await node?.stop();
+  const port = path.join(profiles, installed, "listen-port");
+  rmSync(port);
+  mkdirSync(port);
+  await start();
+  expect(await asIdentity(FIRST)("identities.list")).toMatchObject([
+    { id: FIRST, state: "unlocked" },
+    { id: installed, state: "failed" },
+  ]);
+  await expect(asIdentity(installed)("app.info")).rejects.toThrow("Internal");
 });

@@ -16,8 +16,9 @@ const ADA = listed(FIRST_IDENTITY, "Ada");
 const WORK = listed("1111111111111111", "Work");
 const TWIN = listed("2222222222222222", "Work");
 
-/** An install whose identities answer with their own id; those in `broken` cannot be opened. */
-const world = (found: readonly ListedIdentity[], broken: readonly string[] = []) => {
+/** An install whose identities answer with their own id; those in `broken` cannot be opened, the start of those in `throwing` is a bug. */
+const world = (found: readonly ListedIdentity[], broken: readonly string[] = [], throwing: readonly string[] = []) => {
+  const logged: string[] = [];
   const saved: (readonly ListedIdentity[])[] = [];
   const erased: string[] = [];
   const stopped: string[] = [];
@@ -46,6 +47,7 @@ const world = (found: readonly ListedIdentity[], broken: readonly string[] = [])
     start: async (id, given, quietTime) => {
       handlers = given;
       quiet.set(id, quietTime);
+      if (throwing.includes(id)) throw new Error("the start is broken");
       if (broken.includes(id)) return err(contractError("CorruptDatabase"));
       return ok({
         contract: hostOf(id),
@@ -58,12 +60,18 @@ const world = (found: readonly ListedIdentity[], broken: readonly string[] = [])
       });
     },
     random: createSeededRandom(7),
+    log: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: () => undefined,
+      error: (event, fields) => logged.push(`${event}: ${String(fields?.["profile"])}`),
+    },
   });
   const operations = (): InstallHandlers => {
     if (handlers === undefined) throw new Error("nothing was started");
     return handlers;
   };
-  return { install, operations, saved, erased, stopped, quiet };
+  return { install, operations, saved, erased, stopped, quiet, logged };
 };
 
 test("an operation goes to the identity it names, by id or by a name only one has, and to the first that opens otherwise", async () => {
@@ -87,6 +95,27 @@ test("it starts when any of them opens, and says why the first does not when non
   expect(await chosen.install.start(["Nobody"])).toMatchObject({ error: { type: "IdentityNotFound" } });
   expect(await chosen.install.start(["Work"])).toMatchObject({ value: { listening: [WORK.id] } });
   expect([...chosen.quiet.keys()]).toEqual([WORK.id]);
+});
+
+test("an identity whose start throws fails alone: the others run, the list answers and is told to who watches it", async () => {
+  const { install, operations, logged, stopped } = world([ADA, WORK], [], [ADA.id]);
+  expect(await install.start([])).toMatchObject({ ok: true, value: { listening: [WORK.id] } });
+  expect(logged).toEqual([`identity not started: ${ADA.id}`]);
+  const shown = [
+    { id: ADA.id, state: "failed", problem: contractError("Internal").message },
+    { id: WORK.id, state: "unlocked", problem: "" },
+  ];
+  expect(await operations()["identities.list"](undefined)).toMatchObject({ ok: true, value: shown });
+  const told = await new Promise((resolve) => operations()["identities.watch"](undefined, resolve));
+  expect(told).toMatchObject({ ok: true, value: shown });
+  expect(await install.contract.invoke("app.info", undefined)).toEqual(ok(WORK.id));
+  expect(await install.contract.invoke("app.info", undefined, ADA.id)).toMatchObject({ error: { type: "Internal" } });
+  const heard = await new Promise((resolve) => install.contract.subscribe("events", undefined, resolve, ADA.id));
+  expect(heard).toMatchObject({ ok: false, error: { type: "Internal" } });
+  await install.stop();
+  expect(stopped).toEqual([WORK.id]);
+  const alone = world([ADA], [], [ADA.id]);
+  expect(await alone.install.start([])).toMatchObject({ ok: false, error: { type: "Internal" } });
 });
 
 test("I32 all but the first wait a time of their own before they send; one that a person just added does not", async () => {

@@ -10,6 +10,7 @@ import { createDeferredContract } from "./shell/deferred-contract.ts";
 import { serveContract } from "./shell/ipc-host.ts";
 import { installMenu } from "./shell/menu.ts";
 import { announceNativeBinding } from "./shell/native-binding.ts";
+import { closeViewers } from "./shell/pdf-viewer.ts";
 import { keepProfilesLocked } from "./shell/profile-lock.ts";
 import { createServing } from "./shell/serving.ts";
 import { withShellEvents } from "./shell/shell-events.ts";
@@ -79,7 +80,11 @@ const run = async (): Promise<void> => {
   const { contract } = events;
   serveContract(contract, () => window?.webContents);
   serveBlobScheme(async (identity, notebook, blob) => (await node).readAttachment(identity, notebook, blob));
-  keepProfilesLocked(contract, () => window?.webContents.reload());
+  keepProfilesLocked(contract, (why) => {
+    if (window === undefined) return;
+    closeViewers(window);
+    if (why === "locked") window.webContents.reload();
+  });
   installMenu();
   links.offer(process.argv);
   app.on("second-instance", (_event, argv) => {

@@ -13,13 +13,16 @@ const isLocked = async (contract: ContractHost): Promise<boolean> => {
   return status.ok && (status.value as VaultStatus).state === "locked";
 };
 
-/** Locks each identity when idle, and calls `forget` after each lock, so that the window's memory of the notes goes with its page. */
-export const keepProfilesLocked = (contract: ContractHost, forget: () => void): void => {
+/**
+ * Locks each identity when idle, and calls `forget` after each lock and after an identity was removed, so that what the
+ * windows hold of its notes goes with them.
+ */
+export const keepProfilesLocked = (contract: ContractHost, forget: (why: "locked" | "removed") => void): void => {
   followIdentities(contract, (identity) => {
     const unsubscribe = identity.subscribe("events", undefined, (message) => {
       if (!message.ok || (message.value as AppEvent).type !== "identityChanged") return;
       void isLocked(identity).then((locked) => {
-        if (locked) forget();
+        if (locked) forget("locked");
       });
     });
     const timer = setInterval(() => {
@@ -33,6 +36,7 @@ export const keepProfilesLocked = (contract: ContractHost, forget: () => void): 
     return () => {
       clearInterval(timer);
       unsubscribe();
+      forget("removed");
     };
   });
 };

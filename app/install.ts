@@ -240,14 +240,19 @@ export const createInstall = ({ folders, start, random, log }: InstallPorts): In
   const remove = async (entry: Entry): Promise<void> => {
     entries = entries.filter((one) => one !== entry);
     changed();
-    await close(entry);
-    await folders.erase(entry.listed.id, listed());
-    if (entries.length > 0) return;
-    const fresh = open({ id: FIRST_IDENTITY, name: "", colour: nextColour([]) }, true);
-    entries = [fresh];
-    save();
-    follow(fresh);
-    changed();
+    try {
+      await close(entry);
+      await folders.erase(entry.listed.id, listed());
+    } finally {
+      // An install without any identity would answer nothing, not even why.
+      if (entries.length === 0) {
+        const fresh = open({ id: FIRST_IDENTITY, name: "", colour: nextColour([]) }, true);
+        entries = [fresh];
+        follow(fresh);
+        save();
+        changed();
+      }
+    }
   };
 
   const handlers: InstallHandlers = {

@@ -19,6 +19,7 @@ const TWIN = listed("2222222222222222", "Work");
 /** An install whose identities answer with their own id; those in `broken` cannot be opened, the start of those in `throwing` is a bug. */
 const world = (found: readonly ListedIdentity[], broken: readonly string[] = [], throwing: readonly string[] = []) => {
   const logged: string[] = [];
+  const unerasable: string[] = [];
   const saved: (readonly ListedIdentity[])[] = [];
   const erased: string[] = [];
   const stopped: string[] = [];
@@ -41,6 +42,7 @@ const world = (found: readonly ListedIdentity[], broken: readonly string[] = [],
       found,
       save: (identities) => saved.push(identities),
       erase: async (id) => {
+        if (unerasable.includes(id)) throw new Error("a file is held by another program");
         erased.push(id);
       },
     },
@@ -71,7 +73,7 @@ const world = (found: readonly ListedIdentity[], broken: readonly string[] = [],
     if (handlers === undefined) throw new Error("nothing was started");
     return handlers;
   };
-  return { install, operations, saved, erased, stopped, quiet, logged };
+  return { install, operations, saved, erased, stopped, quiet, logged, unerasable };
 };
 
 test("an operation goes to the identity it names, by id or by a name only one has, and to the first that opens otherwise", async () => {
@@ -149,4 +151,13 @@ test("a removed identity is closed before it is erased, and the last one leaves 
   });
   await operations()["identities.remove"]({ id: WORK.id });
   expect(saved.at(-1)).toMatchObject([{ id: FIRST_IDENTITY }]);
+});
+
+test("when the last one cannot be erased the install still has an identity that answers", async () => {
+  const { install, operations, unerasable } = world([WORK]);
+  await install.start([]);
+  unerasable.push(WORK.id);
+  await expect(operations()["identities.remove"]({ id: WORK.id })).rejects.toThrow("held by another program");
+  expect(await operations()["identities.list"](undefined)).toMatchObject({ ok: true, value: [{ id: FIRST_IDENTITY }] });
+  expect(await install.contract.invoke("app.info", undefined)).toEqual(ok(FIRST_IDENTITY));
 });

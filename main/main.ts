@@ -96,7 +96,8 @@ const run = async (): Promise<void> => {
     if (found) showTray(contract, showWindow);
   });
   let stopped = false;
-  app.on("before-quit", (event) => {
+  // Not before the windows are closed: the last keystrokes leave a page while it goes.
+  app.on("will-quit", (event) => {
     if (stopped) return;
     event.preventDefault();
     void Promise.allSettled([node.then(({ stop }) => stop()), serving.stop()]).then(() => {

@@ -29,6 +29,7 @@ import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { ContactBook } from "./contact-book.ts";
 import { createContactBook } from "./contact-book.ts";
 import type { ContactRecord } from "./contact-record.ts";
+import { saysTheSame } from "./published-card.ts";
 import { namesakeOf, shownName, standingOf } from "./standing.ts";
 
 /** The people this identity knows. */
@@ -38,8 +39,8 @@ export interface ContactService {
   readonly inbox: () => InboxKeys | undefined;
   /** The newest card known of a person. */
   readonly cardOf: (idRoot: Uint8Array) => Card | undefined;
-  /** What a notebook's map of names should say of this identity besides its name. */
-  readonly published: () => Readonly<Record<string, string>>;
+  /** What a notebook's map of names, which says `known`, lacks of this identity besides its name. */
+  readonly unpublished: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** Takes notice of who belongs to the notebooks; called once, when the repositories are open. */
   readonly open: () => void;
   /** Members or their names changed. */
@@ -194,16 +195,15 @@ export const createContactService = (deps: {
     return ok(deriveInboxKeys(crypto, secret));
   };
 
-  const cardWith = (keys: InboxKeys): string => {
-    const card: Card = {
-      idRoot: profile.idRoot,
-      identityOps: profile.ops,
-      inboxSeed: keys.seed,
-      inboxEnc: keys.encryption.publicKey,
-      proxyHints: deps.proxies.hints().map(encodeProxyHint),
-    };
-    return formatContactLink(profile.device, { card, name: profile.name });
-  };
+  const ownCard = (keys: InboxKeys): Card => ({
+    idRoot: profile.idRoot,
+    identityOps: profile.ops,
+    inboxSeed: keys.seed,
+    inboxEnc: keys.encryption.publicKey,
+    proxyHints: deps.proxies.hints().map(encodeProxyHint),
+  });
+  const cardWith = (keys: InboxKeys): string =>
+    formatContactLink(profile.device, { card: ownCard(keys), name: profile.name });
 
   const cardOf = (idRoot: Uint8Array): Card | undefined => {
     const id = bytesToHex(idRoot);
@@ -261,9 +261,11 @@ export const createContactService = (deps: {
     },
     inbox,
     cardOf,
-    published: () => {
+    unpublished: (known) => {
       const keys = inbox();
-      return keys === undefined ? {} : { [CARD + bytesToHex(profile.idRoot)]: cardWith(keys) };
+      if (keys === undefined) return {};
+      const key = CARD + bytesToHex(profile.idRoot);
+      return saysTheSame(crypto, known[key], ownCard(keys)) ? {} : { [key]: cardWith(keys) };
     },
     open: () => {
       for (const repository of repositories.all()) notice(repository);

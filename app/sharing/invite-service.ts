@@ -119,7 +119,7 @@ export const createInviteService = (deps: {
   readonly proxies: Pick<ProxyService, "hints" | "meet" | "joined">;
   readonly documents: DocumentService;
   readonly profile: Profile;
-  readonly contacts: Pick<ContactService, "standing" | "published">;
+  readonly contacts: Pick<ContactService, "standing" | "unpublished">;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InviteService => {
@@ -629,10 +629,11 @@ export const createInviteService = (deps: {
       const id = bytesToHex(profile.idRoot);
       const notebook = documentId(repository, NOTEBOOK_DOCUMENT);
       const known = memberNames(store, repository);
-      const missing = Object.entries({ [id]: profile.name, ...contacts.published() }).filter(
+      if (documents.find(notebook) === undefined) return;
+      const missing = Object.entries({ [id]: profile.name, ...contacts.unpublished(known) }).filter(
         ([key, value]) => known[key] !== value,
       );
-      if (documents.find(notebook) === undefined || missing.length === 0) return;
+      if (missing.length === 0) return;
       introducing.add(repository.id);
       void documents
         .edit(

@@ -1,3 +1,4 @@
+import { cutUtf8 } from "../../protocol/codec/utf8.ts";
 import { base64urlToBytes, bytesToBase64url } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { ok } from "../../protocol/kernel/result.ts";
@@ -5,7 +6,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store, StoreError } from "../ports/store.ts";
 import type { ContactRecord } from "./contact-record.ts";
-import { decodeContactRecord, encodeContactRecord } from "./contact-record.ts";
+import { decodeContactRecord, encodeContactRecord, LONGEST_NAME } from "./contact-record.ts";
 
 /** What this identity keeps of other people, the same on all its devices: decisions travel in the home repository. */
 export interface ContactBook {
@@ -33,10 +34,16 @@ export const createContactBook = (deps: {
 }): ContactBook => {
   const { store, clock, log } = deps;
   const records = new Map<string, ContactRecord>();
+  /** People of whom something is kept that cannot be read: it may say that they are blocked, so meeting them changes nothing. */
+  const unreadable = new Set<string>();
   for (const { key, value } of store.meta.list(PREFIX)) {
     const record = decodeContactRecord(value);
-    if (record === undefined) log.warn("contact not readable");
-    else records.set(key.slice(PREFIX.length), record);
+    const id = key.slice(PREFIX.length);
+    if (record !== undefined) records.set(id, record);
+    else {
+      unreadable.add(id);
+      log.warn("contact not readable");
+    }
   }
 
   const put = (changed: ReadonlyMap<string, ContactRecord>): Result<null, StoreError> => {
@@ -44,7 +51,10 @@ export const createContactBook = (deps: {
       for (const [id, record] of changed) store.meta.set(PREFIX + id, encodeContactRecord(record));
     });
     if (!written.ok) return written;
-    for (const [id, record] of changed) records.set(id, record);
+    for (const [id, record] of changed) {
+      records.set(id, record);
+      unreadable.delete(id);
+    }
     return ok(null);
   };
 
@@ -63,8 +73,9 @@ export const createContactBook = (deps: {
     meet: (met) => {
       const changed = new Map<string, ContactRecord>();
       for (const [id, called] of met) {
+        if (unreadable.has(id)) continue;
         const known = records.get(id);
-        const name = called === "" ? (known?.called ?? "") : called;
+        const name = called === "" ? (known?.called ?? "") : cutName(called);
         if (known === undefined || known.called !== name) changed.set(id, { ...(known ?? stranger()), called: name });
       }
       if (changed.size === 0) return false;
@@ -76,15 +87,17 @@ export const createContactBook = (deps: {
       const known = records.get(id) ?? stranger();
       // Two decisions within a millisecond, or a clock that was set back: the later one still counts.
       const changedAt = Math.max(clock.unix(), known.changedAt + 1);
-      return put(new Map([[id, { ...known, ...change, changedAt }]]));
+      const record = { ...known, ...change, changedAt };
+      return put(new Map([[id, { ...record, name: cutName(record.name), called: cutName(record.called) }]]));
     },
     news: (known) => {
       const news = new Map<string, string>();
       for (const [id, record] of records) {
         if (record.changedAt === 0) continue;
-        const listed = read(known[PREFIX + id]);
-        if (listed === undefined || listed.changedAt < record.changedAt)
-          news.set(PREFIX + id, bytesToBase64url(encodeContactRecord(record)));
+        const encoded = bytesToBase64url(encodeContactRecord(record));
+        const listed = known[PREFIX + id];
+        if (listed === encoded) continue;
+        if ((read(listed)?.changedAt ?? 0) < record.changedAt) news.set(PREFIX + id, encoded);
       }
       return news;
     },
@@ -105,6 +118,9 @@ export const createContactBook = (deps: {
     },
   };
 };
+
+/** Names that others gave themselves have any length. */
+const cutName = (name: string): string => cutUtf8(name, LONGEST_NAME);
 
 const read = (value: string | undefined): ContactRecord | undefined => {
   const encoded = value === undefined ? undefined : base64urlToBytes(value);

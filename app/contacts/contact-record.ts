@@ -18,7 +18,8 @@ export interface ContactRecord {
 }
 
 const STATES = ["known", "blocked", "removed"] as const;
-const LONGEST_NAME = 1024;
+/** In UTF-8 bytes. */
+export const LONGEST_NAME = 1024;
 /** 256 device log steps of some 300 bytes. */
 const LONGEST_CARD = 96 * 1024;
 

@@ -20,6 +20,19 @@ export const utf8Length = (text: string): number => {
   return length;
 };
 
+/** As much of the start of `text` as takes at most `bytes` in UTF-8, cut between code points. */
+export const cutUtf8 = (text: string, bytes: number): string => {
+  if (text.length * 3 <= bytes) return text;
+  let length = 0;
+  let kept = 0;
+  for (const point of text) {
+    length += utf8Length(point);
+    if (length > bytes) return text.slice(0, kept);
+    kept += point.length;
+  }
+  return text;
+};
+
 /** Writes the UTF-8 form of `text` into `out` at `start`; returns the offset behind it. */
 export const writeUtf8 = (text: string, out: Uint8Array, start: number): number => {
   let at = start;

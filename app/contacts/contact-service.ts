@@ -4,6 +4,7 @@ import type { CryptoProvider } from "../../protocol/crypto/provider.ts";
 import type { ContactCard as Card, InboxKeys } from "../../protocol/identity/contact-card.ts";
 import { deriveInboxKeys, encodeContactCard, readContactCard } from "../../protocol/identity/contact-card.ts";
 import { formatContactLink, parseContactLink } from "../../protocol/identity/contact-link.ts";
+import type { VerifiedIdentityOp } from "../../protocol/identity/identity-op.ts";
 import { verificationDigits } from "../../protocol/identity/root-key.ts";
 import type { ProxyHint } from "../../protocol/invite/invite-link.ts";
 import { base64urlToBytes, bytesEqual, bytesToBase64url, bytesToHex, hexToBytes } from "../../protocol/kernel/bytes.ts";
@@ -29,6 +30,7 @@ import type { RepositoryService } from "../repositories/repository-service.ts";
 import type { ContactBook } from "./contact-book.ts";
 import { createContactBook } from "./contact-book.ts";
 import type { ContactRecord } from "./contact-record.ts";
+import { isCurrentDevice, newestCard } from "./known-devices.ts";
 import { saysTheSame } from "./published-card.ts";
 import { namesakeOf, shownName, standingOf } from "./standing.ts";
 
@@ -39,6 +41,8 @@ export interface ContactService {
   readonly inbox: () => InboxKeys | undefined;
   /** The newest card known of a person. */
   readonly cardOf: (idRoot: Uint8Array) => Card | undefined;
+  /** Steps of somebody's device log that the notebooks and the card kept of them carry. */
+  readonly heardOf: (idRoot: Uint8Array) => readonly VerifiedIdentityOp[];
   /** What a notebook's map of names, which says `known`, lacks of this identity besides its name. */
   readonly unpublished: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** Takes notice of who belongs to the notebooks; called once, when the repositories are open. */
@@ -205,26 +209,36 @@ export const createContactService = (deps: {
   const cardWith = (keys: InboxKeys): string =>
     formatContactLink(profile.device, { card: ownCard(keys), name: profile.name });
 
+  const storedCard = (idRoot: Uint8Array): Card | undefined => {
+    const stored = book.all().get(bytesToHex(idRoot))?.card ?? null;
+    const card = stored === null ? undefined : readContactCard(crypto, stored);
+    return card?.ok === true ? card.value : undefined;
+  };
+
+  const heardOf = (idRoot: Uint8Array): readonly VerifiedIdentityOp[] => [
+    ...repositories.all().flatMap(({ access }) => access.identityOps(idRoot)),
+    ...(storedCard(idRoot)?.identityOps ?? []),
+  ];
+
   const cardOf = (idRoot: Uint8Array): Card | undefined => {
     const id = bytesToHex(idRoot);
     const written = shared(id).flatMap(({ repository }) => {
       const parsed = parseContactLink(crypto, memberNames(store, repository)[CARD + id] ?? "");
-      return parsed.ok && bytesEqual(parsed.value.card.idRoot, idRoot) ? [parsed.value.card] : [];
+      if (!parsed.ok || !bytesEqual(parsed.value.card.idRoot, idRoot)) return [];
+      return [{ card: parsed.value.card, signer: parsed.value.devSig }];
     });
-    const stored = book.all().get(id)?.card ?? null;
-    const given = stored === null ? undefined : readContactCard(crypto, stored);
-    const cards = [...written, ...(given?.ok === true ? [given.value] : [])];
-    return cards.reduce<Card | undefined>(
-      (best, card) => (best === undefined || card.identityOps.length > best.identityOps.length ? card : best),
-      undefined,
-    );
+    const given = storedCard(idRoot);
+    const cards = given === undefined ? written : [...written, { card: given, signer: null }];
+    return cards.length === 0 ? undefined : newestCard(idRoot, cards, heardOf(idRoot));
   };
 
   const add = async (link: string, name: string | undefined): Promise<Result<Contact, ContractError>> => {
     const parsed = parseContactLink(crypto, link);
     if (!parsed.ok) return err(contractError("BadContactLink"));
-    const { card, name: called } = parsed.value;
+    const { card, name: called, devSig } = parsed.value;
     if (isSelf(card.idRoot)) return err(contractError("OwnContact"));
+    if (!isCurrentDevice(card.idRoot, devSig, [...card.identityOps, ...heardOf(card.idRoot)]))
+      return err(contractError("BadContactLink"));
     const id = bytesToHex(card.idRoot);
     const known = book.all().get(id);
     const done = decided(id, {
@@ -261,6 +275,7 @@ export const createContactService = (deps: {
     },
     inbox,
     cardOf,
+    heardOf,
     unpublished: (known) => {
       const keys = inbox();
       if (keys === undefined) return {};

@@ -28,6 +28,7 @@ import type { RepositoryService } from "../repositories/repository-service.ts";
 import { admitMember } from "../sharing/admit-member.ts";
 import type { ContactService } from "./contact-service.ts";
 import { proxyHintsOf } from "./contact-service.ts";
+import { isCurrentDevice } from "./known-devices.ts";
 
 /** Letters: invitations to somebody one knows, without a link being handed over, and those that came. */
 export interface InboxService {
@@ -62,7 +63,7 @@ export const createInboxService = (deps: {
   readonly peers: Pick<PeerService, "offer" | "listening">;
   readonly proxies: Pick<ProxyService, "hints" | "meet" | "joined">;
   readonly profile: Profile;
-  readonly contacts: Pick<ContactService, "standing" | "nameOf" | "inbox" | "cardOf">;
+  readonly contacts: Pick<ContactService, "standing" | "nameOf" | "inbox" | "cardOf" | "heardOf">;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InboxService => {
@@ -94,12 +95,16 @@ export const createInboxService = (deps: {
   const isOwnTopic = (inbox: InboxKeys, topic: TopicRow): boolean =>
     bytesEqual(deriveInboxTopic(crypto, inbox.seed).topicKey.publicKey, topic.pk);
 
+  const isByCurrentDevice = ({ from }: Letter): boolean =>
+    isCurrentDevice(from.idRoot, from.devSig, [...from.identityOps, ...contacts.heardOf(from.idRoot)]);
+
   const take = (inbox: InboxKeys, wire: Uint8Array): boolean => {
     const letter = openLetter(crypto, inbox, profile.idRoot, wire);
     if (letter === undefined || letters.size >= MAX_LETTERS) return false;
     const id = bytesToHex(letter.id);
     if (letters.has(id) || store.meta.get(ANSWERED + id) !== undefined) return false;
-    if (contacts.standing(letter.from.idRoot, letter.from.name) === "blocked") return false;
+    if (contacts.standing(letter.from.idRoot, letter.from.name) === "blocked" || !isByCurrentDevice(letter))
+      return false;
     letters.set(id, { letter, at: clock.unix() });
     return true;
   };
@@ -148,7 +153,7 @@ export const createInboxService = (deps: {
 
   const accept = (id: string): Result<null, ContractError> => {
     const found = letters.get(id);
-    if (found === undefined) return err(contractError("InviteNotFound"));
+    if (found === undefined || !isByCurrentDevice(found.letter)) return err(contractError("InviteNotFound"));
     const { invitation } = found.letter;
     if (!isMember(found.letter)) {
       const secrets = secretsIn(invitation);
@@ -180,9 +185,8 @@ export const createInboxService = (deps: {
     role: "reader" | "writer",
   ): Result<null, ContractError> => {
     const known = new Set(card.identityOps.map(({ id }) => bytesToHex(id)));
-    const heard = repositories
-      .all()
-      .flatMap(({ access }) => access.identityOps(card.idRoot))
+    const heard = contacts
+      .heardOf(card.idRoot)
       .filter(({ id }) => !known.has(bytesToHex(id)) && known.add(bytesToHex(id)));
     const who = { idRoot: card.idRoot, identityOps: [...card.identityOps, ...heard] };
     const admitted = admitMember({ crypto, random, repositories }, repository, who, role === "writer" ? 2 : 1);
@@ -234,7 +238,9 @@ export const createInboxService = (deps: {
       "invitations.list": async () =>
         ok(
           [...letters]
-            .filter(([, { letter, at }]) => !isMember(letter) && at + LIFE_MS > clock.unix())
+            .filter(
+              ([, { letter, at }]) => !isMember(letter) && at + LIFE_MS > clock.unix() && isByCurrentDevice(letter),
+            )
             .map(([id, found]) => describe(id, found)),
         ),
       "invitations.accept": async ({ id }) => accept(id),

@@ -13,6 +13,12 @@ export interface ContactLink {
   readonly name: string;
 }
 
+/** A contact link as read. */
+export interface ReadContactLink extends ContactLink {
+  /** The device that signed it; as far as the card says, it was not revoked. */
+  readonly devSig: Uint8Array;
+}
+
 export type ContactLinkError =
   IdentityOpError | { readonly type: "NotAContactLink" } | { readonly type: "CardSignatureInvalid" };
 
@@ -26,7 +32,7 @@ export const formatContactLink = (device: SigningKey, { card, name }: ContactLin
 };
 
 /** Link as pasted by a person or read from a file; surrounding white space is forgiven. */
-export const parseContactLink = (crypto: CryptoProvider, pasted: string): Result<ContactLink, ContactLinkError> => {
+export const parseContactLink = (crypto: CryptoProvider, pasted: string): Result<ReadContactLink, ContactLinkError> => {
   const link = pasted.trim();
   if (!link.startsWith(PREFIX) || link.length > LONGEST_LINK) return err({ type: "NotAContactLink" });
   const record = base64urlToBytes(link.slice(PREFIX.length));
@@ -41,7 +47,7 @@ export const parseContactLink = (crypto: CryptoProvider, pasted: string): Result
   if (!card.ok) return card;
   const device = evaluateIdentity(card.value.idRoot, card.value.identityOps).devices.get(bytesToHex(devSig));
   const isSigned = device !== undefined && !device.revoked && crypto.verify(devSig, concatBytes(DOMAIN, body), sig);
-  return isSigned ? ok({ card: card.value, name }) : err({ type: "CardSignatureInvalid" });
+  return isSigned ? ok({ card: card.value, name, devSig }) : err({ type: "CardSignatureInvalid" });
 };
 
 const PREFIX = "p2pc:c/";

@@ -217,7 +217,11 @@ describe("contact card and comparison digits", () => {
 
   it("IDC-2 a contact link survives; a changed, cut or foreign one is refused", () => {
     const link = formatContactLink(key(1), { card, name: "Ada Lovelace" });
-    expect(must(parseContactLink(native, `\n ${link} `))).toEqual({ card, name: "Ada Lovelace" });
+    expect(must(parseContactLink(native, `\n ${link} `))).toEqual({
+      card,
+      name: "Ada Lovelace",
+      devSig: key(1).publicKey,
+    });
     const otherRoot = formatContactLink(key(1), { card: { ...card, idRoot: key(1).publicKey }, name: "Ada Lovelace" });
     const byStranger = formatContactLink(key(2), { card: { ...card, inboxEnc: filled(9, 32) }, name: "Ada Lovelace" });
     for (const wrong of ["", "p2pc:c/", link.slice(0, -4), link.replace("p2pc:c/", "p2pc:j/"), otherRoot, byStranger])

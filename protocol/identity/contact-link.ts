@@ -1,5 +1,6 @@
 import { decodeShape, encodeCbor } from "../codec/cbor.ts";
 import { bytes, bytesUpTo, literal, text, tuple } from "../codec/shape.ts";
+import { cutUtf8 } from "../codec/utf8.ts";
 import type { CryptoProvider, SigningKey } from "../crypto/provider.ts";
 import { ascii, base64urlToBytes, bytesToBase64url, bytesToHex, concatBytes } from "../kernel/bytes.ts";
 import { err, ok, type Result } from "../kernel/result.ts";
@@ -24,10 +25,10 @@ export type ContactLinkError =
 
 /**
  * `p2pc:c/` and base64url of CBOR `[1, [card, name], devSig, sig]`, signed by a device of the card's identity. `name` has at
- * most 256 UTF-16 units.
+ * most 1 024 UTF-8 bytes; what is longer is cut.
  */
 export const formatContactLink = (device: SigningKey, { card, name }: ContactLink): string => {
-  const body = encodeCbor([encodeContactCard(card), name]);
+  const body = encodeCbor([encodeContactCard(card), cutUtf8(name, LONGEST_NAME)]);
   return PREFIX + bytesToBase64url(encodeCbor([1, body, device.publicKey, device.sign(concatBytes(DOMAIN, body))]));
 };
 
@@ -56,6 +57,6 @@ const DOMAIN = ascii("p2pc/card/1\0");
 const LONGEST_CARD = 96 * 1024;
 const LONGEST_BODY = LONGEST_CARD + 2 * 1024;
 const LONGEST_LINK = 136 * 1024;
-const LONGEST_NAME = 256;
+const LONGEST_NAME = 1024;
 const linkShape = tuple(literal(1), bytesUpTo(LONGEST_BODY), bytes(32), bytes(64));
 const bodyShape = tuple(bytesUpTo(LONGEST_CARD), text(LONGEST_NAME));

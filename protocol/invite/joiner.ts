@@ -27,7 +27,7 @@ export interface JoinerOptions {
   /** 32 random bytes, kept for the life of the attempt: a joiner made again from it continues where it was. */
   readonly seed: Uint8Array;
   readonly device: SigningKey;
-  /** At most 256 bytes of name; `devSig` is the device's. */
+  /** A name above 1 024 bytes is cut; `devSig` is the device's. */
   readonly joiner: Party;
   /** At most 1 024 bytes for the inviter to read. */
   readonly message: string;

@@ -1,5 +1,6 @@
 import { decodeShape, encodeCbor } from "../codec/cbor.ts";
 import { array, bytes, bytesUpTo, literal, mapped, refined, text, tuple, uint } from "../codec/shape.ts";
+import { cutUtf8 } from "../codec/utf8.ts";
 import { hpkeOpen, hpkeSeal } from "../crypto/hpke.ts";
 import type { CryptoProvider, SigningKey } from "../crypto/provider.ts";
 import { type CheckedItem, ITEM_KINDS, openItem, proxyCheck, sealItem } from "../entry/item.ts";
@@ -65,13 +66,13 @@ export const sealLetter = (
     from.idRoot,
     from.devSig,
     from.identityOps.map(identityOpWire),
-    from.name,
+    cutUtf8(from.name, LONGEST_NAME),
     invitation.rid,
     [invitation.genesis.header, invitation.genesis.sig],
     invitation.epochs.map(({ eid, commit, topicPk, seals }) => [eid, commit, topicPk, sealsValue(seals)]),
     invitation.topicPk,
     invitation.role,
-    invitation.title,
+    cutUtf8(invitation.title, LONGEST_TITLE),
     invitation.proxies.map(({ proxyPk, address }) => [proxyPk, address]),
     invitation.addresses,
   ]);
@@ -122,7 +123,7 @@ const DOMAIN = ascii("p2pc/letter/1\0");
 const LARGEST_CT = 60 * 1024;
 const LARGEST_HEADER = 56 * 1024;
 const LARGEST_GENESIS = 28 * 1024;
-const LONGEST_NAME = 256;
+const LONGEST_NAME = 1024;
 const LONGEST_TITLE = 1024;
 const LONGEST_ADDRESS = 128;
 const MAX_EPOCH_HEADS = 8;

@@ -12,6 +12,7 @@ import {
   tuple,
   uint,
 } from "../codec/shape.ts";
+import { cutUtf8 } from "../codec/utf8.ts";
 import { hpkeOpen, hpkeSeal } from "../crypto/hpke.ts";
 import { hk } from "../crypto/kdf.ts";
 import type { CryptoProvider, DhKeyPair, SigningKey } from "../crypto/provider.ts";
@@ -197,7 +198,7 @@ export const sealWelcome = (
     welcome.epochs.map(({ eid, S, W }) => [eid, S, W]),
     welcome.topicPk,
     welcome.role,
-    welcome.title,
+    cutUtf8(welcome.title, LONGEST_TITLE),
     welcome.invite,
   ]);
   const ephemeralSeed = hk(crypto, senderSecret, crypto.hash("SHA256", challengeHash, plaintext), "inv-welcome", 32);
@@ -259,7 +260,7 @@ const partyFields = ({ idRoot, devSig, identityOps, name }: Party): readonly Cbo
   idRoot,
   devSig,
   identityOps.map(identityOpWire),
-  name,
+  cutUtf8(name, LONGEST_NAME),
 ];
 
 const requestFields = (request: Omit<Request, "commit">): readonly CborValue[] => [
@@ -283,7 +284,7 @@ const DOMAIN = {
 const LARGEST_HEADER = 32 * 1024;
 const LARGEST_WELCOME = 32 * 1024;
 const LARGEST_GENESIS = 28 * 1024;
-const LONGEST_NAME = 256;
+const LONGEST_NAME = 1024;
 const LONGEST_MESSAGE = 1024;
 const LONGEST_TITLE = 1024;
 const MAX_EPOCH_HEADS = 8;

@@ -1,4 +1,5 @@
 import { decodeShape, encodeCbor } from "../codec/cbor.ts";
+import { cutUtf8 } from "../codec/utf8.ts";
 import { array, bytes, literal, mapped, text, tuple } from "../codec/shape.ts";
 import { base64urlToBytes, bytesToBase64url } from "../kernel/bytes.ts";
 import { type DecodeError, err, type Result } from "../kernel/result.ts";
@@ -19,7 +20,7 @@ export type PairingLinkError = DecodeError | { readonly type: "NotAPairingLink" 
 
 /** `p2pc:d/` and base64url of the CBOR record. */
 export const formatPairingLink = ({ secret, devSig, devEnc, addresses, name }: PairingLink): string =>
-  PREFIX + bytesToBase64url(encodeCbor([1, secret, devSig, devEnc, addresses, name]));
+  PREFIX + bytesToBase64url(encodeCbor([1, secret, devSig, devEnc, addresses, cutUtf8(name, LONGEST_NAME)]));
 
 /** Link as pasted by a person; surrounding white space is forgiven. */
 export const parsePairingLink = (pasted: string): Result<PairingLink, PairingLinkError> => {

@@ -222,6 +222,9 @@ describe("contact card and comparison digits", () => {
       name: "Ada Lovelace",
       devSig: key(1).publicKey,
     });
+    const called = (name: string) => must(parseContactLink(native, formatContactLink(key(1), { card, name }))).name;
+    expect(called("語".repeat(200))).toBe("語".repeat(200));
+    expect(called("😀".repeat(400))).toBe("😀".repeat(256));
     const otherRoot = formatContactLink(key(1), { card: { ...card, idRoot: key(1).publicKey }, name: "Ada Lovelace" });
     const byStranger = formatContactLink(key(2), { card: { ...card, inboxEnc: filled(9, 32) }, name: "Ada Lovelace" });
     for (const wrong of ["", "p2pc:c/", link.slice(0, -4), link.replace("p2pc:c/", "p2pc:j/"), otherRoot, byStranger])

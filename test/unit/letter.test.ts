@@ -68,6 +68,20 @@ describe("letters", () => {
       expect(openLetter(native, ben.inbox, ben.idRoot, withFlippedBit(wire, bit)), `bit ${bit}`).toBeUndefined();
   });
 
+  it("LTR-1 names and titles of any script and length arrive, cut to what the letter holds", () => {
+    const long = { ...ada, party: { ...ada.party, name: "語".repeat(200) } };
+    expect(openLetter(native, ben.inbox, ben.idRoot, seal(long).wire)?.from.name).toBe("語".repeat(200));
+    const endless = { ...ada, party: { ...ada.party, name: "😀".repeat(400) } };
+    const item = sealLetter(native, random, ada.device, endless.party, ben.card, {
+      ...invitation,
+      title: "é".repeat(5_000),
+    });
+    expect(item && openLetter(native, ben.inbox, ben.idRoot, item.wire)).toMatchObject({
+      from: { name: "😀".repeat(256) },
+      invitation: { title: "é".repeat(512) },
+    });
+  });
+
   it("LTR-2 the same invitation sealed twice looks different, and the size tells only how long it is", () => {
     const [one, two] = [seal(), seal()];
     expect(one.wire).not.toEqual(two.wire);

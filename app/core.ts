@@ -295,6 +295,7 @@ export const createCore = (ports: CorePorts): Core => {
     proxies,
     profile,
     contacts,
+    seenAt: copies.seenAt,
     changed: () => emit({ type: "invitesChanged" }),
     notebooksChanged: () => {
       emit({ type: "notebooksChanged" });

@@ -23,9 +23,11 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store, TopicRow } from "../ports/store.ts";
 import type { ProxyService } from "../proxies/proxy-service.ts";
+import type { AccessMember } from "../repositories/access.ts";
+import { memberNames } from "../repositories/document-indexer.ts";
 import type { Repository } from "../repositories/repository.ts";
 import type { RepositoryService } from "../repositories/repository-service.ts";
-import { admitMember } from "../sharing/admit-member.ts";
+import { admitSealed, sealHeads } from "../sharing/admit-member.ts";
 import type { ContactService } from "./contact-service.ts";
 import { proxyHintsOf } from "./contact-service.ts";
 import { isCurrentDevice } from "./known-devices.ts";
@@ -37,7 +39,7 @@ export interface InboxService {
   readonly open: () => void;
   /** An item of a topic that belongs to no repository came. */
   readonly received: (topic: TopicRow, item: CheckedItem) => void;
-  /** Makes a contact a member and leaves them a letter that says so. */
+  /** Makes a contact a member and leaves them a letter that says so; another letter while a member has not appeared. */
   readonly invite: (
     repository: Repository,
     contact: string,
@@ -64,6 +66,7 @@ export const createInboxService = (deps: {
   readonly proxies: Pick<ProxyService, "hints" | "meet" | "joined">;
   readonly profile: Profile;
   readonly contacts: Pick<ContactService, "standing" | "nameOf" | "inbox" | "cardOf" | "heardOf">;
+  readonly seenAt: (repository: Repository, device: Uint8Array) => number | null;
   readonly changed: () => void;
   readonly notebooksChanged: () => void;
 }): InboxService => {
@@ -178,19 +181,22 @@ export const createInboxService = (deps: {
     return answer(id);
   };
 
+  /** Everything that can fail for want of keys comes before the membership is written. */
   const inviteBy = (
     repository: Repository,
     card: Card,
     contact: string,
-    role: "reader" | "writer",
+    role: 1 | 2,
+    isMemberAlready: boolean,
   ): Result<null, ContractError> => {
     const known = new Set(card.identityOps.map(({ id }) => bytesToHex(id)));
     const heard = contacts
       .heardOf(card.idRoot)
       .filter(({ id }) => !known.has(bytesToHex(id)) && known.add(bytesToHex(id)));
     const who = { idRoot: card.idRoot, identityOps: [...card.identityOps, ...heard] };
-    const admitted = admitMember({ crypto, random, repositories }, repository, who, role === "writer" ? 2 : 1);
-    if (!admitted.ok) return admitted;
+    const epochs = sealHeads({ crypto, random, repositories }, repository, who, role);
+    if (!epochs.ok) return epochs;
+    if (epochs.value.some(({ seals }) => seals.length === 0)) return err(contractError("BadContactLink"));
     const [genesis] = store.repositories.aclOps(repository.n);
     invariant(genesis !== undefined, "a repository has a genesis op");
     const topic = topicOf(card.inboxSeed);
@@ -205,21 +211,31 @@ export const createInboxService = (deps: {
       {
         rid: repository.rid,
         genesis: { header: genesis.header, sig: genesis.signature },
-        epochs: admitted.value,
+        epochs: epochs.value,
         topicPk: repository.epoch.topicPk,
-        role: role === "writer" ? 2 : 1,
+        role,
         title: store.repositories.all().find(({ n }) => n === repository.n)?.title ?? "",
         proxies: proxies.hints(),
         addresses: peers.listening().slice(0, MAX_ADDRESSES),
       },
     );
     if (item === undefined) return err(contractError("BadContactLink"));
+    if (!isMemberAlready) {
+      const admitted = admitSealed({ repositories }, repository, who, role, epochs.value);
+      if (!admitted.ok) return admitted;
+    }
     const written = repositories.publish(topic.value, item);
     if (!written.ok) return err(storeFailure(written.error));
     proxies.meet(proxyHintsOf(card), topic.value);
     log.info("invited by letter", { contact: contact.slice(0, 8) });
     return ok(null);
   };
+
+  /** Whether a member has the notebook, as far as this device can tell: else the letter may have been lost. */
+  const hasAppeared = (repository: Repository, { idRoot, devices }: AccessMember): boolean =>
+    bytesEqual(idRoot, profile.idRoot) ||
+    devices.some((device) => deps.seenAt(repository, device) !== null) ||
+    memberNames(store, repository)[bytesToHex(idRoot)] !== undefined;
 
   const open = (): void => {
     const inbox = contacts.inbox();
@@ -256,10 +272,13 @@ export const createInboxService = (deps: {
       if (own !== "owner" && own !== "admin")
         return err(contractError("NotAllowed", "Only admins and the owner can invite somebody."));
       const idRoot = hexToBytes(contact) as Uint8Array;
-      if (repository.access.members().some((member) => bytesEqual(member.idRoot, idRoot)))
+      const member = repository.access.members().find((one) => bytesEqual(one.idRoot, idRoot));
+      if (member !== undefined && hasAppeared(repository, member))
         return err(contractError("AlreadyMember", "They are a member of that notebook already."));
       const card = contacts.cardOf(idRoot);
-      return card === undefined ? err(contractError("CardMissing")) : inviteBy(repository, card, contact, role);
+      if (card === undefined) return err(contractError("CardMissing"));
+      const isWriter = (member?.role ?? role) !== "reader";
+      return inviteBy(repository, card, contact, isWriter ? 2 : 1, member !== undefined);
     },
   };
 };

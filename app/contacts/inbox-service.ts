@@ -54,6 +54,16 @@ const MAX_ADDRESSES = 8;
 const LABEL_BYTES = 8;
 /** Letters shown at once; whoever has the card may leave more. */
 const MAX_LETTERS = 200;
+/** Notebooks one person invites to at once. */
+const MAX_LETTERS_FROM_ONE = 8;
+
+interface Arrived {
+  readonly letter: Letter;
+  /** When it came to this device, Unix milliseconds. */
+  readonly at: number;
+  /** Ids of earlier letters of the sender about the same notebook: one answer answers them all. */
+  readonly earlier: readonly string[];
+}
 
 export const createInboxService = (deps: {
   readonly store: Store;
@@ -71,7 +81,7 @@ export const createInboxService = (deps: {
   readonly notebooksChanged: () => void;
 }): InboxService => {
   const { store, crypto, random, clock, log, repositories, peers, proxies, profile, contacts } = deps;
-  const letters = new Map<string, { readonly letter: Letter; readonly at: number }>();
+  const letters = new Map<string, Arrived>();
 
   const topicOf = (seed: Uint8Array): Result<TopicRow, ContractError> => {
     const { topicKey, readKey } = deriveInboxTopic(crypto, seed);
@@ -101,23 +111,52 @@ export const createInboxService = (deps: {
   const isByCurrentDevice = ({ from }: Letter): boolean =>
     isCurrentDevice(from.idRoot, from.devSig, [...from.identityOps, ...contacts.heardOf(from.idRoot)]);
 
-  const take = (inbox: InboxKeys, wire: Uint8Array): boolean => {
-    const letter = openLetter(crypto, inbox, profile.idRoot, wire);
-    if (letter === undefined || letters.size >= MAX_LETTERS) return false;
-    const id = bytesToHex(letter.id);
-    if (letters.has(id) || store.meta.get(ANSWERED + id) !== undefined) return false;
-    if (contacts.standing(letter.from.idRoot, letter.from.name) === "blocked" || !isByCurrentDevice(letter))
-      return false;
-    letters.set(id, { letter, at: clock.unix() });
-    return true;
-  };
-
   const isMember = ({ invitation }: Letter): boolean => {
     const known = repositories.byId(bytesToHex(invitation.rid));
     return known !== undefined && repositories.membership(known) === "active";
   };
 
-  const describe = (id: string, { letter, at }: { readonly letter: Letter; readonly at: number }): Invitation => {
+  const isExpired = (at: number): boolean => at + LIFE_MS <= clock.unix();
+
+  /** Whether a letter is still worth a place: not overtaken by time, by the membership or by what is thought of the sender. */
+  const isOpen = ({ letter, at }: Pick<Arrived, "letter" | "at">): boolean =>
+    !isExpired(at) &&
+    !isMember(letter) &&
+    contacts.standing(letter.from.idRoot, letter.from.name) !== "blocked" &&
+    isByCurrentDevice(letter);
+
+  const hasRoom = (): boolean => {
+    if (letters.size < MAX_LETTERS) return true;
+    for (const [id, arrived] of letters) if (!isOpen(arrived)) letters.delete(id);
+    return letters.size < MAX_LETTERS;
+  };
+
+  const take = (inbox: InboxKeys, oid: Uint8Array, wire: Uint8Array): boolean => {
+    const at = store.entries.arrivedAt(oid) ?? clock.unix();
+    // Opening a letter costs far more than leaving one: what has no place is not opened.
+    if (isExpired(at) || !hasRoom()) return false;
+    const letter = openLetter(crypto, inbox, profile.idRoot, wire);
+    if (letter === undefined) return false;
+    const id = bytesToHex(letter.id);
+    if (letters.has(id) || store.meta.get(ANSWERED + id) !== undefined || !isOpen({ letter, at })) return false;
+    const fromSame = [...letters].filter(([, other]) => bytesEqual(other.letter.from.idRoot, letter.from.idRoot));
+    const twin = fromSame.find(([, other]) => bytesEqual(other.letter.invitation.rid, letter.invitation.rid));
+    if (twin === undefined) {
+      if (fromSame.length >= MAX_LETTERS_FROM_ONE) return false;
+      letters.set(id, { letter, at, earlier: [] });
+      return true;
+    }
+    const [twinId, other] = twin;
+    if (other.at > at) {
+      letters.set(twinId, { ...other, earlier: [...other.earlier, id] });
+      return false;
+    }
+    letters.delete(twinId);
+    letters.set(id, { letter, at, earlier: [...other.earlier, twinId] });
+    return true;
+  };
+
+  const describe = (id: string, { letter, at }: Arrived): Invitation => {
     const { from, invitation } = letter;
     return {
       id,
@@ -134,7 +173,9 @@ export const createInboxService = (deps: {
   };
 
   const answer = (id: string): Result<null, ContractError> => {
-    const written = store.transaction(() => store.meta.set(ANSWERED + id, new Uint8Array(1)));
+    const written = store.transaction(() => {
+      for (const one of [id, ...(letters.get(id)?.earlier ?? [])]) store.meta.set(ANSWERED + one, new Uint8Array(1));
+    });
     if (!written.ok) return err(storeFailure(written.error));
     letters.delete(id);
     deps.changed();
@@ -244,7 +285,7 @@ export const createInboxService = (deps: {
     let isNew = false;
     for (const { oid } of store.entries.items(own.value.n)) {
       const wire = store.entries.wire(oid);
-      if (wire !== undefined) isNew = take(inbox, wire) || isNew;
+      if (wire !== undefined) isNew = take(inbox, oid, wire) || isNew;
     }
     if (isNew) deps.changed();
   };
@@ -252,20 +293,14 @@ export const createInboxService = (deps: {
   return {
     handlers: {
       "invitations.list": async () =>
-        ok(
-          [...letters]
-            .filter(
-              ([, { letter, at }]) => !isMember(letter) && at + LIFE_MS > clock.unix() && isByCurrentDevice(letter),
-            )
-            .map(([id, found]) => describe(id, found)),
-        ),
+        ok([...letters].filter(([, arrived]) => isOpen(arrived)).map(([id, found]) => describe(id, found))),
       "invitations.accept": async ({ id }) => accept(id),
       "invitations.decline": async ({ id }) => (letters.has(id) ? answer(id) : err(contractError("InviteNotFound"))),
     },
     open,
     received: (topic, item) => {
       const inbox = contacts.inbox();
-      if (inbox !== undefined && isOwnTopic(inbox, topic) && take(inbox, item.wire)) deps.changed();
+      if (inbox !== undefined && isOwnTopic(inbox, topic) && take(inbox, item.oid, item.wire)) deps.changed();
     },
     invite: async (repository, contact, role) => {
       const own = repository.access.memberOfDevice(profile.device.publicKey)?.role;

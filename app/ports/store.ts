@@ -208,6 +208,8 @@ export interface EntryStore {
   readonly has: (oid: Uint8Array) => boolean;
   /** `undefined` also for an item whose bytes were retired. */
   readonly wire: (oid: Uint8Array) => Uint8Array | undefined;
+  /** Unix milliseconds; `undefined` for an item that is not kept. */
+  readonly arrivedAt: (oid: Uint8Array) => number | undefined;
   readonly setState: (n: number, state: EntryState, iid: Uint8Array | null) => void;
   readonly waiting: (topic: number, state: EntryState) => readonly EntryRow[];
   /** The items of a topic for reconciliation, ordered by (gen, oid): all but those a checkpoint replaces. */

@@ -396,6 +396,8 @@ export const createStore = (
       },
       has: (oid) => one("SELECT 1 FROM entry WHERE oid = ?", oid) !== undefined,
       wire: (oid) => one<{ wire: Uint8Array }>("SELECT wire FROM entry WHERE oid = ? AND length(wire) > 0", oid)?.wire,
+      arrivedAt: (oid) =>
+        one<{ arrivedAt: number }>("SELECT arrived_at AS arrivedAt FROM entry WHERE oid = ?", oid)?.arrivedAt,
       setState: (n, state, iid) => {
         write("UPDATE entry SET state = ?, iid = ? WHERE n = ?", state, iid, n);
       },

@@ -169,6 +169,9 @@ export const createContactService = (deps: {
 
   /** Who was removed from the list stays on it while a notebook is shared with them. */
   const isListed = (id: string, record: ContactRecord): boolean => record.state !== "removed" || shared(id).length > 0;
+  /** A block ends only where somebody ends it. */
+  const stateOr = (id: string, state: ContactRecord["state"]): ContactRecord["state"] =>
+    book.all().get(id)?.state === "blocked" ? "blocked" : state;
   const find = (id: string): ContactRecord | undefined => {
     const record = book.all().get(id);
     return record !== undefined && isListed(id, record) ? record : undefined;
@@ -243,7 +246,7 @@ export const createContactService = (deps: {
     const known = book.all().get(id);
     const done = decided(id, {
       card: encodeContactCard(card),
-      state: known?.state === "blocked" ? "blocked" : "known",
+      state: stateOr(id, "known"),
       called: known === undefined || known.called === "" ? called : known.called,
       ...(name === undefined ? {} : { name }),
     });
@@ -264,13 +267,13 @@ export const createContactService = (deps: {
         if (find(contact) === undefined) return err(contractError("ContactNotFound"));
         const right = verificationDigits(crypto, profile.idRoot, hexToBytes(contact) as Uint8Array);
         if (digits.replaceAll(/\s+/gu, "") !== right.replaceAll(" ", "")) return err(contractError("DigitsDiffer"));
-        return change(contact, { verifiedAt: deps.clock.unix(), state: "known" });
+        return change(contact, { verifiedAt: deps.clock.unix(), state: stateOr(contact, "known") });
       },
       "contacts.unverify": ({ contact }) => change(contact, { verifiedAt: null }),
       "contacts.block": ({ contact, blocked }) => change(contact, { state: blocked ? "blocked" : "known" }),
       "contacts.remove": async ({ contact }) => {
         if (find(contact) === undefined) return err(contractError("ContactNotFound"));
-        return decided(contact, { state: "removed", name: "", verifiedAt: null, card: null });
+        return decided(contact, { state: stateOr(contact, "removed"), name: "", verifiedAt: null, card: null });
       },
     },
     inbox,

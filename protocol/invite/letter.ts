@@ -4,6 +4,7 @@ import { cutUtf8 } from "../codec/utf8.ts";
 import { hpkeOpen, hpkeSeal } from "../crypto/hpke.ts";
 import type { CryptoProvider, SigningKey } from "../crypto/provider.ts";
 import { type CheckedItem, ITEM_KINDS, openItem, proxyCheck, sealItem } from "../entry/item.ts";
+import { repositoryId } from "../entry/record.ts";
 import { type Seal, sealsShape, sealsValue } from "../epoch/epoch-body.ts";
 import {
   type ContactCard,
@@ -112,6 +113,7 @@ export const openLetter = (
   const read = decodeShape(headerShape, header);
   if (!read.ok || !bytesEqual(read.value.to, owner)) return undefined;
   const { id, idRoot, devSig, wires, name, invitation } = read.value;
+  if (!bytesEqual(invitation.rid, repositoryId(crypto, invitation.genesis.header))) return undefined;
   const ops = readIdentityOps(crypto, idRoot, wires);
   if (!ops.ok || !crypto.verify(devSig, concatBytes(DOMAIN, header), sig)) return undefined;
   const device = evaluateIdentity(idRoot, ops.value).devices.get(bytesToHex(devSig));

@@ -190,6 +190,11 @@ describe("contacts on real nodes", () => {
     );
     expect((await ada.call("invites.pending")).filter(({ state }) => state === "requested")).toEqual([]);
 
+    const { digits } = (await contactOf(ada, eveId)) ?? { digits: "" };
+    expect(await ada.call("contacts.verify", { contact: eveId, digits })).toMatchObject({ standing: "blocked" });
+    await ada.call("contacts.remove", { contact: eveId });
+    expect(await contactOf(ada, eveId)).toMatchObject({ standing: "blocked", verifiedAt: null, hasCard: false });
+    await ada.call("contacts.block", { contact: eveId, blocked: false });
     await ada.call("contacts.remove", { contact: eveId });
     expect(await ada.call("contacts.list")).toEqual([]);
     expect(await refusal(ada.call("contacts.rename", { contact: eveId, name: "E" }))).toBe("ContactNotFound");

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { repositoryId } from "../../protocol/entry/record.ts";
 import { type ContactCard, deriveInboxKeys, deriveInboxTopic } from "../../protocol/identity/contact-card.ts";
 import { signIdentityOp } from "../../protocol/identity/identity-op.ts";
 import { type Invitation, openLetter, sealLetter } from "../../protocol/invite/letter.ts";
@@ -24,7 +25,7 @@ const person = (seed: number) => {
 };
 const [ada, ben, eve] = [person(10), person(20), person(30)];
 const invitation: Invitation = {
-  rid: filled(1, 16),
+  rid: repositoryId(native, filled(2, 700)),
   genesis: { header: filled(2, 700), sig: filled(3, 64) },
   epochs: [
     {
@@ -66,6 +67,13 @@ describe("letters", () => {
     const { wire } = seal();
     for (let bit = 0; bit < wire.length * 8; bit += 97)
       expect(openLetter(native, ben.inbox, ben.idRoot, withFlippedBit(wire, bit)), `bit ${bit}`).toBeUndefined();
+  });
+
+  it("LTR-1 a letter whose genesis founds another repository than it names is none", () => {
+    const foreign = { ...invitation, rid: filled(1, 16) };
+    const item = sealLetter(native, random, ada.device, ada.party, ben.card, foreign);
+    expect(item).toBeDefined();
+    expect(item && openLetter(native, ben.inbox, ben.idRoot, item.wire)).toBeUndefined();
   });
 
   it("LTR-1 names and titles of any script and length arrive, cut to what the letter holds", () => {

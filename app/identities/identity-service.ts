@@ -314,6 +314,7 @@ export const createIdentityService = (deps: {
       recoverySeed: () => secret?.recoverySeed ?? null,
       save: ({ name, ops, recoverySeed: seed, encryptionKey }) => {
         if (profile === undefined || secret === undefined) return Promise.resolve(err(contractError("VaultLocked")));
+        const before = { encryptionKey: secret.encryptionKey, keyPair: profile.deviceEncryption };
         secret = {
           ...secret,
           ...(name === undefined ? {} : { name }),
@@ -323,8 +324,16 @@ export const createIdentityService = (deps: {
         };
         if (name !== undefined) profile.name = name;
         if (ops !== undefined) profile.ops = ops;
-        if (encryptionKey !== undefined) profile.deviceEncryption = crypto.dhKeyPair(encryptionKey);
-        return storeSecret();
+        if (encryptionKey === undefined) return storeSecret();
+        const renewed = crypto.dhKeyPair(encryptionKey);
+        profile.deviceEncryption = renewed;
+        // A key that is not on the disk is lost with the next start, and with it whatever was sealed to it.
+        return storeSecret().then((stored) => {
+          if (stored.ok || secret === undefined || profile?.deviceEncryption !== renewed) return stored;
+          secret = { ...secret, encryptionKey: before.encryptionKey };
+          profile.deviceEncryption = before.keyPair;
+          return stored;
+        });
       },
       root: (typed) => {
         const phrase = readPhrase(typed);

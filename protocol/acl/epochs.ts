@@ -56,32 +56,46 @@ export const acceptedEpochs = (
     );
   const heads = accepted.filter((epoch) => !isSuperseded(epoch));
 
+  /**
+   * Labels of the devices, and ids of the invites, that were given an epoch's secret: no verdict takes it back. Ops that do not count
+   * give it too, when they come from somebody who had it, or else somebody put out could force changes of keys without end.
+   */
   const recipientsOf = (epoch: AcceptedEpoch): ReadonlySet<string> => {
-    const labels = new Set(epoch.body.seals.map(({ label }) => bytesToHex(label)));
+    const recipients = new Set<string>();
+    const giveTo = (seals: readonly Seal[]): void => {
+      for (const { label } of seals) recipients.add(bytesToHex(label));
+    };
+    giveTo(epoch.body.seals);
+    /** The epoch, and refused ones whose history leads back to it. */
+    const leading = new Set([epoch.eid]);
     for (const node of ordered) {
-      if (!isValid(node) || !graph.precedes(epoch.node.index, node.index)) continue;
+      if (!graph.precedes(epoch.node.index, node.index)) continue;
       const { body } = node.op;
-      if (body.type === "set" || (body.type === "reseal" && bytesToHex(body.eid) === epoch.eid)) {
-        for (const { label } of body.seals) labels.add(bytesToHex(label));
-      }
+      const isInvited = body.type === "join" && node.joinProven && recipients.has(bytesToHex(body.invite));
+      if (!isValid(node) && !isInvited && !recipients.has(node.device.slice(0, LABEL_HEX))) continue;
+      if (body.type === "set" || (body.type === "reseal" && leading.has(bytesToHex(body.eid)))) giveTo(body.seals);
+      if (body.type === "invite" && body.seals.length > 0) recipients.add(node.key);
       if (body.type === "join") {
         for (const { body: step } of body.identityOps)
-          if (step.type === "addDevice") labels.add(bytesToHex(step.devSig.subarray(0, 8)));
+          if (step.type === "addDevice") recipients.add(bytesToHex(step.devSig.subarray(0, LABEL_BYTES)));
       }
+      const later = epochOf(node);
+      if (later?.eparents.some((parent) => leading.has(bytesToHex(parent))) !== true) continue;
+      leading.add(bytesToHex(later.eid));
+      giveTo(later.seals);
     }
-    return labels;
+    return recipients;
   };
   const isStale: EpochReport["isStale"] = (current, withdrawals) => {
-    const [first, ...others] = heads.map(recipientsOf);
-    const common = [...(first ?? [])].filter((label) => others.every((labels) => labels.has(label)));
-    if (common.some((label) => !current.has(label))) return true;
-    return ordered.some(
-      (invite) =>
-        invite.op.body.type === "invite" &&
-        invite.op.body.seals.length > 0 &&
-        heads.every((head) => graph.precedes(head.node.index, invite.index)) &&
-        withdrawals.some(({ op: { body } }) => body.type === "uninvite" && bytesToHex(body.invite) === invite.key),
+    const withdrawn = new Set(
+      withdrawals.map(({ op: { body } }) => (body.type === "uninvite" ? bytesToHex(body.invite) : "")),
     );
+    const isOpen = (node: AclNode): boolean =>
+      node.op.body.type === "invite" && isValid(node) && !withdrawn.has(node.key);
+    const open = new Set(ordered.filter(isOpen).map(({ key }) => key));
+    const [first, ...others] = heads.map(recipientsOf);
+    const common = [...(first ?? [])].filter((recipient) => others.every((more) => more.has(recipient)));
+    return common.some((recipient) => !current.has(recipient) && !open.has(recipient));
   };
   return { accepted, heads, refused, isStale };
 };
@@ -101,3 +115,8 @@ const withSelf = (graph: CausalGraph, node: AclNode): Past => {
   past[node.index >> 5] = (past[node.index >> 5] as number) | (1 << (node.index & 31));
   return past;
 };
+
+/** A seal's label is the beginning of the device's key. */
+const LABEL_BYTES = 8;
+/** Hex digits of a seal's label. */
+export const LABEL_HEX = 2 * LABEL_BYTES;

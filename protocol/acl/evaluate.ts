@@ -2,7 +2,7 @@ import { bytesToHex } from "../kernel/bytes.ts";
 import { type CausalGraph, includes, type Past } from "../kernel/causal-graph.ts";
 import { type Cuts, type Policy, type Role, ROLES, type VerifiedAclOp } from "./acl-op.ts";
 import { type DeviceRegistry, registerDevices } from "./devices.ts";
-import { acceptedEpochs, type AcceptedEpoch } from "./epochs.ts";
+import { acceptedEpochs, type AcceptedEpoch, LABEL_HEX } from "./epochs.ts";
 
 /** An op with complete ancestry, its place in the graph and its author's keys in hex. */
 export interface AclNode {
@@ -322,6 +322,3 @@ const currentPolicy = (ordered: readonly AclNode[], isValid: (node: AclNode) => 
   }
   return policy;
 };
-
-/** Hex digits of a seal's 8-byte label. */
-const LABEL_HEX = 16;

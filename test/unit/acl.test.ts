@@ -356,6 +356,63 @@ describe("epochs", () => {
     expect(state([...base, rotated, invite]).stale).toBe(false);
     expect(state([...base, rotated, invite, withdrawn]).stale).toBe(true);
   });
+
+  it("ACL-8 the head is stale while someone can derive it by an op that came to nothing", () => {
+    const everyone = [O, A, M, W];
+    const rotated = op(O, [a3], { type: "epoch", epoch: epochFor(5, [0], everyone) });
+    const demoted = set(O, [rotated], A, 1);
+    const known = [...base, rotated, demoted];
+    expect(state(known).stale).toBe(false);
+
+    const inviteKey = native.signingKey(filled(9, 32));
+    const invite = op(A, [rotated], {
+      type: "invite",
+      invPk: inviteKey.publicKey,
+      mode: "auto",
+      role: 2,
+      maxUses: 1,
+      expires: 0,
+      rvTopicPk: filled(1, 32),
+      seals: sealsFor([X]),
+    });
+    const admitted = set(A, [rotated], X, 2, { seals: sealsFor([X]) });
+    const resealed = op(A, [demoted], { type: "reseal", eid: epochFor(5, [], []).eid, seals: sealsFor([X]) });
+    const refused = op(A, [rotated], { type: "epoch", epoch: epochFor(6, [5], [...everyone, X]) });
+    const overruled = op(A, [rotated], { type: "epoch", epoch: epochFor(7, [5], everyone) });
+    const built = op(A, [overruled], { type: "epoch", epoch: epochFor(8, [7], [V]) });
+    const ofOverruled = op(A, [overruled], { type: "reseal", eid: epochFor(7, [], []).eid, seals: sealsFor([V]) });
+    expect(state([...known, overruled]).stale).toBe(false);
+    const joined = world.join(X, [invite], invite, inviteKey);
+    for (const given of [
+      [admitted],
+      [resealed],
+      [refused],
+      [overruled, built],
+      [overruled, ofOverruled],
+      [invite],
+      [invite, joined],
+    ]) {
+      const ops = [...known, ...given];
+      expect(given.map((one) => valid(ops, one))).not.toContain("valid");
+      expect(state(ops).stale).toBe(true);
+      const after = op(O, [demoted, ...given], { type: "epoch", epoch: epochFor(9, [5], everyone) });
+      expect(state([...ops, after]).stale).toBe(false);
+    }
+  });
+
+  it("ACL-8 who cannot derive the head cannot make it stale", () => {
+    const everyone = [O, A, M, W];
+    const rotated = op(O, [a3], { type: "epoch", epoch: epochFor(5, [0], everyone) });
+    const known = [...base, rotated];
+    for (const given of [
+      set(X, [rotated], V, 2, { seals: sealsFor([V]), identityOps: [...X.log, ...V.log] }),
+      op(X, [rotated], { type: "reseal", eid: epochFor(5, [], []).eid, seals: sealsFor([V]) }),
+      op(X, [rotated], { type: "epoch", epoch: epochFor(6, [5], [V]) }),
+    ])
+      expect(state([...known, given]).stale).toBe(false);
+    const beside = op(A, [a3], { type: "epoch", epoch: epochFor(6, [7], [...everyone, X]) });
+    expect(state([...known, beside]).stale).toBe(false);
+  });
 });
 
 describe("entries", () => {

@@ -1,4 +1,4 @@
-import type { PublishedEpoch } from "../../protocol/acl/acl-state.ts";
+import type { AclState, PublishedEpoch } from "../../protocol/acl/acl-state.ts";
 import type { AclBody } from "../../protocol/acl/acl-op.ts";
 import { signAclOp } from "../../protocol/acl/acl-op.ts";
 import { encodeCbor } from "../../protocol/codec/cbor.ts";
@@ -71,7 +71,7 @@ export interface EpochKeeper {
   readonly headSecrets: (repository: Repository) => readonly WritableSecret[] | undefined;
   /** Whether this device may seal content: it is a writer and holds every head epoch. */
   readonly mayWrite: (repository: Repository) => boolean;
-  /** Whether it may do so under the keys as they are: nobody without rights knows them. */
+  /** Whether it may do so under the keys as they are: nobody without rights knows them, nor whoever has a key that a device replaced. */
   readonly hasFreshKeys: (repository: Repository) => boolean;
   /** Founds a new epoch when one is due. */
   readonly rotateIfDue: (repository: Repository) => void;
@@ -146,6 +146,8 @@ export const createEpochKeeper = (deps: {
   const requests = new Map<number, readonly SealRequest[]>();
   /** Repositories with records in topics not everybody follows, which wait for a change of keys to be sealed again. */
   const left = new Set<number>();
+  /** Whether a device renewed its key, by what is known of the ACL: asked with every change somebody types. */
+  const renewedKeys = new WeakMap<AclState, boolean>();
   let outbox: Sealed[] = [];
   const sealing = (): SealDependencies => ({ store, crypto, random, device: holder().device, inspect });
   const membership = (repository: Repository): Membership =>
@@ -417,8 +419,10 @@ export const createEpochKeeper = (deps: {
   /** Whether a device has changed its key since the epochs were founded that count now: whoever has the old one opens those. */
   const hasRenewedKeys = ({ access }: Repository): boolean => {
     const state = access.state();
+    const known = renewedKeys.get(state);
+    if (known !== undefined) return known;
     const heads = state.epochHeads.map(({ op }) => op.id);
-    return access
+    const found = access
       .ops()
       .some(
         ({ id, body }) =>
@@ -427,6 +431,8 @@ export const createEpochKeeper = (deps: {
           state.verdictOf(id) === "valid" &&
           !access.covers(heads, [id]),
       );
+    renewedKeys.set(state, found);
+    return found;
   };
 
   /** Whether new content needs a new epoch first: somebody without rights knows this one, or it has served long enough. */
@@ -459,7 +465,7 @@ export const createEpochKeeper = (deps: {
     repository.access.isWriter(holder().device.publicKey);
 
   const hasFreshKeys: EpochKeeper["hasFreshKeys"] = (repository) =>
-    mayWrite(repository) && !repository.access.state().stale;
+    mayWrite(repository) && !repository.access.state().stale && !hasRenewedKeys(repository);
 
   const sealAllDrafts: EpochKeeper["sealAllDrafts"] = (repository) => {
     if (!mayWrite(repository) || store.documents.drafts(repository.n, 1).length === 0) return;

@@ -97,6 +97,32 @@ describe("a device's key renewed", () => {
     expect(eidsOf(olga).filter((eid) => !opened(olga.profile).has(eid))).toEqual([]);
   });
 
+  test("I20 while the key a reader replaced opens the newest epoch, the keys are not taken for fresh, and they are renewed without a word", async () => {
+    const clock = createManualClock();
+    const olga = createRepositoryPeer("Olga", random.fork("fresh"), clock);
+    const rita = createRepositoryPeer("Rita", random.fork("rita"), clock);
+    olga.found();
+    expect(olga.admit(rita, 1)).toBe(true);
+    settle(clock, olga, rita);
+    const repository = olga.repository() as Repository;
+    const stolen = { ...rita.profile };
+    expect(olga.service().hasFreshKeys(repository)).toBe(true);
+    // A reader cannot change the keys itself.
+    expect((await deviceOf(rita, clock).renewal.renew()).ok).toBe(true);
+    settle(clock, olga, rita);
+    expect(eidsOf(olga)).toHaveLength(1);
+    expect(olga.service().hasFreshKeys(repository)).toBe(false);
+    expect(olga.service().mayCompact(repository)).toBe(false);
+
+    must(olga.service().renewKeys(repository));
+    expect(olga.service().hasFreshKeys(repository)).toBe(true);
+    expect(eidsOf(olga)).toHaveLength(2);
+    const byThief = openableSecrets(native, repository.access, stolen, new Map(), new Set());
+    expect(byThief.map(({ eid }) => bytesToHex(eid))).not.toContain(headsOf(olga)[0]);
+    must(olga.service().renewKeys(repository));
+    expect(eidsOf(olga)).toHaveLength(2);
+  });
+
   test("the log does not grow with each change, the number rises, and an older vault heals itself", async () => {
     const clock = createManualClock();
     const olga = createRepositoryPeer("Olga", random.fork("alone"), clock);

@@ -101,7 +101,11 @@ export interface EpochKeeper {
   readonly say: (repository: Repository, parts: readonly Part[], into: WritableTopic) => void;
   /** Links records with every ACL op, in the current topic and in `others`. */
   readonly publishOps: (repository: Repository, others?: readonly WritableTopic[]) => void;
-  /** Asks for and gives missing seals, and names the topic of combined epochs. */
+  /** Notes from the store what may wait for a change of keys to be sealed again. */
+  readonly noteLeft: (repository: Repository) => void;
+  /** Whether records wait for a change of keys, which this device may make, to be sealed again where everybody follows. */
+  readonly hasLeft: (repository: Repository) => boolean;
+  /** Asks for and gives missing seals, names the topic of combined epochs, and changes the keys for records that wait for it. */
   readonly keepUp: (repository: Repository) => void;
   /** The items made since the last call, to be handed on once the transaction is committed. */
   readonly takeItems: () => readonly Sealed[];
@@ -261,12 +265,7 @@ export const createEpochKeeper = (deps: {
       reply: replyTopic(n, head.keys, "current"),
       missing: [],
     };
-    if (previous === topic) return;
-    for (const row of store.topics.all()) {
-      const isCommon = state.epochs.some(({ body }) => bytesEqual(body.topicPk, row.pk));
-      if (row.repository === n && row.kind === "epoch" && row.state !== "current" && !isCommon)
-        carryOver(repository, row);
-    }
+    if (previous !== topic) carryAllOver(repository);
   };
 
   /** Tells own ops again where the others are, when the topic this device left the notebook in turned out not to be theirs. */
@@ -315,6 +314,25 @@ export const createEpochKeeper = (deps: {
       const state = isVoid ? ENTRY_STATE.void : ENTRY_STATE.valid;
       sealAgain(opened.record, state, { topicKey, readKey, topic }, false);
     }
+  };
+
+  /** Topics besides the current one that not everybody can follow. */
+  const uncommonTopics = ({ n, access }: Repository): readonly TopicRow[] => {
+    const { epochs } = access.state();
+    return store.topics
+      .all()
+      .filter(
+        ({ repository, kind, state, pk }) =>
+          repository === n &&
+          kind === "epoch" &&
+          state !== "current" &&
+          !epochs.some(({ body }) => bytesEqual(body.topicPk, pk)),
+      );
+  };
+
+  const carryAllOver = (repository: Repository): void => {
+    for (const row of uncommonTopics(repository)) carryOver(repository, row);
+    if (hasFreshKeys(repository)) left.delete(repository.n);
   };
 
   /** Combinations of epochs whose topic a writer named, for those who cannot derive it. */
@@ -728,8 +746,18 @@ export const createEpochKeeper = (deps: {
     freezeSessions,
     say: (repository, parts, into) => say(repository, parts, into),
     publishOps,
+    noteLeft: (repository) => {
+      const isLeft =
+        mayWrite(repository) &&
+        !hasFreshKeys(repository) &&
+        uncommonTopics(repository).some(({ n }) => store.entries.items(n).length > 0);
+      if (isLeft) left.add(repository.n);
+    },
+    hasLeft: (repository) => left.has(repository.n) && mayWrite(repository),
     keepUp: (repository) => {
-      if (left.delete(repository.n)) rotateIfDue(repository);
+      if (left.has(repository.n)) rotateIfDue(repository);
+      // The keys can be fresh again without a change of them: who was out came back.
+      if (left.has(repository.n) && hasFreshKeys(repository)) carryAllOver(repository);
       askForSeals(repository);
       resealMissing(repository);
       announceCombination(repository);

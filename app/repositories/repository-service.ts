@@ -206,6 +206,13 @@ export const createRepositoryService = (deps: {
     observer.topicsChanged();
   };
 
+  /** Takes from the store what follows from the ACL. */
+  const refresh = (repository: Repository): void => {
+    const refreshed = store.transaction(() => keeper.refreshKeys(repository));
+    if (!refreshed.ok) observer.fault(refreshed.error);
+    keeper.noteLeft(repository);
+  };
+
   const track = (n: number, rid: Uint8Array): Repository => {
     const repository: Repository = {
       n,
@@ -214,8 +221,7 @@ export const createRepositoryService = (deps: {
       access: keeper.loadAccess(n, rid),
       epoch: keeper.storedEpoch(n),
     };
-    const refreshed = store.transaction(() => keeper.refreshKeys(repository));
-    if (!refreshed.ok) observer.fault(refreshed.error);
+    refresh(repository);
     repositories.set(repository.id, repository);
     byNumber.set(n, repository);
     return repository;
@@ -226,8 +232,7 @@ export const createRepositoryService = (deps: {
     keeper.takeItems();
     repository.access = keeper.loadAccess(repository.n, repository.rid);
     repository.epoch = keeper.storedEpoch(repository.n);
-    const refreshed = store.transaction(() => keeper.refreshKeys(repository));
-    if (!refreshed.ok) observer.fault(refreshed.error);
+    refresh(repository);
   };
 
   /** Hands committed items on; topics that came with them are followed first. */
@@ -441,7 +446,7 @@ export const createRepositoryService = (deps: {
     }
     if (linked || accessChanged || ended !== undefined) {
       observer.integrated({ repository, changes, rebuilt, accessChanged });
-      if (accessChanged || topic.kind === "reply") scheduleUpkeep(repository);
+      if (accessChanged || topic.kind === "reply" || keeper.hasLeft(repository)) scheduleUpkeep(repository);
     }
     // An entry of changes that were all seen live brings nothing new and yet frees the drafts that build on them.
     if (linked && store.documents.drafts(repository.n, 1).length > 0) scheduleSeal(repository, "live", 0);
@@ -607,7 +612,10 @@ export const createRepositoryService = (deps: {
       for (const row of store.repositories.all()) track(row.n, row.rid);
       refreshTopics();
       // Drafts that a crash left behind were acknowledged: seal them now.
-      for (const repository of repositories.values()) seal(repository);
+      for (const repository of repositories.values()) {
+        seal(repository);
+        if (keeper.hasLeft(repository)) scheduleUpkeep(repository);
+      }
     },
     all: () => [...repositories.values()].filter(({ id }) => id !== homeId),
     home: () => (homeId === undefined ? undefined : repositories.get(homeId)),

@@ -1,9 +1,14 @@
+import type { Part } from "../../protocol/entry/payload.ts";
+import type { SignedRecord } from "../../protocol/entry/record.ts";
+import type { EntryState, TopicRow } from "../ports/store.ts";
 import type { DocumentChanges } from "./integrate.ts";
 
 /** What one batch of items does to a repository. */
 export interface Outcome {
   readonly changes: Map<number, Uint8Array[]>;
   readonly contradictions: (readonly [Uint8Array, Uint8Array])[];
+  /** Records and the topics they came in. */
+  readonly arrived: { topic: TopicRow; record: SignedRecord; parts: readonly Part[]; state: EntryState }[];
   accessChanged: boolean;
   linked: boolean;
   undecided: boolean;
@@ -17,6 +22,7 @@ export interface Outcome {
 export const emptyOutcome = (): Outcome => ({
   changes: new Map(),
   contradictions: [],
+  arrived: [],
   accessChanged: false,
   linked: false,
   undecided: false,

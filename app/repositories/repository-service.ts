@@ -298,7 +298,7 @@ export const createRepositoryService = (deps: {
     if (done.linked) {
       for (const part of parts) keeper.noteRequest(repository, record.header.devSig, part);
       noteReceipts(repository, record.header, parts);
-      if (topic !== undefined) keeper.rewrap(repository, topic, record, parts, done.state);
+      if (topic !== undefined) outcome.arrived.push({ topic, record, parts, state: done.state });
     }
     // Before its parents are here: they may be in the very topic it names.
     for (const part of parts) outcome.announced = keeper.noteAnnouncement(repository, part) || outcome.announced;
@@ -423,6 +423,8 @@ export const createRepositoryService = (deps: {
     return 0;
   };
 
+  const isVoid = ({ iid }: SignedRecord): boolean => store.entries.doubt(iid) === "void";
+
   /** Draws the consequences of integrated records; answers the documents that changed by it. Inside a transaction. */
   const settle = (repository: Repository, outcome: Outcome): ReadonlySet<number> => {
     let rebuilt: ReadonlySet<number> = new Set();
@@ -433,6 +435,9 @@ export const createRepositoryService = (deps: {
     if (outcome.accessChanged || outcome.announced) rebuilt = keeper.settleAccess(repository);
     if (outcome.undecided && keeper.membership(repository) === "active")
       rebuilt = new Set([...rebuilt, ...keeper.judgeAgain(repository)]);
+    // Not before the keys follow what the records say of the ACL: who was put out by it has the ones before.
+    for (const { topic, record, parts, state } of outcome.arrived)
+      keeper.rewrap(repository, topic, record, parts, isVoid(record) ? ENTRY_STATE.void : state);
     return rebuilt;
   };
 

@@ -17,7 +17,7 @@ import { createSeededRandom } from "../support/seeded-random.ts";
 const RUNS = Number(process.env["HISTORY_RUNS"] ?? 12);
 const FIRST_RUN = Number(process.env["HISTORY_FIRST_RUN"] ?? 0);
 /** Histories that once went wrong. */
-const PAST_FAILURES = [105, 111];
+const PAST_FAILURES = [54, 105, 111];
 const FORK_RUNS = 5;
 const STEPS = 60;
 const NAMES = ["Olga", "Ann", "Ben", "Cleo", "Dan"];

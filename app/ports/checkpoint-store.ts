@@ -35,6 +35,8 @@ export interface CheckpointStore {
   ) => { readonly n: number; readonly wire: Uint8Array; readonly topic: number } | undefined;
   /** Replaces what counted checkpoints of a topic cover: entries of these records are not offered to others any more. */
   readonly setCovered: (topic: number, sessions: readonly (readonly [session: Uint8Array, seq: number])[]) => void;
+  /** Whether what counted checkpoints of topic `by` cover contains every record that stands in entries of `topic`. */
+  readonly containsAll: (by: number, topic: number) => boolean;
   /** Another device holds one of these checkpoints: what is covered in its topic counts as delivered. Answers how many items that are. */
   readonly markDelivered: (oids: readonly Uint8Array[]) => number;
   /**

@@ -98,6 +98,8 @@ export interface RepositoryStore {
   readonly epochs: (n: number) => readonly EpochRow[];
   readonly session: (n: number, session: Uint8Array) => SessionRow | undefined;
   readonly ownSessions: (n: number) => readonly SessionRow[];
+  /** What `SessionRow` calls `acl`, of each session of a device. */
+  readonly aclsOf: (n: number, device: Uint8Array) => readonly Uint8Array[];
   readonly putSession: (n: number, row: SessionRow) => void;
   readonly addEquivocation: (
     n: number,

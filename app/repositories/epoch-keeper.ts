@@ -123,7 +123,7 @@ interface SealRequest {
 }
 
 /** An op with seals is told on the topics of this many epochs: who needs one follows one of the latest. */
-const RESEAL_TOPICS = 16;
+export const RESEAL_TOPICS = 16;
 /** Combinations of epochs that members may name; each is a topic to follow. */
 const MAX_ANNOUNCEMENTS = 256;
 /** ACL ops in one record; leaves room within an entry for the largest op. */

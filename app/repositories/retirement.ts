@@ -10,6 +10,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store, TopicRow } from "../ports/store.ts";
 import { ENTRY_STATE } from "../ports/store.ts";
+import { RESEAL_TOPICS } from "./epoch-keeper.ts";
+import { unsealedRecipients } from "./epochs.ts";
+import { decodeAclHeads } from "./integrate.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
 import { LINGERING_MS } from "./repository-service.ts";
@@ -168,18 +171,60 @@ export const createRetirement = (deps: {
     if (isOwed === true) deps.owed();
   };
 
+  /** Answers whether each device that reads has said something that builds on an epoch after the one of a topic, and was given its secret. */
+  const knowledge = (repository: Repository): ((topicPk: Uint8Array) => boolean) => {
+    const { n, access } = repository;
+    const { epochs, recipients } = access.state();
+    const own = ownDevice(repository);
+    const saidBy = recipients
+      .filter(({ identifier }) => own === undefined || !bytesEqual(identifier, own))
+      .map(({ identifier }) => ({
+        identifier,
+        views: store.repositories.aclsOf(n, identifier).map(decodeAclHeads).filter(access.knows),
+      }));
+    const recent = epochs.slice(-RESEAL_TOPICS).map(({ op, body }) => ({
+      id: op.id,
+      without: new Set(unsealedRecipients(access, body.eid).map(({ identifier }) => bytesToHex(identifier))),
+    }));
+    return (topicPk) => {
+      const ended = epochs.find(({ body }) => bytesEqual(body.topicPk, topicPk))?.op.id;
+      if (ended === undefined) return false;
+      const later = recent.filter(({ id }) => !bytesEqual(id, ended) && access.covers([id], [ended]));
+      return saidBy.every(({ identifier, views }) =>
+        later.some(
+          ({ id, without }) =>
+            !without.has(bytesToHex(identifier)) && views.some((heads) => access.covers(heads, [id])),
+        ),
+      );
+    };
+  };
+
   /** Topics of earlier epochs from which nothing late is taken any more: a checkpoint has what they hold, so proxies may forget them. */
   const closeTopics = (repository: Repository): void => {
     if (deps.covered(repository).length === 0) return;
-    const ended = repositories
+    const lingering = repositories
       .topics()
-      .filter(
-        ({ n, repository: of, state, since }) =>
-          of === repository.n &&
-          state === "lingering" &&
-          since + LINGERING_MS < clock.unix() &&
-          store.entries.undelivered(n, 1).length === 0,
-      );
+      .filter(({ repository: of, state }) => of === repository.n && state === "lingering")
+      .toSorted((a, b) => b.since - a.since);
+    const old = lingering.filter(({ since }) => since + LINGERING_MS < clock.unix());
+    if (old.length === 0) return;
+    // Who was away for long follows one of these alone, and learns there of the keys that came since.
+    const recent = new Set(
+      [
+        ...repository.access
+          .state()
+          .epochs.slice(-RESEAL_TOPICS)
+          .map(({ body }) => body.topicPk),
+        ...lingering.slice(0, RESEAL_TOPICS).map(({ pk }) => pk),
+      ].map(bytesToHex),
+    );
+    const isKnown = knowledge(repository);
+    const ended = old.filter(
+      ({ n, pk }) =>
+        (!recent.has(bytesToHex(pk)) || isKnown(pk)) &&
+        store.entries.undelivered(n, 1).length === 0 &&
+        store.checkpoints.containsAll(repository.epoch.topic, n),
+    );
     if (ended.length === 0) return;
     written(() => {
       for (const { n, since } of ended) store.topics.setState(n, "history", since);

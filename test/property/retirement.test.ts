@@ -188,31 +188,67 @@ it("I31 what is retired without being covered is pushed to the proxies again, wh
   expect(ann.text()).toBe(olga.text());
 });
 
-it("the topic of an earlier epoch is left after thirty days, when a checkpoint has what it holds", async () => {
+const stateAt = (peer: RepositoryPeer, topic: number) =>
+  peer
+    .service()
+    .topics()
+    .find(({ n }) => n === topic)?.state;
+
+const deliverAll = (peer: RepositoryPeer, topic: number): void => {
+  must(peer.store.transaction(() => peer.store.entries.markDelivered(peer.store.entries.undelivered(topic, 1_000))));
+};
+
+it("the topic of an earlier epoch is left after thirty days, when a checkpoint has what it holds and everybody knows the new keys", async () => {
   const team = await createTeam("topics");
   const [olga, ann] = team.peers;
   await writeMany(team, 9);
   const old = repositoryOf(ann).epoch.topic;
   must(olga.members().rotate(repositoryOf(olga)));
   await meet(team, team.peers);
-  const stateAt = (peer: RepositoryPeer) =>
-    peer
-      .service()
-      .topics()
-      .find(({ n }) => n === old)?.state;
-  expect(stateAt(ann)).toBe("lingering");
+  expect(stateAt(ann, old)).toBe("lingering");
+  await writeMany(team, MEMBERS);
   await make(team, olga);
   await meet(team, team.peers);
   await pass(team, 29 * 24 * HOUR);
-  expect(stateAt(ann)).toBe("lingering");
+  expect(stateAt(ann, old)).toBe("lingering");
   await pass(team, 2 * 24 * HOUR);
-  expect(stateAt(ann), "own entries that nobody has acknowledged").toBe("lingering");
-  must(ann.store.transaction(() => ann.store.entries.markDelivered(ann.store.entries.undelivered(old, 1_000))));
+  expect(stateAt(ann, old), "own entries that nobody has acknowledged").toBe("lingering");
+  deliverAll(ann, old);
   await pass(team, 2 * HOUR);
-  expect(stateAt(ann)).toBe("history");
+  expect(stateAt(ann, old)).toBe("history");
   // Only the current topic is left to a newcomer, and suffices.
   const newcomer = createRepositoryPeer("New", team.random.fork("New"), team.clock, 0, true);
   ann.admit(newcomer, 2);
   await meet(team, [ann, newcomer]);
   expect(newcomer.text()).toBe(olga.text());
+});
+
+it("who knows an earlier topic alone finds it followed still after thirty days, and learns there of the new keys", async () => {
+  const team = await createTeam("away");
+  const [olga, ann, ben] = team.peers;
+  await writeMany(team, 9);
+  const old = repositoryOf(ann).epoch.topic;
+  must(olga.members().rotate(repositoryOf(olga)));
+  await meet(team, [olga, ann]);
+  for (const peer of [olga, ann]) peer.write("meanwhile ", "now");
+  await meet(team, [olga, ann]);
+  await make(team, olga);
+  await meet(team, [olga, ann]);
+  await pass(team, 20 * 24 * HOUR);
+  // Of before he knew: no checkpoint has it.
+  ben.write("late ", "now");
+  await meet(team, [ann, ben]);
+  deliverAll(ann, old);
+  await pass(team, 12 * 24 * HOUR);
+  expect(stateAt(ann, old), "Ben has said nothing since").toBe("lingering");
+  expect(ben.text()).toBe(ann.text());
+  ben.write("back ", "now");
+  await meet(team, team.peers);
+  await pass(team, 2 * HOUR);
+  expect(stateAt(ann, old), "no checkpoint has what Ben wrote there").toBe("lingering");
+  await make(team, ann);
+  await meet(team, team.peers);
+  deliverAll(ann, old);
+  await pass(team, 2 * HOUR);
+  expect(stateAt(ann, old)).toBe("history");
 });

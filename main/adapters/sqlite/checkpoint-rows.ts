@@ -49,6 +49,15 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
     for (const [session, seq] of sessions)
       write("INSERT INTO covered_session(topic, session, seq) VALUES(?, ?, ?)", topic, session, seq);
   },
+  containsAll: (by, topic) =>
+    one(
+      `SELECT 1 FROM entry JOIN inner_record ON inner_record.iid = entry.iid
+       WHERE entry.topic = ? AND entry.kind = 0 AND entry.state IN (${ENTRY_STATE.valid}, ${ENTRY_STATE.void})
+         AND NOT EXISTS (SELECT 1 FROM covered_session WHERE covered_session.topic = ?
+           AND covered_session.session = inner_record.session AND inner_record.seq <= covered_session.seq) LIMIT 1`,
+      topic,
+      by,
+    ) === undefined,
   markDelivered: (oids) => {
     let marked = 0;
     for (const oid of oids)

@@ -285,6 +285,12 @@ export const createStore = (
           `SELECT ${SESSION_COLUMNS} FROM session WHERE repository = ? AND own = 1 ORDER BY started_at`,
           n,
         ).map((row) => ({ ...row, own: true })),
+      aclsOf: (n, device) =>
+        many<{ readonly acl: Uint8Array }>(
+          "SELECT acl FROM session WHERE repository = ? AND device = ?",
+          n,
+          device,
+        ).map(({ acl }) => acl),
       putSession: (n, row) => {
         write(
           `INSERT INTO session(repository, session, device, last_seq, last_iid, own, state, started_at, acl) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -53,6 +53,11 @@ export interface CheckpointStore {
   /** Up to where a device says that it has integrated each session, by session in hex. */
   readonly receiptOf: (repository: number, device: Uint8Array) => ReadonlyMap<string, number>;
   /**
+   * Whether an own proxy has not acknowledged a checkpoint or bundle of a topic. `orQueued` false: those made here that are queued do not
+   * count, as they go before whatever is made after them.
+   */
+  readonly isOwed: (topic: number, orQueued: boolean) => boolean;
+  /**
    * Items of a topic that proxies need no more and were not told of: covered entries up to the acknowledged number of their session or
    * that came before `before`, what others replace, and retirements older than `told`. At most `limit`.
    */

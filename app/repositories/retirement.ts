@@ -108,6 +108,8 @@ export const createRetirement = (deps: {
   const tellOf = (repository: Repository, atLeast: number): number => {
     if (!repositories.mayCompact(repository) || store.repositories.hasEquivocation(repository.n)) return 0;
     if (!store.proxies.all().some(({ kind }) => kind === "own")) return 0;
+    // A proxy hides at once what is named: the checkpoint that has it is there first.
+    if (store.checkpoints.isOwed(repository.epoch.topic, atLeast > 1)) return 0;
     const now = clock.unix();
     let told = 0;
     for (;;) {

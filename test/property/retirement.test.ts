@@ -120,6 +120,8 @@ it("proxies are told what may go once every device that reads has given its rece
   await pass(team, HOUR / 5);
   await meet(team, [olga, ann]);
   await pass(team, 2 * HOUR);
+  for (const peer of [olga, ann]) acknowledgeAll(peer);
+  await pass(team, 2 * HOUR);
   expect(receiptsAt(olga)).toBe(2);
   expect(toldBy(olga).length, "Ben has not said that he has them").toBeLessThan(32);
   await meet(team, team.peers);
@@ -143,12 +145,29 @@ it("proxies are told what may go once every device that reads has given its rece
   }
 });
 
+it("nothing is told while a proxy may not have the checkpoint", async () => {
+  const team = await createTeam("first");
+  const [olga, ann] = team.peers;
+  await writeMany(team, 48);
+  expect(await make(team, olga)).toBe(true);
+  await meet(team, [olga, ann]);
+  await pass(team, 9 * 24 * HOUR);
+  expect([toldBy(olga), toldBy(ann)]).toEqual([[], []]);
+  expect(ann.checkpoints().retire(repositoryOf(ann)), "Ann's goes before Olga's items").toBe(0);
+  acknowledgeAll(ann);
+  await pass(team, 2 * HOUR);
+  expect(toldBy(olga)).toEqual([]);
+  expect(toldBy(ann).length).toBeGreaterThan(47);
+  expect(olga.checkpoints().retire(repositoryOf(olga)), "the checkpoint goes first").toBeGreaterThan(47);
+});
+
 it("without a receipt the grace of a week is waited for", async () => {
   const team = await createTeam("grace");
   const [olga, ann] = team.peers;
   await writeMany(team, 48);
   expect(await make(team, olga)).toBe(true);
   await meet(team, [olga, ann]);
+  acknowledgeAll(olga);
   await pass(team, 6 * 24 * HOUR);
   expect(toldBy(olga).length).toBeLessThan(32);
   await pass(team, 2 * 24 * HOUR);

@@ -97,6 +97,14 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
         device,
       ).map(({ session, seq }) => [session, seq]),
     ),
+  isOwed: (topic, orQueued) =>
+    one(
+      `SELECT 1 FROM entry INDEXED BY entry_compacted JOIN proxy_outbox ON proxy_outbox.entry = entry.n
+         JOIN proxy ON proxy.n = proxy_outbox.proxy AND proxy.kind = 0
+       WHERE entry.topic = ? AND entry.kind IN (1, 2) AND (? OR proxy_outbox.learned = 1 OR proxy_outbox.status <> 0) LIMIT 1`,
+      topic,
+      orQueued ? 1 : 0,
+    ) !== undefined,
   retirable: (topic, acknowledged, before, told, limit) =>
     many<{ readonly oid: Uint8Array }>(
       `WITH mark(session, seq) AS MATERIALIZED (SELECT key, value FROM json_each(@acknowledged))

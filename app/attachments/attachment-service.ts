@@ -196,6 +196,7 @@ export const createAttachmentService = (deps: {
         store,
         blobs,
         clock,
+        log,
         isStopped: () => stopped || importing > 0,
         named: namedFiles,
       });

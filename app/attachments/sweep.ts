@@ -3,6 +3,7 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 import type { BlobStore } from "../ports/blob-store.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
 import type { Store, StoreError } from "../ports/store.ts";
 
 /** A file stays this long after the last document forgot it: undo, history and other devices may still want it. */
@@ -20,12 +21,20 @@ export const sweepAttachments = async (deps: {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly isStopped: () => boolean;
+  readonly log: Log;
   /** Files, in hex, that a state with a name refers to; undefined while that cannot be found out. */
   readonly named: (repository: number) => Promise<ReadonlySet<string> | undefined>;
 }): Promise<Result<{ readonly files: number; readonly chunks: number }, StoreError>> => {
-  const { store, blobs, clock, isStopped } = deps;
+  const { store, blobs, clock, isStopped, log } = deps;
   let files = 0;
   let chunks = 0;
+  let kept = 0;
+  /** What cannot be deleted now is a chunk without a row at the next sweep. */
+  const remove = (repository: number, id: Uint8Array): Promise<unknown> =>
+    blobs.remove(repository, id).then(
+      () => chunks++,
+      () => kept++,
+    );
   const namedIn = new Map<number, ReadonlySet<string> | undefined>();
   for (const { n, repository, root } of store.blobs.dead(clock.unix() - UNREFERENCED_DAYS * DAY_MS)) {
     if (isStopped()) break;
@@ -34,17 +43,16 @@ export const sweepAttachments = async (deps: {
     if (named === undefined || named.has(bytesToHex(root))) continue;
     const removed = store.transaction(() => store.blobs.remove(n));
     if (!removed.ok) return removed;
-    for (const id of removed.value) await blobs.remove(repository, id);
+    for (const id of removed.value) await remove(repository, id);
     files++;
-    chunks += removed.value.length;
   }
   for await (const page of blobs.list()) {
     if (isStopped()) break;
     for (const { repository, id, modifiedAt } of page) {
       if (clock.unix() - modifiedAt < YOUNG_CHUNK_MS || store.blobs.holds(repository, id)) continue;
-      await blobs.remove(repository, id);
-      chunks++;
+      await remove(repository, id);
     }
   }
+  if (kept > 0) log.warn("files not deleted", { count: kept });
   return ok({ files, chunks });
 };

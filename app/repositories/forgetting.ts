@@ -64,10 +64,13 @@ export const createForgetting = (deps: {
       }));
       if (!(await search.index(notes))) log.warn("search index not cleared", {});
     }
+    let kept = 0;
     for (const id of store.blobs.chunksOf(repository)) {
       if (isStopped) return;
-      await blobs.remove(repository, id);
+      // What stays is deleted as a chunk that no attachment names.
+      await blobs.remove(repository, id).catch(() => kept++);
     }
+    if (kept > 0) log.warn("files not deleted", { count: kept });
     const cleared = isStopped ? undefined : store.transaction(() => dropMeta(repository, bytesToHex(rid)));
     if (cleared?.ok !== true) return;
     slices.add(() => {
@@ -81,11 +84,15 @@ export const createForgetting = (deps: {
     });
   };
 
+  const begin = (repository: number, rid: Uint8Array): void => {
+    erase(repository, rid).catch((cause: unknown) => log.error("notebook not deleted", { fault: String(cause) }));
+  };
+
   return {
     open: () => {
-      for (const { n, rid } of forgottenRepositories(store)) void erase(n, rid);
+      for (const { n, rid } of forgottenRepositories(store)) begin(n, rid);
     },
-    start: (repository, rid) => void erase(repository, rid),
+    start: begin,
     stop: () => {
       isStopped = true;
     },

@@ -45,7 +45,7 @@ export const createForgetting = (deps: {
   const dropMeta = (repository: number, id: string): void => {
     for (const { n } of store.documents.list(repository)) {
       dropLoss(store, n);
-      for (const prefix of ["merged/", "moved/"]) store.meta.remove(prefix + n);
+      for (const prefix of ["merged/", "moved/", "moved-here/"]) store.meta.remove(prefix + n);
     }
     for (const { key } of store.meta.list(`merged/${id}/`)) store.meta.remove(key);
     for (const prefix of ["names/", "versions/", "unjudged/", "ended/"]) store.meta.remove(prefix + id);

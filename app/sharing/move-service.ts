@@ -24,7 +24,7 @@ import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
 import type { MovePlan } from "./move-plan.ts";
 import { dropPlan, storedPlans, storePlan } from "./move-plan.ts";
-import { storedMoved } from "./moved-notes.ts";
+import { madeByMove, storedMoved, storeMadeByMove } from "./moved-notes.ts";
 
 type Answer<T> = Promise<Result<T, ContractError>>;
 
@@ -38,7 +38,7 @@ export interface MoveService {
   /** Gives the note a repository of its own. */
   readonly share: (document: string) => Answer<MovedNote>;
   readonly moveTo: (document: string, to: Repository, folder: string) => Answer<MovedNote>;
-  /** Takes a note back to where it was, with what was written since, unless somebody else has it by now. */
+  /** Takes a note that this device moved back to where it was, with what was written since, unless somebody else has it by now. */
   readonly moveBack: (document: string) => Answer<MovedNote>;
   /** Where a note went on, by way of every further move; null for one that did not move. */
   readonly whereIs: (document: string) => MovedNote | null;
@@ -183,6 +183,7 @@ export const createMoveService = (deps: {
     const there = arrived === undefined ? undefined : await read(arrived.row);
     const ended = store.transaction(() => {
       dropPlan(store, plan);
+      storeMadeByMove(store, row.n, document);
       if (original.ok) indexer.write(from, row.n, original.value);
       if (arrived !== undefined && there?.ok === true) indexer.write(to, arrived.row.n, there.value);
     });
@@ -286,6 +287,9 @@ export const createMoveService = (deps: {
         const moved = found === undefined ? null : storedMoved(store, found.row.n);
         if (found === undefined || moved === null) return err(contractError("DocumentNotFound"));
         if (!repositories.canWrite(found.repository)) return err(contractError("NotAllowed"));
+        // Whoever writes in the notebook could name any note of this identity there, to have it brought to them.
+        if (!authorOf(found.repository, moved.actor).self || madeByMove(store, found.row.n) !== moved.to)
+          return err(contractError("NotAllowed", "Only the device that moved the note takes it back."));
         const prepared = await prepare(moved.to);
         if (!prepared.ok) return prepared;
         const { repository } = prepared.value;

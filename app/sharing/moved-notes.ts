@@ -15,3 +15,15 @@ export const storeMoved = (store: Pick<Store, "meta">, document: number, moved: 
   if (moved !== null) store.meta.set(keyOf(document), encodeUtf8(JSON.stringify(moved)));
   else if (store.meta.get(keyOf(document)) !== undefined) store.meta.remove(keyOf(document));
 };
+
+const madeKey = (document: number): string => `moved-here/${document}`;
+
+/** What this device itself made of a note that it moved, whoever may write in the note; undefined when it moved none. */
+export const madeByMove = (store: Pick<Store, "meta">, document: number): string | undefined => {
+  const stored = store.meta.get(madeKey(document));
+  return stored === undefined ? undefined : decodeUtf8(stored);
+};
+
+/** Inside a transaction. */
+export const storeMadeByMove = (store: Pick<Store, "meta">, document: number, to: string): void =>
+  store.meta.set(madeKey(document), encodeUtf8(to));

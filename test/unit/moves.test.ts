@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Notebook } from "../../app/contract/types.ts";
 import { storedPlans } from "../../app/sharing/move-plan.ts";
-import { encodeUtf8 } from "../../protocol/codec/utf8.ts";
+import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { must } from "../support/data-fixtures.ts";
 import { createLoneDisk, type LoneCore } from "../support/lone-core.ts";
 
@@ -85,6 +85,29 @@ describe("a note in a repository of its own", () => {
     expect(await fileIn(core, note)).toEqual(FILE);
     expect(must(await core.handlers["documents.moved"]({ document: note }))).toBeNull();
     expect((await notebooksOf(core)).find(({ id }) => id === moved.notebook)?.note).toBeNull();
+  });
+
+  test("a pointer of somebody else, or to what no move made, brings nothing here", async () => {
+    const core = start(createLoneDisk());
+    const { note } = await withNote(core);
+    const { id: diary } = must(await core.handlers["notebooks.create"]({ title: "Diary" }));
+    const { id: secret } = must(
+      await core.handlers["documents.create"]({ notebook: diary, title: "Secret", markdown: "" }),
+    );
+    const moved = must(await core.handlers["documents.share"]({ document: note }));
+    const [pointer] = core.store.meta.list("moved/");
+    const { actor } = JSON.parse(decodeUtf8(pointer?.value ?? FILE) ?? "null") as { readonly actor: string };
+    const back = async (to: string, by: string) => {
+      const bytes = encodeUtf8(JSON.stringify({ to, actor: by }));
+      must(core.store.transaction(() => core.store.meta.set(pointer?.key ?? "", bytes)));
+      const answer = await core.handlers["documents.moveBack"]({ document: note });
+      return answer.ok ? "moved" : answer.error.type;
+    };
+    expect(await back(secret, "00".repeat(16))).toBe("NotAllowed");
+    expect(await back(secret, actor)).toBe("NotAllowed");
+    expect(await back(moved.document, "00".repeat(16))).toBe("NotAllowed");
+    expect((await liveNotes(core)).toSorted()).toEqual([secret, moved.document].toSorted());
+    expect(await back(moved.document, actor)).toBe("moved");
   });
 
   test("between notebooks, and on: the first place knows the last", async () => {

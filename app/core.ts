@@ -448,7 +448,7 @@ export const createCore = (ports: CorePorts): Core => {
     profile,
     notebooksChanged,
   });
-  const forgetting = createForgetting({ store, blobs: ports.blobs, search: ports.search, slices, log });
+  const forgetting = createForgetting({ store, blobs: ports.blobs, search: ports.search, slices, following, log });
   const forget = (repository: Repository): Result<null, ContractError> => {
     const membership = repositories.membership(repository);
     if (membership !== "removed" && membership !== "left")

@@ -3,6 +3,7 @@ import type { Log } from "../ports/log.ts";
 import type { SearchIndex } from "../ports/search-index.ts";
 import type { Store } from "../ports/store.ts";
 import type { SliceQueue } from "../runtime/slices.ts";
+import type { Following } from "../sharing/following.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { dropLoss } from "./lost-changes.ts";
 
@@ -36,9 +37,10 @@ export const createForgetting = (deps: {
   readonly blobs: BlobStore;
   readonly search: Pick<SearchIndex, "index">;
   readonly slices: SliceQueue;
+  readonly following: Pick<Following, "forget">;
   readonly log: Log;
 }): Forgetting => {
-  const { store, blobs, search, slices, log } = deps;
+  const { store, blobs, search, slices, following, log } = deps;
   let isStopped = false;
 
   /** Values under keys that name the repository or one of its documents. */
@@ -49,6 +51,7 @@ export const createForgetting = (deps: {
     }
     for (const { key } of store.meta.list(`merged/${id}/`)) store.meta.remove(key);
     for (const prefix of ["names/", "versions/", "unjudged/", "ended/"]) store.meta.remove(prefix + id);
+    following.forget(id);
   };
 
   const erase = async (repository: number, rid: Uint8Array): Promise<void> => {

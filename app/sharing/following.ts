@@ -25,6 +25,8 @@ export interface Following {
   readonly rank: (repository: Repository) => number;
   readonly usesProxy: (repository: Repository, staticKey: Uint8Array) => boolean;
   readonly set: (repository: Repository, change: Partial<FollowingTerms>) => Result<null, ContractError>;
+  /** Drops what is known of a repository whose row is deleted. Inside a transaction. */
+  readonly forget: (id: string) => void;
 }
 
 const PRIORITIES = ["first", "normal", "last"] as const satisfies readonly FollowingPriority[];
@@ -33,7 +35,7 @@ const MAX_WITHOUT = 32;
 const termsShape = tuple(uint(1), uint(PRIORITIES.length - 1), array(bytes(32), MAX_WITHOUT));
 const DEFAULT_TERMS: FollowingTerms = { isPaused: false, priority: "normal", without: [] };
 
-const keyOf = ({ id }: Repository): string => `follow/${id}`;
+const keyOf = ({ id }: Pick<Repository, "id">): string => `follow/${id}`;
 
 /** Which notebooks rest, which come first, and which proxies keep them; changed rarely and asked for at every item. */
 export const createFollowing = (store: Store): Following => {
@@ -68,6 +70,10 @@ export const createFollowing = (store: Store): Following => {
       if (!written.ok) return err(storeFailure(written.error));
       known.set(repository.id, next);
       return ok(null);
+    },
+    forget: (id) => {
+      known.delete(id);
+      store.meta.remove(keyOf({ id }));
     },
   };
 };

@@ -2,10 +2,12 @@ import Database from "better-sqlite3";
 import { beforeEach, expect, test } from "vitest";
 import type { Store } from "../../app/ports/store.ts";
 import { createForgetting, forgottenRepositories, markForgotten } from "../../app/repositories/forgetting.ts";
+import type { Repository } from "../../app/repositories/repository.ts";
 import { createSliceQueue } from "../../app/runtime/slices.ts";
+import { createFollowing } from "../../app/sharing/following.ts";
 import { MIGRATIONS } from "../../main/adapters/sqlite/schema.ts";
 import { createStore } from "../../main/adapters/sqlite/store.ts";
-import { bytesEqual } from "../../protocol/kernel/bytes.ts";
+import { bytesEqual, bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { ok } from "../../protocol/kernel/result.ts";
 import { filled, must } from "../support/data-fixtures.ts";
 import { createManualClock, settled } from "../support/repository-peers.ts";
@@ -36,7 +38,7 @@ beforeEach(() => {
 });
 
 /** Deletes what is marked; files in `stuck` cannot be removed. Answers the ids of those that were, and what was said about it. */
-const forget = async (stuck: readonly Uint8Array[]) => {
+const forget = async (stuck: readonly Uint8Array[], following = createFollowing(store)) => {
   const removed: Uint8Array[] = [];
   const said: string[] = [];
   const note = (message: string): void => void said.push(message);
@@ -56,6 +58,7 @@ const forget = async (stuck: readonly Uint8Array[]) => {
     },
     search: { index: async () => true },
     slices: createSliceQueue(clock),
+    following,
     log: { debug: note, info: note, warn: note, error: note },
   }).open();
   await settled(clock);
@@ -68,4 +71,13 @@ test("a file that cannot be removed keeps nothing else of a notebook", async () 
   expect(said).toEqual(["files not deleted"]);
   expect(forgottenRepositories(store)).toEqual([]);
   expect(store.blobs.chunksOf(repository)).toEqual([]);
+});
+
+test("a notebook that was paused and deleted is not paused when it is joined again", async () => {
+  const following = createFollowing(store);
+  const notebook = { id: bytesToHex(RID) } as Repository;
+  must(following.set(notebook, { isPaused: true }));
+  await forget([], following);
+  expect(following.isPaused(notebook)).toBe(false);
+  expect(createFollowing(store).isPaused(notebook)).toBe(false);
 });

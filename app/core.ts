@@ -555,7 +555,7 @@ export const createCore = (ports: CorePorts): Core => {
     "sync.checkpoint": ({ notebook }) =>
       withNotebook(notebook, async (repository) => {
         const made = await checkpoints.make(repository);
-        return ok({ made, retired: made ? checkpoints.retire(repository) : 0 });
+        return ok({ made, retired: made ? await checkpoints.retire(repository) : 0 });
       }),
 
     "import.markdown": ({ path, notebook }) =>

@@ -59,15 +59,17 @@ export interface CheckpointStore {
   readonly isOwed: (topic: number, orQueued: boolean) => boolean;
   /**
    * Items of a topic that proxies need no more and were not told of: covered entries up to the acknowledged number of their session or
-   * that came before `before`, what others replace, and retirements older than `told`. At most `limit`.
+   * that came before `before`, what others replace, and retirements older than `told`. Looks at the next `limit` rows behind row `after`;
+   * `last` is the last of them, undefined when there is none.
    */
   readonly retirable: (
     topic: number,
     acknowledged: readonly (readonly [session: Uint8Array, seq: number])[],
     before: number,
     told: number,
+    after: number,
     limit: number,
-  ) => readonly Uint8Array[];
+  ) => { readonly oids: readonly Uint8Array[]; readonly last: number | undefined };
   /** Notes that proxies were told of these; answers those that are here and needed still. */
   readonly setRetired: (topic: number, oids: readonly Uint8Array[]) => readonly Uint8Array[];
   /** Forgets that proxies were told of entries that nothing covers any more; answers them. */

@@ -32,7 +32,7 @@ export interface CheckpointService {
   /** Covers everything that is not covered yet; answers whether everything is. */
   readonly make: (repository: Repository) => Promise<boolean>;
   /** Tells proxies which items they need no more; answers how many. */
-  readonly retire: (repository: Repository) => number;
+  readonly retire: (repository: Repository) => Promise<number>;
   /** Whether all records of the current topic but a short tail are in a checkpoint of it. */
   readonly isCovered: (repository: Repository) => boolean;
   readonly stop: () => void;

@@ -13,6 +13,7 @@ import { ENTRY_STATE } from "../ports/store.ts";
 import { RESEAL_TOPICS } from "./epoch-keeper.ts";
 import { unsealedRecipients } from "./epochs.ts";
 import { decodeAclHeads } from "./integrate.ts";
+import type { SliceQueue } from "../runtime/slices.ts";
 import type { Repository } from "./repository.ts";
 import type { RepositoryService } from "./repository-service.ts";
 import { LINGERING_MS } from "./repository-service.ts";
@@ -22,7 +23,7 @@ export interface Retirement {
   /** A checkpoint of the current topic was counted. */
   readonly counted: (repository: Repository) => void;
   /** Tells proxies of everything that may go now; answers how many items that are. */
-  readonly tell: (repository: Repository) => number;
+  readonly tell: (repository: Repository) => Promise<number>;
   /** Done every hour: looks at what others told, stands up for what is needed still, tells of what may go, and leaves old topics. */
   readonly tick: (repository: Repository) => void;
   readonly stop: () => void;
@@ -50,13 +51,14 @@ export const createRetirement = (deps: {
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly log: Log;
+  readonly slices: SliceQueue;
   readonly repositories: RepositoryService;
   /** What the counted checkpoints of the current topic cover. */
   readonly covered: (repository: Repository) => readonly CoveredSession[];
   /** Items are owed to proxies again. */
   readonly owed: () => void;
 }): Retirement => {
-  const { store, crypto, random, clock, log, repositories } = deps;
+  const { store, crypto, random, clock, log, slices, repositories } = deps;
   const timers = new Map<number, () => void>();
   /** Items of kind 3 that name what is needed still, and since when that is known. */
   const doubted = new Map<number, number>();
@@ -105,29 +107,43 @@ export const createRetirement = (deps: {
     });
   };
 
-  const tellOf = (repository: Repository, atLeast: number): number => {
-    if (!repositories.mayCompact(repository) || store.repositories.hasEquivocation(repository.n)) return 0;
-    if (!store.proxies.all().some(({ kind }) => kind === "own")) return 0;
-    // A proxy hides at once what is named: the checkpoint that has it is there first.
-    if (store.checkpoints.isOwed(repository.epoch.topic, atLeast > 1)) return 0;
+  /** Tells proxies one item's worth at a time; answers how many items were named once nothing is left to tell. */
+  const tellOf = (repository: Repository, atLeast: number, done: (told: number) => void): void => {
+    const { topic } = repository.epoch;
     const now = clock.unix();
+    let marks: ReturnType<typeof acknowledged> | undefined;
+    let after = 0;
     let told = 0;
-    for (;;) {
-      const oids = store.checkpoints.retirable(
-        repository.epoch.topic,
-        acknowledged(repository),
-        now - GRACE_MS,
-        now - TOLD_MS,
-        MAX_RETIRED,
-      );
-      if (oids.length === 0 || told + oids.length < atLeast) return told;
-      const item = repositories.publishRetirement(repository, oids);
+    let found: Uint8Array[] = [];
+    /** Looks at as many rows as one item can name. */
+    const step = (): boolean => {
+      if (repository.epoch.topic !== topic || !repositories.mayCompact(repository)) return true;
+      if (store.repositories.hasEquivocation(repository.n)) return true;
+      if (!store.proxies.all().some(({ kind }) => kind === "own")) return true;
+      // A proxy hides at once what is named: the checkpoint that has it is there first.
+      if (store.checkpoints.isOwed(topic, atLeast > 1)) return true;
+      marks ??= acknowledged(repository);
+      const page = store.checkpoints.retirable(topic, marks, now - GRACE_MS, now - TOLD_MS, after, MAX_RETIRED);
+      found.push(...page.oids);
+      after = page.last ?? after;
+      const isLast = page.last === undefined;
+      if (found.length === 0 || (!isLast && found.length < MAX_RETIRED)) return isLast;
+      if (told + found.length < atLeast) return true;
+      const named = found.slice(0, MAX_RETIRED);
+      const item = repositories.publishRetirement(repository, named);
       if (!item.ok) {
         log.error("retirement not published", { fault: item.error.type });
-        return told;
+        return true;
       }
-      told += oids.length;
-    }
+      told += named.length;
+      found = found.slice(MAX_RETIRED);
+      return isLast;
+    };
+    slices.add(() => {
+      const isDone = step();
+      if (isDone) done(told);
+      return isDone;
+    });
   };
 
   /** What proxies marked without need is pushed to them again, which takes the mark away. */
@@ -243,18 +259,18 @@ export const createRetirement = (deps: {
           timers.delete(repository.n);
           look(repository);
           acknowledge(repository);
-          tellOf(repository, LEAST_ITEMS);
+          tellOf(repository, LEAST_ITEMS, () => undefined);
         }),
       );
     },
     tell: (repository) => {
       look(repository);
-      return tellOf(repository, 1);
+      return new Promise((resolve) => tellOf(repository, 1, resolve));
     },
     tick: (repository) => {
       look(repository);
       closeTopics(repository);
-      tellOf(repository, LEAST_ITEMS);
+      tellOf(repository, LEAST_ITEMS, () => undefined);
     },
     stop: () => {
       for (const cancel of timers.values()) cancel();

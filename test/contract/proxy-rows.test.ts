@@ -233,3 +233,29 @@ test("an own item is undelivered until somebody has it, and again when the only 
   run(() => store.proxies.remove(second));
   expect(undelivered(), "another device has it").toBe(0);
 });
+
+test("what proxies need no more is looked for page by page, each behind the one before", () => {
+  const topic = topics.get(TOPIC) as number;
+  for (let id = 10; id < 20; id++) put(TOPIC, id, true);
+  const pages: number[] = [];
+  const found: Uint8Array[] = [];
+  run(() => {
+    for (const id of [11, 12, 18]) {
+      const iid = filled(id, 32);
+      database.prepare("UPDATE entry SET iid = ? WHERE oid = ?").run(iid, filled(id, 32));
+      const row =
+        "INSERT INTO inner_record(iid, repository, device, session, seq, gen, header) VALUES(?, ?, ?, ?, ?, 0, ?)";
+      database.prepare(row).run(iid, repository, filled(5, 32), filled(6, 16), id, filled(0, 1));
+    }
+    store.checkpoints.setCovered(topic, [[filled(6, 16), 20]]);
+  });
+  for (let after = 0, round = 0; round < 9; round++) {
+    const page = store.checkpoints.retirable(topic, [], NOW + 1, NOW, after, 4);
+    if (page.last === undefined) break;
+    pages.push(page.oids.length);
+    found.push(...page.oids);
+    after = page.last;
+  }
+  expect(pages).toEqual([2, 0, 1]);
+  expect(found.map(([first]) => first)).toEqual([11, 12, 18]);
+});

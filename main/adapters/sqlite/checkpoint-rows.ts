@@ -105,8 +105,15 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
       topic,
       orQueued ? 1 : 0,
     ) !== undefined,
-  retirable: (topic, acknowledged, before, told, limit) =>
-    many<{ readonly oid: Uint8Array }>(
+  retirable: (topic, acknowledged, before, told, after, limit) => {
+    const last = many<{ readonly n: number }>(
+      "SELECT n FROM entry WHERE topic = ? AND n > ? ORDER BY n LIMIT ?",
+      topic,
+      after,
+      limit,
+    ).at(-1)?.n;
+    if (last === undefined) return { oids: [], last };
+    const rows = many<{ readonly oid: Uint8Array }>(
       `WITH mark(session, seq) AS MATERIALIZED (SELECT key, value FROM json_each(@acknowledged))
        SELECT entry.oid FROM entry LEFT JOIN retired_item ON retired_item.entry = entry.n
          LEFT JOIN inner_record ON retired_item.entry IS NULL AND entry.kind = 0 AND (@hasMarks OR entry.arrived_at < @before)
@@ -114,21 +121,24 @@ export const createCheckpointRows = ({ write, one, many }: Statements): Checkpoi
          LEFT JOIN covered_session ON covered_session.topic = entry.topic AND covered_session.session = inner_record.session
            AND inner_record.seq <= covered_session.seq
          LEFT JOIN mark ON mark.session = lower(hex(inner_record.session)) AND inner_record.seq <= mark.seq
-       WHERE entry.topic = @topic AND retired_item.entry IS NULL
+       WHERE entry.topic = @topic AND entry.n > @after AND entry.n <= @last AND retired_item.entry IS NULL
          AND (covered_session.seq IS NOT NULL AND (entry.arrived_at < @before OR mark.seq IS NOT NULL)
            OR entry.kind IN (1, 2) AND entry.state = ${ENTRY_STATE.retired} OR entry.kind = 3 AND entry.arrived_at < @told)
-       ORDER BY entry.n LIMIT @limit`,
+       ORDER BY entry.n`,
       {
         topic,
         hasMarks: acknowledged.length > 0 ? 1 : 0,
         before,
         told,
-        limit,
+        after,
+        last,
         acknowledged: JSON.stringify(
           Object.fromEntries(acknowledged.map(([session, seq]) => [bytesToHex(session), seq])),
         ),
       },
-    ).map(({ oid }) => oid),
+    );
+    return { oids: rows.map(({ oid }) => oid), last };
+  },
   setRetired: (topic, oids) =>
     oids.filter((oid) => {
       const row = one<{ readonly n: number; readonly isSpare: number; readonly isHere: number }>(

@@ -1,6 +1,7 @@
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { ok } from "../../protocol/kernel/result.ts";
+import { documentsWithLoss } from "../repositories/lost-changes.ts";
 import type { BlobStore } from "../ports/blob-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -14,7 +15,8 @@ const YOUNG_CHUNK_MS = 3_600_000;
 
 /**
  * Deletes attachments that no document has referred to for 90 days, and chunks that no attachment names (left by a crash or a
- * failed import). A file that any document refers to, or did within that time, or that a named version shows, is never touched (I51).
+ * failed import). A file that any document refers to, or did within that time, or that a named version shows, is never touched (I51);
+ * nor is any of a notebook in which something that no longer counts is kept for its author, which may refer to files as well.
  */
 export const sweepAttachments = async (deps: {
   readonly store: Store;
@@ -35,9 +37,11 @@ export const sweepAttachments = async (deps: {
       () => chunks++,
       () => kept++,
     );
+  const withLoss = new Set(documentsWithLoss(store).map((n) => store.documents.byNumber(n)?.repository));
   const namedIn = new Map<number, ReadonlySet<string> | undefined>();
   for (const { n, repository, root } of store.blobs.dead(clock.unix() - UNREFERENCED_DAYS * DAY_MS)) {
     if (isStopped()) break;
+    if (withLoss.has(repository)) continue;
     if (!namedIn.has(repository)) namedIn.set(repository, await deps.named(repository));
     const named = namedIn.get(repository);
     if (named === undefined || named.has(bytesToHex(root))) continue;

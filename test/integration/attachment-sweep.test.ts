@@ -3,14 +3,16 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { sweepAttachments, UNREFERENCED_DAYS } from "../../app/attachments/sweep.ts";
 import type { Store } from "../../app/ports/store.ts";
+import { dropLoss, storeLoss } from "../../app/repositories/lost-changes.ts";
 import { createBlobFolder } from "../../main/adapters/blob-folder.ts";
+import { createChangeInspector } from "../../main/adapters/inspect-change.ts";
 import { openWriter } from "../../main/adapters/sqlite/database.ts";
 import { MIGRATIONS } from "../../main/adapters/sqlite/schema.ts";
 import { createStore } from "../../main/adapters/sqlite/store.ts";
 import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import { randomBelow } from "../../protocol/kernel/random.ts";
 import { monotonicMs, unixMs } from "../../protocol/kernel/time.ts";
-import { must } from "../support/data-fixtures.ts";
+import { must, native } from "../support/data-fixtures.ts";
 import { removeFolder, temporaryFolder } from "../support/headless-node.ts";
 import { createSeededRandom } from "../support/seeded-random.ts";
 
@@ -112,6 +114,28 @@ test("I51 a sweep never removes what a document refers to, did within 90 days, s
   for (const { n, kept } of files) expect(store.blobs.byNumber(n) !== undefined, `seed ${seed}`).toBe(kept);
   expect(existsSync(chunkFile(repository, orphan))).toBe(false);
   expect(existsSync(chunkFile(repository, young))).toBe(true);
+});
+
+test("files stay while a note of the notebook has a recovered copy, which may refer to them", async () => {
+  const blobs = createBlobFolder(path.join(folder, "blobs"));
+  const add = (rid: number) =>
+    must(
+      store.transaction(() => {
+        const repository = store.repositories.add(new Uint8Array(16).fill(rid), "Notes", NOW);
+        const begun = store.blobs.begin(repository, { size: 1, mime: "a/b", name: "x" }, NOW - 100 * DAY_MS);
+        const n = store.blobs.finish(begun, new Uint8Array(32).fill(rid), new Uint8Array(32), new Uint8Array(32));
+        return { n, document: store.documents.add(repository, new Uint8Array(16), NOW) };
+      }),
+    );
+  const [kept, spare] = [add(1), add(2)];
+  const loss = { document: kept.document, at: NOW, reason: "demoted", changes: [] } as const;
+  must(store.transaction(() => storeLoss({ store, inspect: createChangeInspector(native) }, loss)));
+  const deps = { store, blobs, clock, log: SILENT, isStopped: () => false, named: async () => new Set<string>() };
+  must(await sweepAttachments(deps));
+  expect([kept.n, spare.n].map((n) => store.blobs.byNumber(n) !== undefined)).toEqual([true, false]);
+  must(store.transaction(() => dropLoss(store, kept.document)));
+  must(await sweepAttachments(deps));
+  expect(store.blobs.byNumber(kept.n)).toBeUndefined();
 });
 
 test("P-BLOB-1 P-BLOB-2 P-BLOB-4 chunks are whole or absent, written once, and removing nothing is fine", async () => {

@@ -23,6 +23,7 @@ import { bytesToHex } from "../../protocol/kernel/bytes.ts";
 import type { RandomSource } from "../../protocol/kernel/random.ts";
 import type { Result } from "../../protocol/kernel/result.ts";
 import { err, ok } from "../../protocol/kernel/result.ts";
+import { isPassing } from "./passing-faults.ts";
 
 type Answer<T> = Promise<Result<T, ContractError>>;
 
@@ -158,11 +159,20 @@ export const createCopyService = (deps: {
     return ok({ notebook: to.id, notes: rows.length, missing });
   };
 
+  /** Runs a plan; one that cannot succeed is given up, and what was copied stays. */
+  const finish = async (plan: CopyPlan): Answer<NotebookCopied> => {
+    const copied = await run(plan);
+    if (copied.ok || isStopped || isPassing(copied.error)) return copied;
+    const dropped = store.transaction(() => store.meta.remove(PREFIX + plan.id));
+    if (!dropped.ok) log.warn("copy not given up", { fault: dropped.error.type });
+    return copied;
+  };
+
   return {
     open: () => {
       for (const { value } of store.meta.list(PREFIX)) {
         const plan = JSON.parse(decodeUtf8(value) ?? "null") as CopyPlan;
-        void inTurn(() => run(plan)).then((copied) => {
+        void inTurn(() => finish(plan)).then((copied) => {
           if (!copied.ok && !isStopped) log.warn("copy not finished", { fault: copied.error.type });
         });
       }
@@ -170,7 +180,7 @@ export const createCopyService = (deps: {
     copy: (from, title) =>
       inTurn(async () => {
         const kept = keep({ id: bytesToHex(random.bytes(ID_BYTES)), from: from.id, to: null, title });
-        return kept.ok ? run(kept.value) : kept;
+        return kept.ok ? finish(kept.value) : kept;
       }),
     stop: async () => {
       isStopped = true;

@@ -25,6 +25,7 @@ import { err, ok } from "../../protocol/kernel/result.ts";
 import type { MovePlan } from "./move-plan.ts";
 import { dropPlan, storedPlans, storePlan } from "./move-plan.ts";
 import { madeByMove, storedMoved, storeMadeByMove } from "./moved-notes.ts";
+import { isPassing } from "./passing-faults.ts";
 
 type Answer<T> = Promise<Result<T, ContractError>>;
 
@@ -220,6 +221,16 @@ export const createMoveService = (deps: {
     return moved;
   };
 
+  /** Goes on with a plan of an earlier run; one that cannot succeed and made nothing of the note yet is given up. */
+  const resume = async (plan: MovePlan): Answer<MovedNote> => {
+    const moved = await run(plan);
+    if (moved.ok || isStopped || isPassing(moved.error)) return moved;
+    if (storedPlans(store).find(({ id }) => id === plan.id)?.copied !== null) return moved;
+    const undone = await giveUp(plan.id);
+    if (!undone.ok) log.warn("move not given up", { fault: undone.error.type });
+    return moved;
+  };
+
   /** What can be known to fail is asked before anything is made. */
   const prepare = async (document: string): Answer<{ repository: Repository; row: DocumentRow }> => {
     const found = documents.find(document);
@@ -261,7 +272,7 @@ export const createMoveService = (deps: {
   return {
     open: () => {
       for (const plan of storedPlans(store))
-        void inTurn(() => run(plan)).then((moved) => {
+        void inTurn(() => resume(plan)).then((moved) => {
           if (!moved.ok && !isStopped) log.warn("move not finished", { fault: moved.error.type });
         });
     },

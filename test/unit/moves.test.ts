@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Notebook } from "../../app/contract/types.ts";
-import { storedPlans } from "../../app/sharing/move-plan.ts";
+import { storedPlans, storePlan } from "../../app/sharing/move-plan.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/codec/utf8.ts";
 import { must } from "../support/data-fixtures.ts";
 import { createLoneDisk, type LoneCore } from "../support/lone-core.ts";
@@ -230,4 +230,25 @@ describe("a copy of a notebook without its history", () => {
       await core.stop();
     }
   }, 60_000);
+});
+
+test("a plan that cannot succeed any more is given up at the next start", async () => {
+  const disk = createLoneDisk();
+  const first = start(disk);
+  const { notebook, note } = await withNote(first);
+  const id = "ab".repeat(16);
+  const place = { from: note, to: id, alone: false, did: id, folder: "", copied: null };
+  must(
+    first.store.transaction(() => {
+      storePlan(first.store, { id, ...place });
+      const copy = { id, from: id, to: null, title: "Gone" };
+      first.store.meta.set(`notebook-copy/${id}`, encodeUtf8(JSON.stringify(copy)));
+    }),
+  );
+  await first.stop();
+  const core = start(disk);
+  await finished(core);
+  await expect.poll(() => core.store.meta.list("notebook-copy/"), { timeout: 10_000, interval: 5 }).toEqual([]);
+  expect(await liveNotes(core)).toEqual([note]);
+  expect((await notebooksOf(core)).map((one) => one.id)).toEqual([notebook]);
 });

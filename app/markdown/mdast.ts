@@ -44,7 +44,7 @@ const collectDefinitions = (root: Root): Map<string, Definition> => {
       const known = definitions.get(labelKey(node));
       const first = (candidate: Definition) => candidate.position?.start.offset ?? 0;
       if (known === undefined || first(node) < first(known)) definitions.set(labelKey(node), node);
-    } else if (isParent(node)) pending.push(...node.children);
+    } else if (isParent(node)) for (const child of node.children) pending.push(child);
   }
   return definitions;
 };

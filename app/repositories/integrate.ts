@@ -237,7 +237,7 @@ export const storeChanges = (
   }
   const fresh: Uint8Array[] = [];
   const add = (run: ChangeRun): void => {
-    fresh.push(...changesOf(run));
+    for (const hash of changesOf(run)) fresh.push(hash);
     if (origin === "entry") documents.addChanges(document, { ...run, drafts: 0 });
     else for (const part of cutRun(run, MAX_DRAFT_RUN)) documents.addChanges(document, { ...part, drafts: part.count });
   };

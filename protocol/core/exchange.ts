@@ -257,8 +257,8 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
         const taken = run.initiator.take(message.payload);
         if (!taken.ok) return violated();
         const { have, need, next } = taken.value;
-        run.have.push(...have);
-        run.need.push(...need.filter((oid) => !isRefusedHere(oid, now)));
+        for (const oid of have) run.have.push(oid);
+        for (const oid of need) if (!isRefusedHere(oid, now)) run.need.push(oid);
         if (next === undefined) return proceed(run, now);
         run.deadline = after(now, ANSWER_TIMEOUT);
         const { request, topic, route } = run;

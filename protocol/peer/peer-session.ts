@@ -359,9 +359,9 @@ export const createPeerSession = (
       session.reconciling = false;
       return violated("PEER-6");
     }
-    session.toOffer.push(...step.value.have);
+    for (const oid of step.value.have) session.toOffer.push(oid);
     // Kept, though not listed any more: a checkpoint covers it.
-    session.toGet.push(...step.value.need.filter((oid) => !items.has(oid)));
+    for (const oid of step.value.need) if (!items.has(oid)) session.toGet.push(oid);
     const effects: PeerEffect[] = [];
     if (step.value.next === undefined) {
       session.reconciling = false;

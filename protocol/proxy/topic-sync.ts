@@ -310,7 +310,7 @@ export const createTopicSync = (crypto: CryptoProvider, source: ProxyClientSourc
       const taken = topic.initiator.take(payload);
       if (!taken.ok) return undefined;
       const { have, need, next } = taken.value;
-      topic.toGet.push(...need);
+      for (const oid of need) topic.toGet.push(oid);
       const lacking: TopicAction[] = have.length === 0 ? [] : [{ type: "proxyLacks", topic: pk, oids: have }];
       if (next !== undefined) return [...lacking, question({ type: "reconcile", topic: pk, payload: next })];
       return [...lacking, ...finishComparison(topic)];

@@ -42,7 +42,7 @@ export const createInitiator = (options: ReconcilerOptions): Initiator => {
       const reply = answer(options, message, (theirs, from, to) => {
         const unknown = new Map(theirs.map((id) => [bytesToHex(id), id]));
         for (const { id } of set.range(from, to)) if (!unknown.delete(bytesToHex(id))) have.push(id);
-        need.push(...unknown.values());
+        for (const id of unknown.values()) need.push(id);
       });
       if (!reply.ok) return reply;
       return ok({ have, need, next: reply.value.length > 1 ? reply.value : undefined });

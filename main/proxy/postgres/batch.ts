@@ -170,7 +170,7 @@ export const createBatch = (client: PostgresClient, stored: number, options: Bat
     await client.query("DELETE FROM topic WHERE n = ANY($1::bigint[])", [numbers]);
     totals.added -= gone.reduce((sum, { bytes }) => sum + bytes, 0);
     const names = gone.map(({ pk }) => pk);
-    shrunk.push(...names);
+    for (const name of names) shrunk.push(name);
     return pks.filter((pk) => names.some((name) => bytesEqual(name, pk)));
   };
 
@@ -317,7 +317,7 @@ export const createBatch = (client: PostgresClient, stored: number, options: Bat
     );
     totals.added -= all.reduce((sum, { bytes }) => sum + bytes, 0);
     const changed = items.map(({ pk }) => pk);
-    shrunk.push(...changed);
+    for (const name of changed) shrunk.push(name);
     return changed;
   };
 

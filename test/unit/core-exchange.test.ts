@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { createExchange, type ExchangeEffect, type ExchangeEvent } from "../../protocol/core/exchange.ts";
+import type { ExchangeMessage } from "../../protocol/core/messages.ts";
+import type { NodeId } from "../../protocol/identity/node-id.ts";
+import { monotonicMs } from "../../protocol/kernel/time.ts";
+import { createItemSet, type SetItem } from "../../protocol/reconcile/item-set.ts";
+import { respond } from "../../protocol/reconcile/reconciler.ts";
+import type { TopicTag } from "../../protocol/ringcast/messages.ts";
+import { filled, must, native } from "../support/data-fixtures.ts";
+
+const topic = "t".repeat(22) as TopicTag;
+const peer = "p".repeat(43) as NodeId;
+const pk = native.signingKey(filled(7, 32)).publicKey;
+
+const itemsOf = (count: number, from = 0): readonly SetItem[] =>
+  Array.from({ length: count }, (_, n) => {
+    const id = new Uint8Array(32);
+    new DataView(id.buffer).setUint32(0, from + n);
+    return { gen: 1, id };
+  });
+
+/** An exchange that holds the topic. */
+const setUp = () => {
+  const machine = createExchange(native);
+  const handle = (event: ExchangeEvent, at = 0): readonly ExchangeEffect[] => machine.handle(event, monotonicMs(at));
+  handle({ type: "topicHeld", topic, pk });
+  const receive = (message: ExchangeMessage, at = 0) => handle({ type: "messageReceived", from: peer, message }, at);
+  return { machine, handle, receive };
+};
+const sent = (effects: readonly ExchangeEffect[]): readonly ExchangeMessage[] =>
+  effects.flatMap((effect) => (effect.type === "send" ? [effect.message] : []));
+/** Starts a comparison of `items` with the peer; its first message. */
+const begin = ({ handle }: ReturnType<typeof setUp>, items: readonly SetItem[]) => {
+  handle({ type: "compare", topic, peer, route: undefined });
+  const [message] = sent(handle({ type: "loaded", topic, items }));
+  if (message?.type !== "compare") throw new Error("no comparison was started");
+  return message;
+};
+
+test("COR-12 a topic of any size is compared with who has nothing of it", () => {
+  const exchange = setUp();
+  const { request, payload } = begin(exchange, itemsOf(200_000));
+  const answer = must(respond({ crypto: native, set: createItemSet([]) }, payload));
+  const effects = exchange.receive({ type: "compared", request, topic, payload: answer });
+  expect(effects).toMatchObject([{ type: "read", pk }]);
+});

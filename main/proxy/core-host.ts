@@ -49,7 +49,8 @@ export interface CoreHandlers {
 
 /** The overlay node of a proxy: sessions, topics it follows for its accounts, and the repair of these. */
 export interface CoreHost {
-  readonly start: () => Promise<void>;
+  /** False when its disk takes nothing: it takes no part in the overlay then. */
+  readonly start: () => Promise<boolean>;
   /** A session that another core node opened. */
   readonly accept: (link: NoiseLink, opened: LinkOpened) => CoreHandlers;
   readonly itemsStored: (items: readonly NewItem[]) => void;
@@ -117,6 +118,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
   let isRunning = false;
   /** What an effect brings about waits until all effects of the event before it are carried out. */
   const dispatch = (event: CoreEvent): void => {
+    if (isStopped) return;
     events.push(event);
     if (isRunning) return;
     isRunning = true;
@@ -232,11 +234,13 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
   };
 
   const drop = (topic: Uint8Array): boolean => {
+    if (isStopped) return false;
     store.dropRelay(topic);
     return relays.delete(bytesToHex(topic));
   };
 
   const note = (topic: Uint8Array, wantedUntil: number, delegatedUntil: number): boolean => {
+    if (isStopped) return false;
     const known = relays.get(bytesToHex(topic));
     const row = {
       topic: topic.slice(),
@@ -264,7 +268,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
     hold();
   };
 
-  const keep = (): void => store.keep(node.snapshot(), { at: seconds(), core: node.status() });
+  const keep = (): boolean => store.keep(node.snapshot(), { at: seconds(), core: node.status() });
 
   const keepSoon = (): void => {
     keeping = clock.after(KEEP_EVERY, () => {
@@ -277,11 +281,12 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
   return {
     start: async () => {
       // The sequence is on the disk before anybody sees it: a descriptor is never signed twice under one.
-      keep();
+      if (!keep()) return false;
       await check();
-      if (isStopped) return;
+      if (isStopped) return true;
       dispatch({ type: "started" });
       keepSoon();
+      return true;
     },
     accept: (link, opened) => adopt(link, opened, undefined),
     itemsStored: (items) => {

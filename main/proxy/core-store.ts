@@ -20,15 +20,18 @@ export interface KeptStatus {
   readonly core: CoreStatus;
 }
 
-/** What the overlay node of a proxy keeps: its sequence, peers, profile noise, and what it follows for whom it serves. */
+/**
+ * What the overlay node of a proxy keeps: its sequence, peers, profile noise, and what it follows for whom it serves. What
+ * writes is false when the disk does not take it; the operator is told of the first time.
+ */
 export interface CoreStore {
   readonly snapshot: () => CoreSnapshot | undefined;
   /** Keeps the snapshot, and the status for who looks from outside the process. */
-  readonly keep: (snapshot: CoreSnapshot, status: KeptStatus) => void;
+  readonly keep: (snapshot: CoreSnapshot, status: KeptStatus) => boolean;
   readonly status: () => KeptStatus | undefined;
   readonly relays: () => readonly RelayRow[];
-  readonly setRelay: (row: RelayRow) => void;
-  readonly dropRelay: (topic: Uint8Array) => void;
+  readonly setRelay: (row: RelayRow) => boolean;
+  readonly dropRelay: (topic: Uint8Array) => boolean;
   readonly close: () => void;
 }
 
@@ -53,7 +56,7 @@ const MIGRATIONS = [
 ];
 
 /** Opens `file`. Nothing in it cannot be had again, so a power cut may cost the last seconds. */
-export const openCoreStore = (file: string): Result<CoreStore, StorageError> => {
+export const openCoreStore = (file: string, report: (line: string) => void): Result<CoreStore, StorageError> => {
   try {
     const database = new Database(file, { ...nativeBinding(), timeout: 5_000 });
     try {
@@ -61,7 +64,7 @@ export const openCoreStore = (file: string): Result<CoreStore, StorageError> => 
       database.pragma("synchronous = NORMAL");
       database.pragma("cache_size = -500");
       const migrated = migrate(database, MIGRATIONS);
-      if (migrated.ok) return ok(createCoreStore(database));
+      if (migrated.ok) return ok(createCoreStore(database, report));
       database.close();
       return migrated;
     } catch (cause) {
@@ -75,7 +78,7 @@ export const openCoreStore = (file: string): Result<CoreStore, StorageError> => 
   }
 };
 
-const createCoreStore = (database: Database.Database): CoreStore => {
+const createCoreStore = (database: Database.Database, report: (line: string) => void): CoreStore => {
   const getNode = database.prepare<[], { readonly sequence: number }>("SELECT sequence FROM node");
   const getPeers = database.prepare<[], { readonly descriptor: Buffer }>("SELECT descriptor FROM peer ORDER BY n");
   const getProfile = database.prepare<
@@ -101,6 +104,26 @@ const createCoreStore = (database: Database.Database): CoreStore => {
     "INSERT INTO relay VALUES (?, ?, ?) ON CONFLICT (topic) DO UPDATE SET wanted_until = excluded.wanted_until, delegated_until = excluded.delegated_until",
   );
   const deleteRelay = database.prepare("DELETE FROM relay WHERE topic = ?");
+  const keep = database.transaction(({ sequence, peers, profile }: CoreSnapshot, status: KeptStatus) => {
+    setNode.run(sequence);
+    setStatus.run(status.at, JSON.stringify(status.core));
+    clearPeers.run();
+    for (const peer of peers) addPeer.run(peer);
+    if (profile !== undefined) setProfile.run(profile.noiseKey, profile.firstSlot, profile.slot, profile.encoded);
+  });
+  let isFaulty = false;
+  const kept = (write: () => void): boolean => {
+    try {
+      write();
+      isFaulty = false;
+    } catch (cause) {
+      const fault = storageErrorOf(cause);
+      if (fault === undefined) throw cause;
+      if (!isFaulty) report(`the overlay's state is not kept: ${fault.type}: ${fault.message}`);
+      isFaulty = true;
+    }
+    return !isFaulty;
+  };
   const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
   return {
@@ -126,16 +149,10 @@ const createCoreStore = (database: Database.Database): CoreStore => {
       const row = getStatus.get();
       return row === undefined ? undefined : { at: row.at, core: JSON.parse(row.core) as CoreStatus };
     },
-    keep: database.transaction(({ sequence, peers, profile }: CoreSnapshot, status: KeptStatus) => {
-      setNode.run(sequence);
-      setStatus.run(status.at, JSON.stringify(status.core));
-      clearPeers.run();
-      for (const peer of peers) addPeer.run(peer);
-      if (profile !== undefined) setProfile.run(profile.noiseKey, profile.firstSlot, profile.slot, profile.encoded);
-    }),
+    keep: (snapshot, status) => kept(() => keep(snapshot, status)),
     relays: () => getRelays.all().map(({ topic, ...row }) => ({ topic: plain(topic), ...row })),
-    setRelay: ({ topic, wantedUntil, delegatedUntil }) => void putRelay.run(topic, wantedUntil, delegatedUntil),
-    dropRelay: (topic) => void deleteRelay.run(topic),
+    setRelay: ({ topic, wantedUntil, delegatedUntil }) => kept(() => putRelay.run(topic, wantedUntil, delegatedUntil)),
+    dropRelay: (topic) => kept(() => deleteRelay.run(topic)),
     close: () => void database.close(),
   };
 };

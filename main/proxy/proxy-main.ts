@@ -163,7 +163,7 @@ const runProxy = async (): Promise<void> => {
 const showStatus = (): void => {
   if (folder === undefined) return invalid("proxy-status is for a proxy with a --data-dir.");
   const file = path.join(folder, CORE_DATABASE);
-  const store = existsSync(file) ? openCoreStore(file) : undefined;
+  const store = existsSync(file) ? openCoreStore(file, (line) => process.stderr.write(`${line}\n`)) : undefined;
   const kept = store?.ok === true ? store.value.status() : undefined;
   if (store?.ok === true) store.value.close();
   if (kept === undefined) return fail("NoStatus", `no proxy on ${folder} has been part of the overlay yet`);

@@ -229,7 +229,7 @@ export const startProxyNode = async (
 
   // Processes that share a database have no folder of their own, and one static key: they cannot each be a node of the overlay.
   const isAlone = config.core !== null && home.folder !== null;
-  const coreStore = isAlone ? openCoreStore(path.join(home.folder, CORE_DATABASE)) : undefined;
+  const coreStore = isAlone ? openCoreStore(path.join(home.folder, CORE_DATABASE), report) : undefined;
   if (coreStore?.ok === false) report(`no part in the overlay: ${coreStore.error.message}`);
   const applications = coreStore?.ok === true ? [PROXY_APPLICATION, CORE_APPLICATION] : [PROXY_APPLICATION];
   const port = config.listenPort ?? home.service?.port ?? 0;
@@ -323,7 +323,11 @@ export const startProxyNode = async (
       },
       { ...config.core, addresses, isAnnounced: config.announce.length > 0 },
     );
-    await core.start();
+    if (!(await core.start())) {
+      report("no part in the overlay");
+      core.stop();
+      core = undefined;
+    }
   }
   const isUnclaimed = config.server.openQuota === null && !(await home.hasAccounts());
   return ok({
@@ -334,11 +338,14 @@ export const startProxyNode = async (
     stop: async () => {
       isStopping = true;
       timer?.cancel();
-      core?.stop();
-      for (const link of links) link.close();
-      await listening.value.close();
-      while (performing !== undefined) await performing;
-      await home.close();
+      try {
+        core?.stop();
+        for (const link of links) link.close();
+        await listening.value.close();
+        while (performing !== undefined) await performing;
+      } finally {
+        await home.close();
+      }
     },
   });
 };

@@ -62,6 +62,9 @@ interface Run {
   readonly peer: NodeId;
   readonly route: Route;
   initiator: Initiator | undefined;
+  /** What the initiator compares. */
+  set: ItemSet | undefined;
+  rounds: number;
   need: Uint8Array[];
   have: Uint8Array[];
   phase: "comparing" | "fetching" | "giving";
@@ -80,6 +83,10 @@ const MAX_SETS = 64;
 const ANSWER_TIMEOUT = durationMs(20_000);
 /** What was fetched and is not stored was refused: quota, retired, forged. It is asked for again after this. */
 const REFUSED_MS = 600_000;
+/** Differences scattered over a set of 300 000 items take some 180; the next comparison finds the rest of larger ones. */
+const MAX_ROUNDS = 256;
+/** Ids kept in memory; the next comparison finds the rest. */
+const MAX_NEEDED = 65_536;
 const MAX_TRIED = 8_192;
 
 /** Makes two holders of a topic equal by range-based set reconciliation; both sides of all its comparisons (SPEC.md). */
@@ -164,6 +171,8 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
         peer,
         route,
         initiator: undefined,
+        set: undefined,
+        rounds: 0,
         need: [],
         have: [],
         phase: "comparing",
@@ -176,6 +185,7 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
             runs.delete(request);
             return [];
           }
+          run.set = set;
           run.initiator = createInitiator({ crypto, set });
           return [send(peer, route, { type: "compare", request, topic, payload: run.initiator.start() })];
         }),
@@ -254,12 +264,17 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
     switch (message.type) {
       case "compared": {
         if (run.phase !== "comparing" || run.initiator === undefined || message.topic !== run.topic) return violated();
+        run.rounds++;
         const taken = run.initiator.take(message.payload);
         if (!taken.ok) return violated();
         const { have, need, next } = taken.value;
         for (const oid of have) run.have.push(oid);
-        for (const oid of need) if (!isRefusedHere(oid, now)) run.need.push(oid);
-        if (next === undefined) return proceed(run, now);
+        // Each of its own items was listed once at most, unless the peer had the same range listed again.
+        if (run.have.length > (run.set?.size() ?? 0)) return violated();
+        // A copy, not a view that keeps the message in memory.
+        for (const oid of need)
+          if (run.need.length < MAX_NEEDED && !isRefusedHere(oid, now)) run.need.push(oid.slice());
+        if (next === undefined || run.rounds >= MAX_ROUNDS || run.need.length >= MAX_NEEDED) return proceed(run, now);
         run.deadline = after(now, ANSWER_TIMEOUT);
         const { request, topic, route } = run;
         return [send(from, route, { type: "compare", request, topic, payload: next })];

@@ -44,3 +44,26 @@ test("COR-12 a topic of any size is compared with who has nothing of it", () => 
   const effects = exchange.receive({ type: "compared", request, topic, payload: answer });
   expect(effects).toMatchObject([{ type: "read", pk }]);
 });
+
+test("COR-12 a peer that never lets a comparison end is left after a number of rounds", () => {
+  const exchange = setUp();
+  const { request } = begin(exchange, itemsOf(1_000));
+  // A fingerprint of everything that never fits: the other side describes its set again.
+  const payload = Uint8Array.of(0x61, 0, 0, 1, ...filled(9, 16));
+  let rounds = 0;
+  for (let isOpen = true; isOpen && rounds < 1_000; rounds++)
+    isOpen = sent(exchange.receive({ type: "compared", request, topic, payload })).length > 0;
+  expect(rounds).toBe(256);
+  expect(exchange.machine.open()).toBe(0);
+});
+
+test("COR-9 a peer that has the same items listed again and again is at fault", () => {
+  const exchange = setUp();
+  const { request } = begin(exchange, itemsOf(40));
+  // Nothing of gen 1, and a fingerprint of what is above that never fits.
+  const payload = Uint8Array.of(0x61, 3, 0, 2, 0, 0, 0, 1, ...filled(9, 16));
+  expect(sent(exchange.receive({ type: "compared", request, topic, payload }))).toHaveLength(1);
+  expect(exchange.receive({ type: "compared", request, topic, payload })).toEqual([
+    { type: "peerViolated", peer, rule: "COR-9" },
+  ]);
+});

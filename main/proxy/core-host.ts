@@ -44,6 +44,7 @@ export interface CoreHostDeps {
 
 export interface CoreHandlers {
   readonly message: (bytes: Uint8Array) => void;
+  readonly drained: () => void;
   readonly closed: () => void;
 }
 
@@ -68,6 +69,8 @@ const OVERLAY = Uint8Array.from(Buffer.from("p2pcollab core 1"));
 const DIAL_DEADLINE = durationMs(8_000);
 const KEEP_EVERY = durationMs(60_000);
 const CHECK_EVERY_MS = 3_600_000;
+/** More waiting for one peer: its questions are not read until it has taken what there is (COR-16). */
+const STALLED_BYTES = 8_388_608;
 /** A pin that no device has renewed by then is followed no more; devices subscribe at every connection. */
 const WANTED_SECONDS = 30 * 86_400;
 const RENEWED_SECONDS = 86_400;
@@ -92,6 +95,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
   const { crypto, random, clock, transport, keys, store, report } = deps;
   const seconds = (): number => Math.floor(clock.unix() / 1000);
   const links = new Map<number, NoiseLink>();
+  const stalled = new Set<number>();
   const relays = new Map(store.relays().map((row) => [bytesToHex(row.topic), row]));
   let nextConnection = 1;
   let timer: { readonly due: MonotonicMs; readonly cancel: () => void } | undefined;
@@ -151,7 +155,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
         links.get(effect.connection)?.close();
         break;
       case "send":
-        links.get(effect.connection)?.send(effect.bytes, effect.urgent ? "urgent" : "bulk");
+        send(effect);
         break;
       case "store":
         deps.offer(effect.wires);
@@ -173,6 +177,15 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
         report(`a core node broke rule ${effect.rule}`);
         break;
     }
+  };
+
+  const send = ({ connection, bytes, urgent }: CoreEffect & { readonly type: "send" }): void => {
+    const link = links.get(connection);
+    if (link === undefined) return;
+    link.send(bytes, urgent ? "urgent" : "bulk");
+    if (link.queuedBytes() <= STALLED_BYTES || stalled.has(connection)) return;
+    stalled.add(connection);
+    link.pause();
   };
 
   const dial = async ({ attempt, address, transportKey }: CoreEffect & { readonly type: "dial" }): Promise<void> => {
@@ -197,7 +210,7 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
           handlers = adopt(link, opened, attempt);
         },
         message: (bytes) => handlers?.message(bytes),
-        drained: () => undefined,
+        drained: () => handlers?.drained(),
         closed: () => {
           if (handlers === undefined) dispatch({ type: "dialFailed", attempt });
           else handlers.closed();
@@ -215,8 +228,12 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
     dispatch({ type: "linkOpened", connection, attempt, handshakeHash, remoteStatic, remoteHost, remoteAddress });
     return {
       message: (bytes) => dispatch({ type: "bytesReceived", connection, bytes }),
+      drained: () => {
+        if (stalled.delete(connection)) link.resume();
+      },
       closed: () => {
         links.delete(connection);
+        stalled.delete(connection);
         dispatch({ type: "linkClosed", connection });
       },
     };

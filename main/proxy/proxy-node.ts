@@ -271,6 +271,7 @@ export const startProxyNode = async (
           else link.close();
         },
         drained: () => {
+          coreHandlers?.drained();
           const client = clients.get(id);
           if (client === undefined) return;
           if (client.isStalled) {

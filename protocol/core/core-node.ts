@@ -376,6 +376,7 @@ export const createCoreNode = (options: CoreNodeOptions): CoreNode => {
     if (
       !verified.ok ||
       isMine ||
+      gossip.isBlocked(verified.value.id, now) ||
       hello.version < CORE_VERSIONS.oldest ||
       !bytesEqual(hello.overlay, overlay) ||
       !bytesEqual(verified.value.transportKey, session.remoteStatic)

@@ -77,6 +77,8 @@ export interface Exchange extends Machine<ExchangeEvent, ExchangeEffect> {
 
 /** Comparisons this node started and that are under way. */
 const MAX_RUNS = 8;
+/** Questions of one peer not yet answered: it has as many comparisons of its own, each with one question at a time. */
+const MAX_ASKED = MAX_RUNS;
 const MAX_WANTED = 4_096;
 /** Sets in memory: some 80 bytes an item, and a topic has a few hundred. */
 const MAX_SETS = 64;
@@ -95,6 +97,8 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
   const runs = new Map<number, Run>();
   const wanted = new Map<string, { readonly topic: TopicTag; readonly peer: NodeId; readonly route: Route }>();
   const reads = new Map<number, (wires: readonly Uint8Array[], dealt: number, now: MonotonicMs) => ExchangeEffect[]>();
+  /** Questions of each peer that are not yet answered. */
+  const asked = new Map<NodeId, number>();
   const tried = new Map<string, MonotonicMs>();
   let nextRequest = 1;
   let nextToken = 1;
@@ -294,24 +298,33 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
     if (message.type === "changed" || !("topic" in message) || message.type === "compared")
       return message.type === "changed" ? [] : answered(from, message, now);
     const { request, topic } = message;
-    const refusal = send(from, undefined, { type: "refused", request });
+    const refused = { type: "refused", request } as const;
+    const refusal = send(from, undefined, refused);
     const held = topics.get(topic);
-    if (held === undefined) return [refusal];
+    if (held === undefined || (asked.get(from) ?? 0) >= MAX_ASKED) return [refusal];
+    asked.set(from, (asked.get(from) ?? 0) + 1);
+    const answer = (reply: ExchangeMessage): ExchangeEffect[] => {
+      const left = (asked.get(from) ?? 1) - 1;
+      if (left === 0) asked.delete(from);
+      else asked.set(from, left);
+      return [send(from, undefined, reply)];
+    };
     switch (message.type) {
       case "compare":
         return withSet(topic, held, now, (set) => {
           const response = set === undefined ? undefined : respond({ crypto, set }, message.payload);
-          if (response?.ok !== true) return [refusal];
-          return [send(from, undefined, { type: "compared", request, topic, payload: response.value })];
+          return answer(
+            response?.ok === true ? { type: "compared", request, topic, payload: response.value } : refused,
+          );
         });
       case "fetch":
-        return read(held.pk, message.oids, (wires, dealt) => [
-          send(from, undefined, dealt === 0 ? { type: "refused", request } : { type: "items", request, dealt, wires }),
-        ]);
+        return read(held.pk, message.oids, (wires, dealt) =>
+          answer(dealt === 0 ? refused : { type: "items", request, dealt, wires }),
+        );
       case "give": {
         const stored = take(topic, held, message.wires, from, now);
-        if (stored === undefined) return [{ type: "peerViolated", peer: from, rule: "COR-9" }];
-        return [...stored, send(from, undefined, { type: "taken", request })];
+        const taken = answer({ type: "taken", request });
+        return stored === undefined ? [{ type: "peerViolated", peer: from, rule: "COR-9" }] : [...stored, ...taken];
       }
     }
   };
@@ -330,9 +343,14 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
           if (!topics.has(event.topic))
             topics.set(event.topic, { pk: event.pk, set: undefined, isLoading: false, waiting: [] });
           return [];
-        case "topicLeft":
+        case "topicLeft": {
+          const waiting = topics.get(event.topic)?.waiting.splice(0) ?? [];
           topics.delete(event.topic);
-          return drop(({ topic }) => topic === event.topic, now);
+          return [
+            ...waiting.flatMap((then) => then(undefined, now)),
+            ...drop(({ topic }) => topic === event.topic, now),
+          ];
+        }
         case "compare": {
           const { topic, peer, route } = event;
           if (wanted.size < MAX_WANTED) wanted.set(`${topic} ${peer}`, { topic, peer, route });

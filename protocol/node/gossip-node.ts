@@ -61,6 +61,8 @@ export interface GossipNodeSnapshot {
 
 export interface GossipNode extends Machine<GossipNodeEvent, GossipNodeEffect> {
   readonly polderCast: PolderCast;
+  /** Nothing is sent to such a peer, and nothing it sends is heard. */
+  readonly isBlocked: (peer: NodeId, now: MonotonicMs) => boolean;
   readonly snapshot: () => GossipNodeSnapshot;
 }
 
@@ -243,6 +245,7 @@ export const createGossipNode = (options: GossipNodeOptions): GossipNode => {
 
   return {
     polderCast,
+    isBlocked,
     snapshot: () => ({ sequence: self.sequence, addresses: polderCast.book.known(), urps: urps.snapshot() }),
     nextDeadline: () =>
       earliest([polderCast.nextDeadline(), urps.nextDeadline(), nextDescriptor, nextIntersection, nextBridge]),

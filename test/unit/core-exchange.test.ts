@@ -67,3 +67,21 @@ test("COR-9 a peer that has the same items listed again and again is at fault", 
     { type: "peerViolated", peer, rule: "COR-9" },
   ]);
 });
+
+test("COR-16 a peer with eight open questions is refused a ninth until one is answered", () => {
+  const exchange = setUp();
+  const fetch = (request: number) => exchange.receive({ type: "fetch", request, topic, oids: [filled(1, 32)] });
+  const [first] = Array.from({ length: 8 }, (_, n) => fetch(n)).flat();
+  expect(fetch(8)).toMatchObject([{ type: "send", message: { type: "refused", request: 8 } }]);
+  if (first?.type !== "read") throw new Error("nothing was read");
+  expect(sent(exchange.handle({ type: "read", token: first.token, wires: [], dealt: 1 }))).toMatchObject([
+    { type: "items", request: 0 },
+  ]);
+  expect(fetch(9)).toMatchObject([{ type: "read" }]);
+});
+
+test("COR-16 who asks about a topic that is left meanwhile is refused", () => {
+  const exchange = setUp();
+  exchange.receive({ type: "compare", request: 3, topic, payload: Uint8Array.of(0x61) });
+  expect(sent(exchange.handle({ type: "topicLeft", topic }))).toEqual([{ type: "refused", request: 3 }]);
+});

@@ -292,3 +292,15 @@ test("an unused network costs little: bytes a node and hour", () => {
   expect(perNodeAndHour).toBeLessThan(25_000_000);
   expect(bytesToHex(topic)).toHaveLength(64);
 });
+
+test("COR-17 who was blocked for what it did is refused when it comes again", () => {
+  const world = settled(2, {}, 2);
+  expect(statusOf(world, 0).links).toHaveLength(1);
+  // The first link: node 1 dialled, and this is the other end.
+  for (let n = 0; n < 8; n++) world.dispatch(0, { type: "bytesReceived", connection: 2, bytes: Uint8Array.of(0x80) });
+  expect(statusOf(world, 0).links).toEqual([]);
+  const { dialled } = statusOf(world, 1).counters;
+  run(world, 6);
+  expect(statusOf(world, 1).counters.dialled).toBeGreaterThan(dialled);
+  expect(statusOf(world, 0).links).toEqual([]);
+});

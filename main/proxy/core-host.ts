@@ -265,7 +265,8 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
       delegatedUntil: Math.max(delegatedUntil, known?.delegatedUntil ?? 0),
     };
     const isRenewed =
-      row.wantedUntil - (known?.wantedUntil ?? 0) > RENEWED_SECONDS || row.delegatedUntil !== known?.delegatedUntil;
+      row.wantedUntil - (known?.wantedUntil ?? 0) > RENEWED_SECONDS ||
+      row.delegatedUntil - (known?.delegatedUntil ?? 0) > RENEWED_SECONDS;
     if (!isRenewed) return false;
     relays.set(bytesToHex(topic), row);
     store.setRelay(row);

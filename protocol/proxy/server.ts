@@ -116,6 +116,12 @@ const MAX_PINNED_NOTED = 100_000;
 const LIVE_PER_SECOND = 20;
 const LIVE_BURST = 40;
 
+/** Different nodes an account may have the proxy dial within an hour; a device names the few proxies its topics are at. */
+const MAX_INTRODUCED = 16;
+const INTRODUCED_MS = 3_600_000;
+/** Accounts of which that is noted. */
+const MAX_INTRODUCERS = 4_096;
+
 /** Items of another process sent on at once; of more, followers are only told. */
 const MAX_FORWARDED = 64;
 
@@ -133,6 +139,8 @@ export const createProxyServer = (
   /** Topics somebody pinned when the store was asked last: what is pushed to others costs no signature check. */
   const pinned = new Set<string>();
   const rates = createTopicRates(config.rates);
+  /** Nodes that accounts named lately. */
+  const introducers = new Map<string, { readonly since: MonotonicMs; readonly named: Set<string> }>();
   let nextId = 1;
   let sweepAt: MonotonicMs | undefined;
 
@@ -450,9 +458,37 @@ export const createProxyServer = (
     return ask(what, (result) => (result.ok ? fanOut(undefined, items, result.value) : []));
   };
 
+  /** Those of `contacts` that the proxy may be told of: dialling costs, and whoever has an account chooses the addresses. */
+  const introducedBy = (
+    { account, hasAccount }: Connection,
+    contacts: readonly RelayContact[],
+    now: MonotonicMs,
+  ): readonly RelayContact[] => {
+    if (!hasAccount) return [];
+    const name = bytesToHex(account);
+    let introducer = introducers.get(name);
+    if (introducer === undefined || now - introducer.since > INTRODUCED_MS) {
+      introducer = { since: now, named: new Set() };
+      introducers.delete(name);
+      introducers.set(name, introducer);
+    }
+    for (const oldest of introducers.keys()) {
+      if (introducers.size <= MAX_INTRODUCERS) break;
+      introducers.delete(oldest);
+    }
+    const { named } = introducer;
+    return contacts.filter(({ staticPk, address }) => {
+      const contact = `${bytesToHex(staticPk)} ${address}`;
+      if (!named.has(contact) && named.size >= MAX_INTRODUCED) return false;
+      named.add(contact);
+      return true;
+    });
+  };
+
   const relay = (
     connection: Connection,
     { request, topic, until, signature, contacts }: Extract<EdgeMessage, { type: "relay" }>,
+    now: MonotonicMs,
   ): ProxyServerEffect[] => {
     const isCurrent = until * 1000 > unixNow();
     if (!isCurrent || !crypto.verify(topic, relayStatement(config.staticPk, until), signature))
@@ -461,7 +497,8 @@ export const createProxyServer = (
     const what = { type: "subscribe", account: connection.account, maxTopics: config.maxTopics, topics } as const;
     return askFor(connection, request, what, ([state]) => {
       if (state?.status !== "known") return done(connection, request, PUSH_STATUS.notPinned);
-      const delegated: ProxyServerEffect = { type: "relayDelegated", topic: topic.slice(), until, contacts };
+      const introduced = introducedBy(connection, contacts, now);
+      const delegated = { type: "relayDelegated", topic: topic.slice(), until, contacts: introduced } as const;
       return [...done(connection, request, PUSH_STATUS.stored), delegated];
     });
   };
@@ -545,7 +582,7 @@ export const createProxyServer = (
       case "ping":
         return answer(connection, { type: "pong", request: message.request });
       case "relay":
-        return relay(connection, message);
+        return relay(connection, message, now);
       case "registerInbox":
         return refuse(connection, message.request, ERROR_CODE.unsupported, message.type);
       default:

@@ -506,6 +506,23 @@ test("PRX-18 a pin and the topic key's word make the proxy follow and publish a 
   expect(world.toCore()).toEqual([{ type: "topicsGone", topics: [topic] }]);
 });
 
+test("PRX-18 contacts are for accounts, and of few nodes an hour", async () => {
+  const world = createProxyWorld();
+  const owner = await greet(world, alice, 100_000);
+  const guest = await greet(world, bob);
+  await subscribe(owner);
+  const until = 1_800_001_000;
+  const signature = key.sign(relayStatement(STATIC_PK, until));
+  const relay = async (peer: Peer, ...hosts: readonly number[]) => {
+    const contacts = hosts.map((host) => ({ staticPk: STATIC_PK, address: `192.0.2.${host}:4711` }));
+    await peer.ask({ type: "relay", request: 9, topic, until, signature, contacts });
+    return world.toCore().flatMap((effect) => (effect.type === "relayDelegated" ? [effect.contacts.length] : []));
+  };
+  expect(await relay(guest, 1, 2)).toEqual([0]);
+  for (let host = 0; host < 16; host += 4) expect(await relay(owner, host, host + 1, host + 2, host + 3)).toEqual([4]);
+  expect(await relay(owner, 3, 16, 17), "known ones as often as topics are there").toEqual([1]);
+});
+
 test("PRX-22 what the overlay brings is checked, stored for pinned topics only, and handed on live", async () => {
   const world = createProxyWorld();
   const peer = await greet(world, alice, 100_000);

@@ -53,6 +53,10 @@ interface Held {
   readonly pk: Uint8Array;
   set: ItemSet | undefined;
   isLoading: boolean;
+  /** Stored while the set is loaded: the answer may be from before. */
+  added: SetItem[];
+  /** Something was deleted while the set is loaded. */
+  isStale: boolean;
   /** Continues once the set is there. */
   readonly waiting: ((set: ItemSet | undefined, now: MonotonicMs) => ExchangeEffect[])[];
 }
@@ -141,9 +145,15 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
 
   const loaded = (topic: TopicTag, items: readonly SetItem[] | null, now: MonotonicMs): ExchangeEffect[] => {
     const held = topics.get(topic);
-    if (held === undefined) return [];
+    if (held?.isLoading !== true) return [];
+    if (held.isStale) {
+      held.isStale = false;
+      return [{ type: "load", topic, pk: held.pk }];
+    }
     held.isLoading = false;
     held.set = items === null ? undefined : createItemSet(items);
+    for (const item of held.added) held.set?.add(item);
+    held.added = [];
     const effects = held.waiting.splice(0).flatMap((then) => then(held.set, now));
     evict();
     return effects;
@@ -341,7 +351,14 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
       switch (event.type) {
         case "topicHeld":
           if (!topics.has(event.topic))
-            topics.set(event.topic, { pk: event.pk, set: undefined, isLoading: false, waiting: [] });
+            topics.set(event.topic, {
+              pk: event.pk,
+              set: undefined,
+              isLoading: false,
+              added: [],
+              isStale: false,
+              waiting: [],
+            });
           return [];
         case "topicLeft": {
           const waiting = topics.get(event.topic)?.waiting.splice(0) ?? [];
@@ -369,16 +386,20 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
           return then?.(event.wires, event.dealt, now) ?? [];
         }
         case "stored": {
-          const set = topics.get(event.topic)?.set;
+          const held = topics.get(event.topic);
           for (const item of event.items) {
-            set?.add(item);
+            held?.set?.add(item);
+            if (held?.isLoading === true) held.added.push(item);
             tried.delete(bytesToHex(item.id));
           }
           return [];
         }
         case "shrunk": {
           const held = topics.get(event.topic);
-          if (held !== undefined) held.set = undefined;
+          if (held === undefined) return [];
+          held.set = undefined;
+          held.isStale = held.isLoading;
+          held.added = [];
           return [];
         }
         case "deadlineReached":

@@ -12,6 +12,9 @@ const topic = "t".repeat(22) as TopicTag;
 const peer = "p".repeat(43) as NodeId;
 const pk = native.signingKey(filled(7, 32)).publicKey;
 
+/** Asks for the ids of all there is, as who has nothing does. */
+const EVERYTHING = Uint8Array.of(0x61, 0, 0, 2, 0);
+
 const itemsOf = (count: number, from = 0): readonly SetItem[] =>
   Array.from({ length: count }, (_, n) => {
     const id = new Uint8Array(32);
@@ -84,4 +87,16 @@ test("COR-16 who asks about a topic that is left meanwhile is refused", () => {
   const exchange = setUp();
   exchange.receive({ type: "compare", request: 3, topic, payload: Uint8Array.of(0x61) });
   expect(sent(exchange.handle({ type: "topicLeft", topic }))).toEqual([{ type: "refused", request: 3 }]);
+});
+
+test("COR-12 what is stored or deleted while a set is loaded is compared all the same", () => {
+  const { handle, receive } = setUp();
+  const [before, stored] = itemsOf(2) as [SetItem, SetItem];
+  receive({ type: "compare", request: 3, topic, payload: EVERYTHING });
+  handle({ type: "shrunk", topic });
+  expect(handle({ type: "loaded", topic, items: [before, stored] })).toMatchObject([{ type: "load" }]);
+  handle({ type: "stored", topic, items: [stored] });
+  const [answer] = sent(handle({ type: "loaded", topic, items: [before] }));
+  const listed = must(respond({ crypto: native, set: createItemSet([before, stored]) }, EVERYTHING));
+  expect(answer).toEqual({ type: "compared", request: 3, topic, payload: listed });
 });

@@ -1,5 +1,5 @@
 import type { CryptoProvider } from "../crypto/provider.ts";
-import { readItem } from "../entry/item.ts";
+import { proxyCheck } from "../entry/item.ts";
 import type { NodeId } from "../identity/node-id.ts";
 import type { VerifiedDescriptor } from "../identity/verified.ts";
 import { bytesEqual, bytesToHex } from "../kernel/bytes.ts";
@@ -103,7 +103,8 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
   const reads = new Map<number, (wires: readonly Uint8Array[], dealt: number, now: MonotonicMs) => ExchangeEffect[]>();
   /** Questions of each peer that are not yet answered. */
   const asked = new Map<NodeId, number>();
-  const tried = new Map<string, MonotonicMs>();
+  /** By id: from whom it was fetched when. */
+  const tried = new Map<string, Map<NodeId, MonotonicMs>>();
   let nextRequest = 1;
   let nextToken = 1;
 
@@ -213,13 +214,15 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
     return [{ type: "compared", topic: run.topic, peer: run.peer }, ...startWanted(now)];
   };
 
-  const isRefusedHere = (oid: Uint8Array, now: MonotonicMs): boolean =>
-    now - (tried.get(bytesToHex(oid)) ?? -REFUSED_MS) < REFUSED_MS;
-  const noteTried = (oids: readonly Uint8Array[], now: MonotonicMs): void => {
+  /** Of each peer apart: what one gave in vain or claims to have, another one may give. */
+  const isRefusedHere = (oid: Uint8Array, from: NodeId, now: MonotonicMs): boolean =>
+    now - (tried.get(bytesToHex(oid))?.get(from) ?? -REFUSED_MS) < REFUSED_MS;
+  const noteTried = (oids: readonly Uint8Array[], from: NodeId, now: MonotonicMs): void => {
     for (const oid of oids) {
       const key = bytesToHex(oid);
+      const times = tried.get(key) ?? new Map<NodeId, MonotonicMs>();
       tried.delete(key);
-      tried.set(key, now);
+      tried.set(key, times.set(from, now));
     }
     for (const oldest of tried.keys()) {
       if (tried.size <= MAX_TRIED) break;
@@ -248,15 +251,15 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
     });
   };
 
-  /** A wire of another topic or none at all is the sender's fault; its signature is checked where it is stored. */
+  /** A wire of another topic, without its signature or none at all is the sender's fault. */
   const take = (topic: TopicTag, held: Held, wires: readonly Uint8Array[], from: NodeId, now: MonotonicMs) => {
     const oids: Uint8Array[] = [];
     for (const wire of wires) {
-      const item = readItem(crypto, wire);
+      const item = proxyCheck(crypto, wire);
       if (!item.ok || !bytesEqual(item.value.topicPk, held.pk)) return undefined;
       oids.push(item.value.oid);
     }
-    noteTried(oids, now);
+    noteTried(oids, from, now);
     const stored: ExchangeEffect[] = wires.length === 0 ? [] : [{ type: "store", topic, wires, from }];
     return stored;
   };
@@ -287,7 +290,7 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
         if (run.have.length > (run.set?.size() ?? 0)) return violated();
         // A copy, not a view that keeps the message in memory.
         for (const oid of need)
-          if (run.need.length < MAX_NEEDED && !isRefusedHere(oid, now)) run.need.push(oid.slice());
+          if (run.need.length < MAX_NEEDED && !isRefusedHere(oid, from, now)) run.need.push(oid.slice());
         if (next === undefined || run.rounds >= MAX_ROUNDS || run.need.length >= MAX_NEEDED) return proceed(run, now);
         run.deadline = after(now, ANSWER_TIMEOUT);
         const { request, topic, route } = run;
@@ -295,7 +298,7 @@ export const createExchange = (crypto: CryptoProvider): Exchange => {
       }
       case "items": {
         if (run.phase !== "fetching" || message.dealt === 0 || message.dealt > run.need.length) return violated();
-        noteTried(run.need.splice(0, message.dealt), now);
+        noteTried(run.need.splice(0, message.dealt), from, now);
         const stored = take(run.topic, held, message.wires, from, now);
         return stored === undefined ? violated() : [...stored, ...proceed(run, now)];
       }

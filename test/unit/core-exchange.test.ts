@@ -1,16 +1,19 @@
 import { expect, test } from "vitest";
 import { createExchange, type ExchangeEffect, type ExchangeEvent } from "../../protocol/core/exchange.ts";
 import type { ExchangeMessage } from "../../protocol/core/messages.ts";
+import { ITEM_KINDS, publishItem } from "../../protocol/entry/item.ts";
 import type { NodeId } from "../../protocol/identity/node-id.ts";
 import { monotonicMs } from "../../protocol/kernel/time.ts";
 import { createItemSet, type SetItem } from "../../protocol/reconcile/item-set.ts";
 import { respond } from "../../protocol/reconcile/reconciler.ts";
 import type { TopicTag } from "../../protocol/ringcast/messages.ts";
-import { filled, must, native } from "../support/data-fixtures.ts";
+import { filled, must, native, withFlippedBit } from "../support/data-fixtures.ts";
 
 const topic = "t".repeat(22) as TopicTag;
 const peer = "p".repeat(43) as NodeId;
-const pk = native.signingKey(filled(7, 32)).publicKey;
+const other = "q".repeat(43) as NodeId;
+const topicKey = native.signingKey(filled(7, 32));
+const pk = topicKey.publicKey;
 
 /** Asks for the ids of all there is, as who has nothing does. */
 const EVERYTHING = Uint8Array.of(0x61, 0, 0, 2, 0);
@@ -27,15 +30,15 @@ const setUp = () => {
   const machine = createExchange(native);
   const handle = (event: ExchangeEvent, at = 0): readonly ExchangeEffect[] => machine.handle(event, monotonicMs(at));
   handle({ type: "topicHeld", topic, pk });
-  const receive = (message: ExchangeMessage, at = 0) => handle({ type: "messageReceived", from: peer, message }, at);
+  const receive = (message: ExchangeMessage, from = peer) => handle({ type: "messageReceived", from, message });
   return { machine, handle, receive };
 };
 const sent = (effects: readonly ExchangeEffect[]): readonly ExchangeMessage[] =>
   effects.flatMap((effect) => (effect.type === "send" ? [effect.message] : []));
 /** Starts a comparison of `items` with the peer; its first message. */
-const begin = ({ handle }: ReturnType<typeof setUp>, items: readonly SetItem[]) => {
-  handle({ type: "compare", topic, peer, route: undefined });
-  const [message] = sent(handle({ type: "loaded", topic, items }));
+const begin = ({ handle }: ReturnType<typeof setUp>, items: readonly SetItem[], whom = peer) => {
+  const started = handle({ type: "compare", topic, peer: whom, route: undefined });
+  const [message] = sent([...started, ...handle({ type: "loaded", topic, items })]);
   if (message?.type !== "compare") throw new Error("no comparison was started");
   return message;
 };
@@ -99,4 +102,27 @@ test("COR-12 what is stored or deleted while a set is loaded is compared all the
   const [answer] = sent(handle({ type: "loaded", topic, items: [before] }));
   const listed = must(respond({ crypto: native, set: createItemSet([before, stored]) }, EVERYTHING));
   expect(answer).toEqual({ type: "compared", request: 3, topic, payload: listed });
+});
+
+test("COR-9 a wire without the signature of the topic key is a fault of its sender", () => {
+  const exchange = setUp();
+  const origin = { kind: ITEM_KINDS.feed, topicKey, gen: 1, salt: filled(2, 16) };
+  const { wire, topicSig } = must(publishItem(native, origin, filled(3, 100)));
+  const give = { type: "give", request: 1, topic } as const;
+  expect(exchange.receive({ ...give, wires: [wire] })).toMatchObject([{ type: "store" }, { type: "send" }]);
+  const forged = withFlippedBit(wire, 8 * (topicSig.byteOffset - wire.byteOffset));
+  expect(exchange.receive({ ...give, wires: [forged] })).toEqual([{ type: "peerViolated", peer, rule: "COR-9" }]);
+});
+
+test("COR-13 what one peer claims to have and does not give is fetched from another one", () => {
+  const exchange = setUp();
+  const items = itemsOf(1);
+  const asked = [peer, other, peer].map((whom) => {
+    const { request, payload } = begin(exchange, [], whom);
+    const answer = must(respond({ crypto: native, set: createItemSet(items) }, payload));
+    const [next] = sent(exchange.receive({ type: "compared", request, topic, payload: answer }, whom));
+    if (next?.type === "fetch") exchange.receive({ type: "items", request, dealt: 1, wires: [] }, whom);
+    return next?.type;
+  });
+  expect(asked).toEqual(["fetch", "fetch", undefined]);
 });

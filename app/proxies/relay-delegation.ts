@@ -13,7 +13,8 @@ export interface RelayDelegation {
 }
 
 /** A proxy goes on for its people as long as they are on holiday. */
-const DELEGATED_SECONDS = 30 * 86_400;
+const DAY_SECONDS = 86_400;
+const DELEGATED_SECONDS = 30 * DAY_SECONDS;
 /** Half of it is left when it is renewed. */
 const RENEW_BELOW_SECONDS = DELEGATED_SECONDS / 2;
 
@@ -42,7 +43,8 @@ export const createRelayDelegation = (deps: {
       const named = contacts.map((contact) => `${bytesToHex(contact.staticPk)} ${contact.address}`).join();
       const known = given.get(bytesToHex(topicPk));
       if (known !== undefined && known.until - now > RENEW_BELOW_SECONDS && known.contacts === named) continue;
-      const until = now + DELEGATED_SECONDS;
+      // In whole days: the proxy keeps it, and when somebody was there is nobody's business.
+      const until = Math.ceil((now + DELEGATED_SECONDS) / DAY_SECONDS) * DAY_SECONDS;
       const signature = topicKey.sign(relayStatement(staticKey, until));
       const answer = await ask({ type: "relay", topic: topicPk, until, signature, contacts });
       if (answer === null) return;
@@ -56,11 +58,14 @@ export const createRelayDelegation = (deps: {
       isAskedAgain = true;
       if (isRunning) return;
       isRunning = true;
-      while (isAskedAgain) {
-        isAskedAgain = false;
-        await renewAll();
+      try {
+        while (isAskedAgain) {
+          isAskedAgain = false;
+          await renewAll();
+        }
+      } finally {
+        isRunning = false;
       }
-      isRunning = false;
     },
   };
 };

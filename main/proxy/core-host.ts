@@ -72,8 +72,9 @@ const CHECK_EVERY_MS = 3_600_000;
 /** More waiting for one peer: its questions are not read until it has taken what there is (COR-16). */
 const STALLED_BYTES = 8_388_608;
 /** A pin that no device has renewed by then is followed no more; devices subscribe at every connection. */
-const WANTED_SECONDS = 30 * 86_400;
-const RENEWED_SECONDS = 86_400;
+const DAY_SECONDS = 86_400;
+const WANTED_SECONDS = 30 * DAY_SECONDS;
+const RENEWED_SECONDS = DAY_SECONDS;
 const NODE_KEY_INFO = ascii("p2pcollab/core-node-key/v1");
 const NO_ACCOUNT = new Uint8Array(32);
 
@@ -322,7 +323,8 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
       }
     },
     relayWanted: (topics) => {
-      const until = seconds() + WANTED_SECONDS;
+      // In whole days: when somebody was here is not kept.
+      const until = Math.ceil((seconds() + WANTED_SECONDS) / DAY_SECONDS) * DAY_SECONDS;
       let isChanged = false;
       for (const topic of topics) if (note(topic, until, 0)) isChanged = true;
       if (isChanged) hold();

@@ -5,6 +5,9 @@ export type PostgresClient = pg.Client;
 
 /** A statement that a lock or a dead server holds back longer than this fails; clients ask again. */
 const STATEMENT_TIMEOUT_MS = 60_000;
+/** A server that says nothing any more does not end its statements itself. */
+const QUERY_TIMEOUT_MS = 70_000;
+const KEEP_ALIVE_AFTER_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const INT8 = 20;
 
@@ -22,7 +25,9 @@ export const createClient = (url: string): PostgresClient =>
     application_name: "p2pcollab-proxy",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
   });
 
 /** Rows of a statement. */

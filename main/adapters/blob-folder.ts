@@ -98,8 +98,8 @@ export const createBlobFolder = (folder: string): BlobStore => {
             const modifiedAt = await modified(file);
             if (modifiedAt === undefined) continue;
             if (name.length === ID_DIGITS) chunks.push({ repository: Number(repository), id, modifiedAt });
-            // Left by a crash, unless it is being written right now; one that cannot be deleted is met again.
-            else if (Date.now() - modifiedAt > PARTIAL_AGE_MS) await rm(file, { force: true }).catch(() => undefined);
+            // Left by a crash, unless it is being written right now.
+            else if (Date.now() - modifiedAt > PARTIAL_AGE_MS) await rm(file, { force: true });
           }
           yield chunks;
         }

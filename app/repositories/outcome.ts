@@ -7,7 +7,7 @@ import type { DocumentChanges } from "./integrate.ts";
 export interface Outcome {
   readonly changes: Map<number, Uint8Array[]>;
   readonly contradictions: (readonly [Uint8Array, Uint8Array])[];
-  /** Records and the topics they came in. */
+  /** Records with content and the topics they came in. */
   readonly arrived: { topic: TopicRow; record: SignedRecord; parts: readonly Part[]; state: EntryState }[];
   accessChanged: boolean;
   linked: boolean;

@@ -298,7 +298,10 @@ export const createRepositoryService = (deps: {
     if (done.linked) {
       for (const part of parts) keeper.noteRequest(repository, record.header.devSig, part);
       noteReceipts(repository, record.header, parts);
-      if (topic !== undefined) outcome.arrived.push({ topic, record, parts, state: done.state });
+      // Ops alone go on where others are who do not know of them yet.
+      if (topic !== undefined && record.header.parts.length === 0)
+        keeper.rewrap(repository, topic, record, parts, done.state);
+      else if (topic !== undefined) outcome.arrived.push({ topic, record, parts, state: done.state });
     }
     // Before its parents are here: they may be in the very topic it names.
     for (const part of parts) outcome.announced = keeper.noteAnnouncement(repository, part) || outcome.announced;

@@ -183,7 +183,9 @@ export const createCoreHost = (deps: CoreHostDeps, config: CoreHostConfig): Core
   const send = ({ connection, bytes, urgent }: CoreEffect & { readonly type: "send" }): void => {
     const link = links.get(connection);
     if (link === undefined) return;
-    link.send(bytes, urgent ? "urgent" : "bulk");
+    const sent = link.send(bytes, urgent ? "urgent" : "bulk");
+    // A link that has just closed says so by itself.
+    if (!sent.ok && sent.error.type === "MessageTooLong") report("a message to a core node was too long to be sent");
     if (link.queuedBytes() <= STALLED_BYTES || stalled.has(connection)) return;
     stalled.add(connection);
     link.pause();

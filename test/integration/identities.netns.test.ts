@@ -163,6 +163,16 @@ test(
         const listening = await Promise.all([ada, work].map((identity) => must(identity.call("sync.status"))));
         const ports = listening.map(({ listening: [first = ""] }) => Number(first.slice(first.lastIndexOf(":") + 1)));
         expect(new Set(ports).size).toBe(2);
+        // Who shares nothing with an identity knows of it by its announcement alone.
+        for (const [at, stranger] of [colleague, friend].entries())
+          await eventually(
+            async () =>
+              (await stranger.call("peers.list")).some(
+                ({ address, found }) => found === "mdns" && address.endsWith(`:${ports[at]}`),
+              ),
+            "the announcement of each identity",
+            40_000,
+          );
         await home.stop();
         await capture.stop();
 

@@ -95,15 +95,26 @@ const run = async (): Promise<void> => {
     hasTray = found;
     if (found) showTray(contract, showWindow);
   });
+  let ending: Promise<void> | undefined;
   let stopped = false;
-  // Not before the windows are closed: the last keystrokes leave a page while it goes.
-  app.on("will-quit", (event) => {
+  /** First the window: the last keystrokes leave a page while it goes. */
+  const end = async (): Promise<void> => {
+    const last = window;
+    if (last !== undefined) {
+      const closed = new Promise<void>((resolve) => {
+        last.once("closed", () => resolve());
+      });
+      last.close();
+      await closed;
+    }
+    await Promise.allSettled([node.then(({ stop }) => stop()), serving.stop()]);
+    stopped = true;
+    app.quit();
+  };
+  app.on("before-quit", (event) => {
     if (stopped) return;
     event.preventDefault();
-    void Promise.allSettled([node.then(({ stop }) => stop()), serving.stop()]).then(() => {
-      stopped = true;
-      app.quit();
-    });
+    ending ??= end();
   });
   serving.resume();
   const started = await (await node).started;

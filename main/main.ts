@@ -95,26 +95,14 @@ const run = async (): Promise<void> => {
     hasTray = found;
     if (found) showTray(contract, showWindow);
   });
-  let ending: Promise<void> | undefined;
   let stopped = false;
-  /** First the window: the last keystrokes leave a page while it goes. */
-  const end = async (): Promise<void> => {
-    const last = window;
-    if (last !== undefined) {
-      const closed = new Promise<void>((resolve) => {
-        last.once("closed", () => resolve());
-      });
-      last.close();
-      await closed;
-    }
-    await Promise.allSettled([node.then(({ stop }) => stop()), serving.stop()]);
-    stopped = true;
-    app.quit();
-  };
   app.on("before-quit", (event) => {
     if (stopped) return;
     event.preventDefault();
-    ending ??= end();
+    void Promise.allSettled([node.then(({ stop }) => stop()), serving.stop()]).then(() => {
+      stopped = true;
+      app.quit();
+    });
   });
   serving.resume();
   const started = await (await node).started;
